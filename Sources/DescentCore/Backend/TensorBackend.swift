@@ -1,0 +1,114 @@
+/// Who owns tensors, memory, threads and arithmetic.
+///
+/// A backend cuts parameters into blocks of whole rows and, for each sweep, hands every block to a body that runs
+/// all stages on it. It knows no stage. The same cut has to be made whatever the number of threads, because the
+/// sums of blocks are combined in block order.
+public protocol TensorBackend: Sendable {
+    /// A named, ordered set of float tensors in memory.
+    associatedtype Tensors: TensorStorage
+    /// The backend's block.
+    associatedtype Block: UpdateBlock
+    /// What sweeps over one layout need besides the tensors, made once: scratch, thread state.
+    associatedtype Workspace: AnyObject & Sendable
+
+    /// The backend with its default settings.
+    init()
+
+    /// How many threads a sweep may use, for the explanation.
+    var threadCount: Int { get }
+
+    /// Makes tensors of a layout, filled with zeros.
+    func makeTensors(_ layout: ParameterLayout) -> Tensors
+
+    /// Cuts a layout into blocks, in layout order; an empty tensor has none.
+    func blocks(of layout: ParameterLayout) -> [BlockExtent]
+
+    /// Makes what sweeps over a layout need.
+    func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> Workspace
+
+    /// How many bytes of scratch a workspace holds, for the explanation.
+    func scratchBytes(_ workspace: Workspace) -> Int
+
+    /// Runs a body once for each block of the sweep, on one or several threads.
+    ///
+    /// The second argument of the body is the block's position in the sweep's list of blocks. The memory that the
+    /// sweep writes is owned by the engine for its duration, and no other reference to it is used meanwhile.
+    func run(
+        _ sweep: borrowing Sweep<Tensors>, in workspace: Workspace, _ body: @Sendable (inout Block, Int) -> Void)
+}
+
+/// A named, ordered set of float tensors, as a value: a copy is independent of the original.
+public protocol TensorStorage: Sendable {
+    /// The names and shapes.
+    var layout: ParameterLayout { get }
+
+    /// Makes sure that a change through this value is seen by no other.
+    mutating func makeUnique()
+}
+
+/// Where a block lies: a run of whole rows of one parameter.
+public struct BlockExtent: Sendable, Hashable {
+    /// The position of the parameter in the layout.
+    public let parameterIndex: Int
+    /// The rows, counted within the parameter.
+    public let rows: Range<Int>
+    /// The number of rows that come before this block in all parameters of rank 2 and more.
+    public let firstRow: Int
+
+    /// Describes a block.
+    public init(parameterIndex: Int, rows: Range<Int>, firstRow: Int) {
+        self.parameterIndex = parameterIndex
+        self.rows = rows
+        self.firstRow = firstRow
+    }
+}
+
+/// A place for the mean of every row of the gradients in memory, from one sweep to the next.
+///
+/// It saves the next sweep a pass over each block. A backend may ignore it.
+public struct RowMeans {
+    /// A mean for each row, at ``BlockExtent/firstRow`` and after.
+    public let values: UnsafeMutablePointer<Float>
+    /// For each block of the layout, whether its means have been filled in.
+    public let isKnown: UnsafeMutablePointer<Bool>
+
+    /// Describes the place.
+    public init(values: UnsafeMutablePointer<Float>, isKnown: UnsafeMutablePointer<Bool>) {
+        self.values = values
+        self.isKnown = isKnown
+    }
+}
+
+/// The memory that one sweep runs over.
+public struct Sweep<Tensors: TensorStorage> {
+    /// What blocks read the gradient from.
+    public var gradients: Tensors
+    /// The parameters; nil in a sweep that needs none.
+    public var parameters: Tensors?
+    /// Where ``GradientBlock/store()`` writes; nil in a sweep that stores nothing.
+    public var output: Tensors?
+    /// All slots of the pipeline.
+    public var slots: [Tensors]
+    /// Where blocks keep the means of the rows in memory for the next sweep over the same gradients; nil where no
+    /// other sweep follows.
+    public var rowMeans: RowMeans?
+    /// The blocks.
+    public var blocks: [BlockExtent]
+    /// Whether to start at the last block, on what an earlier sweep left in the cache.
+    public var runsBackwards: Bool
+
+    /// Describes a sweep.
+    public init(
+        gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, slots: [Tensors] = [],
+        rowMeans: RowMeans? = nil,
+        blocks: [BlockExtent], runsBackwards: Bool = false
+    ) {
+        self.gradients = gradients
+        self.parameters = parameters
+        self.output = output
+        self.slots = slots
+        self.rowMeans = rowMeans
+        self.blocks = blocks
+        self.runsBackwards = runsBackwards
+    }
+}

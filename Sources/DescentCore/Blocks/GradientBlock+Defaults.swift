@@ -1,0 +1,99 @@
+// The plain meaning of every block operation: one loop over the elements, in the order in which they lie.
+
+extension GradientBlock {
+    public mutating func scale(by factor: Float) {
+        withElements { elements in
+            for index in elements.indices { elements[index] *= factor }
+        }
+    }
+
+    public mutating func subtractRowMeans() {
+        guard rank > 1 else { return }
+        let (rows, columns) = (rowCount, columnCount)
+        withElements { elements in
+            for row in 0..<rows {
+                let indices = row * columns..<(row + 1) * columns
+                var sum = 0.0
+                for index in indices { sum += Double(elements[index]) }
+                let mean = Float(sum / Double(columns))
+                for index in indices { elements[index] -= mean }
+            }
+        }
+    }
+
+    public mutating func clamp(to range: ClosedRange<Float>) {
+        withElements { elements in
+            for index in elements.indices {
+                if elements[index] < range.lowerBound { elements[index] = range.lowerBound }
+                if elements[index] > range.upperBound { elements[index] = range.upperBound }
+            }
+        }
+    }
+
+    public mutating func norm(_ norm: Norm) -> Double {
+        withElements { elements in
+            var combiner = Norm.Combiner(norm)
+            for index in elements.indices { combiner.add(Double(elements[index].magnitude)) }
+            return combiner.value
+        }
+    }
+
+    public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
+        slotAccess = SlotAccess(first: slot, count: 1)
+        withElementsAndSlot { elements, slot in
+            for index in elements.indices {
+                let addend = factor * elements[index]
+                slot[index] = overwriting ? addend : slot[index] + addend
+                elements[index] = slot[index]
+            }
+        }
+    }
+
+    public mutating func store() {
+        withUnsafeElements { memory in
+            for index in memory.gradient.indices { memory.output[index] = memory.gradient[index] }
+        }
+    }
+}
+
+extension UpdateBlock {
+    public mutating func apply(_ rule: SGDRule) {
+        let rates = rates
+        withUnsafeElements { memory in
+            for index in memory.gradient.indices {
+                var gradient = rule.maximize ? -memory.gradient[index] : memory.gradient[index]
+                gradient += rates.weightDecay * memory.parameters[index]
+                if rule.momentum != 0 {
+                    let velocity =
+                        rule.isFirst
+                        ? gradient : rule.momentum * memory.slots.0[index] + (1 - rule.dampening) * gradient
+                    memory.slots.0[index] = velocity
+                    gradient = rule.nesterov ? gradient + rule.momentum * velocity : velocity
+                }
+                memory.parameters[index] -= rates.learningRate * gradient
+            }
+        }
+    }
+
+    public mutating func apply(_ rule: AdamRule) {
+        let step = rule.coefficients(for: rates)
+        withUnsafeElements { memory in
+            let (first, second, largest) = (memory.slots.0, memory.slots.1, memory.slots.2)
+            for index in memory.gradient.indices {
+                let parameter = memory.parameters[index]
+                let gradient = memory.gradient[index] + step.coupledDecay * parameter
+                let moment = step.beta1 * first[index] + step.oneMinusBeta1 * gradient
+                let square = step.beta2 * second[index] + (step.oneMinusBeta2 * gradient) * gradient
+                first[index] = moment
+                second[index] = square
+                var denominator = square
+                if rule.amsgrad {
+                    denominator = largest[index] > square ? largest[index] : square
+                    largest[index] = denominator
+                }
+                let root = denominator.squareRoot() * step.secondCorrection + step.epsilon
+                memory.parameters[index] = parameter * step.decoupledFactor - step.rate * (moment / root)
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+/// A run of whole rows of one parameter's gradient, small enough to stay in cache while every stage works on it.
+///
+/// A stage is written against this protocol and never sees a whole tensor, a thread or a backend. The operations
+/// named here may be *lazy*: scaling and centering change two numbers that the next operation which reads the
+/// elements takes into account. ``withElements(_:)`` always shows true, current values.
+///
+/// A backend implements ``withUnsafeElements(_:)`` and the geometry. Everything else has a plain default made of
+/// that, which is also what faster implementations are tested against.
+public protocol GradientBlock {
+    /// The position of the block's parameter in the layout that the pipeline was built for.
+    var parameterIndex: Int { get }
+    /// The rank of the block's parameter.
+    var rank: Int { get }
+    /// The number of rows in this block.
+    var rowCount: Int { get }
+    /// The number of elements of a row.
+    var columnCount: Int { get }
+    /// Which of the pipeline's slots belong to the stage at work; set by the engine, not by stages.
+    var slotAccess: SlotAccess { get set }
+
+    /// Gives access to the memory of the block, with everything that was pending carried out.
+    ///
+    /// This is the one access that a backend has to provide. Stages use the safe accesses made of it.
+    mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result
+
+    /// Multiplies every element by a factor.
+    mutating func scale(by factor: Float)
+
+    /// Subtracts from every element the mean of its row, where the rank is above 1; otherwise does nothing.
+    mutating func subtractRowMeans()
+
+    /// Moves every element into a range: min(max(x, lower), upper), with NaN kept.
+    mutating func clamp(to range: ClosedRange<Float>)
+
+    /// The norm of the block's elements.
+    ///
+    /// It is finite exactly if every element is; large elements do not overflow it and small ones do not vanish.
+    mutating func norm(_ norm: Norm) -> Double
+
+    /// Adds the elements times a factor to a slot, or overwrites the slot with them; the slot's contents are the
+    /// block's elements from then on.
+    mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool)
+
+    /// Writes the elements to the place where the sweep's result is wanted.
+    mutating func store()
+}
+
+/// A block that an optimizer updates parameters with.
+public protocol UpdateBlock: GradientBlock {
+    /// The rates for the block's parameter in this step; set by the engine.
+    var rates: UpdateRates { get set }
+
+    /// Carries out one step of stochastic gradient descent on the block.
+    mutating func apply(_ rule: SGDRule)
+
+    /// Carries out one step of Adam on the block.
+    mutating func apply(_ rule: AdamRule)
+}
+
+/// Which slots a stage has, and whether what it writes to them lasts.
+public struct SlotAccess: Sendable, Equatable {
+    /// The first of them among all slots of the pipeline.
+    public var first: Int
+    /// How many there are.
+    public var count: Int
+    /// Whether changes last. In a sweep that only measures they do not: the block lends the stage copies.
+    public var isKept: Bool
+
+    /// Describes the slots of a stage.
+    public init(first: Int = 0, count: Int = 0, isKept: Bool = true) {
+        self.first = first
+        self.count = count
+        self.isKept = isKept
+    }
+}
+
+/// What an optimizer is to use for one parameter in one step.
+public struct UpdateRates: Sendable {
+    /// The learning rate, from the optimizer's schedule or the parameter's group.
+    public var learningRate: Float
+    /// The weight decay, from the optimizer or the parameter's group.
+    public var weightDecay: Float
+
+    /// Makes rates.
+    public init(learningRate: Float = 0, weightDecay: Float = 0) {
+        self.learningRate = learningRate
+        self.weightDecay = weightDecay
+    }
+}
+
+/// The memory of a block, row by row, for as long as the access lasts.
+///
+/// The buffers do not overlap, and each has as many elements as the block or none at all.
+public struct UnsafeBlockElements {
+    /// How many slots a stage or an optimizer may keep.
+    public static let maximumSlotCount = 4
+
+    /// The gradient's elements: a working copy, whose changes later stages see.
+    public let gradient: UnsafeMutableBufferPointer<Float>
+    /// The parameter's elements; empty where the sweep has no parameters.
+    public let parameters: UnsafeMutableBufferPointer<Float>
+    /// Where the result of a chain without an optimizer goes; empty elsewhere.
+    public let output: UnsafeMutableBufferPointer<Float>
+    /// The slots of the stage at work; those it did not declare are empty.
+    public let slots:
+        (
+            UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>,
+            UnsafeMutableBufferPointer<Float>
+        )
+
+    /// Describes the memory of a block.
+    ///
+    /// - Parameters:
+    ///   - gradient: The working copy of the gradient.
+    ///   - parameters: The parameters, or an empty buffer.
+    ///   - output: The destination of ``GradientBlock/store()``, or an empty buffer.
+    ///   - slot: Gives the slot at an offset from the stage's first, or an empty buffer.
+    public init(
+        gradient: UnsafeMutableBufferPointer<Float>,
+        parameters: UnsafeMutableBufferPointer<Float>,
+        output: UnsafeMutableBufferPointer<Float>,
+        slot: (Int) -> UnsafeMutableBufferPointer<Float>
+    ) {
+        self.gradient = gradient
+        self.parameters = parameters
+        self.output = output
+        self.slots = (slot(0), slot(1), slot(2), slot(3))
+    }
+}

@@ -1,0 +1,110 @@
+/// The arithmetic of stochastic gradient descent for one step, as PyTorch defines it.
+///
+///     g = g + weightDecay * p               (g = -g first, where maximizing)
+///     v = momentum * v + (1 - dampening) * g        (v = g in the first step)
+///     p = p - learningRate * (nesterov ? g + momentum * v : v)
+///
+/// Without momentum, v is g and no slot is used.
+public struct SGDRule: Sendable {
+    /// The share of the velocity that remains.
+    public var momentum: Float
+    /// The share of the gradient that the velocity does not take up.
+    public var dampening: Float
+    /// Whether the update looks ahead along the velocity.
+    public var nesterov: Bool
+    /// Whether parameters climb along the gradient.
+    public var maximize: Bool
+    /// Whether this is the first applied step, in which the velocity is the gradient itself.
+    public var isFirst: Bool
+
+    /// Makes a rule.
+    public init(momentum: Float, dampening: Float, nesterov: Bool, maximize: Bool, isFirst: Bool) {
+        self.momentum = momentum
+        self.dampening = dampening
+        self.nesterov = nesterov
+        self.maximize = maximize
+        self.isFirst = isFirst
+    }
+}
+
+/// The arithmetic of Adam and AdamW for one step, as PyTorch defines it.
+///
+///     g = g + weightDecay * p                       (Adam: coupled decay)
+///     m = beta1 * m + (1 - beta1) * g
+///     v = beta2 * v + (1 - beta2) * g * g
+///     d = sqrt(v / (1 - beta2^t)) + epsilon         (AMSGrad: of the largest v so far)
+///     p = p * (1 - learningRate * weightDecay)      (AdamW: decoupled decay)
+///     p = p - learningRate / (1 - beta1^t) * m / d
+///
+/// Slots: m, v and, for AMSGrad, the largest v.
+public struct AdamRule: Sendable {
+    /// The decay of the first moment.
+    public var beta1: Float
+    /// The decay of the second moment.
+    public var beta2: Float
+    /// What keeps the denominator from 0.
+    public var epsilon: Float
+    /// Whether the denominator is made of the largest second moment so far.
+    public var amsgrad: Bool
+    /// Whether the decay shrinks the parameters (AdamW) instead of entering the gradient (Adam).
+    public var decouplesWeightDecay: Bool
+    /// One over 1 - beta1^t, with t counting applied steps from 1.
+    public var firstCorrection: Double
+    /// One over the root of 1 - beta2^t.
+    public var secondCorrection: Double
+
+    /// Makes the rule for an applied step.
+    ///
+    /// - Parameters:
+    ///   - beta1: The decay of the first moment, in 0..<1.
+    ///   - beta2: The decay of the second moment, in 0..<1.
+    ///   - epsilon: What keeps the denominator from 0.
+    ///   - amsgrad: Whether to use the largest second moment so far.
+    ///   - decouplesWeightDecay: AdamW's decay instead of Adam's.
+    ///   - step: The number of steps applied before this one.
+    public init(
+        beta1: Float, beta2: Float, epsilon: Float, amsgrad: Bool, decouplesWeightDecay: Bool, step: Int
+    ) {
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.amsgrad = amsgrad
+        self.decouplesWeightDecay = decouplesWeightDecay
+        self.firstCorrection = 1 / (1 - ReproducibleMath.power(Double(beta1), step + 1))
+        self.secondCorrection = (1 / (1 - ReproducibleMath.power(Double(beta2), step + 1))).squareRoot()
+    }
+
+    /// The numbers that a kernel needs, for one parameter's rates.
+    public struct Coefficients: Sendable {
+        /// The decay of the first moment.
+        public let beta1: Float
+        /// What the gradient adds to the first moment.
+        public let oneMinusBeta1: Float
+        /// The decay of the second moment.
+        public let beta2: Float
+        /// What the squared gradient adds to the second moment.
+        public let oneMinusBeta2: Float
+        /// What keeps the denominator from 0.
+        public let epsilon: Float
+        /// One over the root of the second moment's bias.
+        public let secondCorrection: Float
+        /// The learning rate over the first moment's bias.
+        public let rate: Float
+        /// What the parameter adds to the gradient (Adam), or 0.
+        public let coupledDecay: Float
+        /// What the parameter is multiplied by (AdamW), or 1.
+        public let decoupledFactor: Float
+    }
+
+    /// Resolves the rule for one parameter's rates.
+    public func coefficients(for rates: UpdateRates) -> Coefficients {
+        Coefficients(
+            beta1: beta1, oneMinusBeta1: Float(1 - Double(beta1)),
+            beta2: beta2, oneMinusBeta2: Float(1 - Double(beta2)),
+            epsilon: epsilon, secondCorrection: Float(secondCorrection),
+            rate: Float(Double(rates.learningRate) * firstCorrection),
+            coupledDecay: decouplesWeightDecay ? 0 : rates.weightDecay,
+            decoupledFactor: decouplesWeightDecay
+                ? Float(1 - Double(rates.learningRate) * Double(rates.weightDecay)) : 1)
+    }
+}

@@ -1,0 +1,54 @@
+/// The end of a pipeline: how parameters follow their gradients.
+///
+/// An optimizer is a value. The engine keeps its slots, resolves learning rate and weight decay for each parameter,
+/// and calls ``update(_:)`` on every block of the last sweep of an applied step; skipped steps and accumulated
+/// micro-batches never reach it.
+/// ```swift
+/// struct SignSGD: Optimizer {
+///     var learningRate: Schedule
+///     func update(_ block: inout some UpdateBlock) {
+///         let rate = block.rates.learningRate
+///         block.update { gradient, parameters in
+///             for index in gradient.indices where gradient[index] != 0 {
+///                 parameters[index] -= gradient[index] > 0 ? rate : -rate
+///             }
+///         }
+///     }
+/// }
+/// ```
+public protocol Optimizer: Sendable {
+    /// The name by which errors and explanations speak of the optimizer; by default the type's.
+    var name: String { get }
+    /// The learning rate of parameters that no group gives another one.
+    var learningRate: Schedule { get }
+    /// The weight decay of parameters that no group gives another one; by default 0.
+    var weightDecay: Float { get }
+    /// Rules for some of the parameters; a later one takes precedence. By default none.
+    var groups: [ParameterGroup] { get }
+    /// Names of the parameter-shaped buffers to keep, zero at first; by default none.
+    ///
+    /// At most ``UnsafeBlockElements/maximumSlotCount``.
+    var slots: [String] { get }
+
+    /// Checks the settings and gets ready for a layout, once, when the pipeline is built.
+    ///
+    /// - Throws: ``DescentError`` for settings out of range.
+    mutating func configure(for layout: ParameterLayout) throws(DescentError)
+
+    /// Gets ready for an applied step, on one thread.
+    ///
+    /// - Parameter appliedSteps: The number of steps applied before this one.
+    mutating func prepare(appliedSteps: Int)
+
+    /// Updates one block of parameters; called on many threads at once.
+    func update(_ block: inout some UpdateBlock)
+}
+
+extension Optimizer {
+    public var name: String { String(describing: Self.self) }
+    public var weightDecay: Float { 0 }
+    public var groups: [ParameterGroup] { [] }
+    public var slots: [String] { [] }
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func prepare(appliedSteps: Int) {}
+}

@@ -1,0 +1,124 @@
+/// A number that depends on the count of applied steps: a learning rate, a factor.
+///
+/// Accumulated micro-batches and skipped steps do not advance it. A plain number is a constant schedule:
+/// `AdamW(learningRate: 0.001)`.
+public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral, CustomStringConvertible {
+    private enum Kind: Sendable {
+        case constant(Double)
+        case warmupCosine(initial: Double, peak: Double, end: Double, warmup: Int, total: Int)
+        case exponential(initial: Double, rate: Double, transitionSteps: Int)
+        case custom(String, @Sendable (Int) -> Double)
+    }
+
+    private let kind: Kind
+
+    /// The same number at every step.
+    public static func constant(_ value: Double) -> Schedule { Schedule(kind: .constant(value)) }
+
+    /// Rises in a line from `initial` to `peak`, then falls along half a cosine to `end`, and stays there.
+    ///
+    ///     t < warmup:  initial + (peak - initial) * t / warmup
+    ///     otherwise:   end + (peak - end) * (1 + cos(pi * (t - warmup) / (total - warmup))) / 2
+    ///
+    /// - Parameters:
+    ///   - peak: The highest value, above 0.
+    ///   - warmup: The number of rising steps, from 0 to below `total`.
+    ///   - total: The number of all steps, warm-up included.
+    ///   - initial: The first value, at least 0.
+    ///   - end: The last value, at least 0.
+    public static func warmupCosine(
+        peak: Double, warmup: Int, total: Int, initial: Double = 0, end: Double = 0
+    ) -> Schedule {
+        Schedule(kind: .warmupCosine(initial: initial, peak: peak, end: end, warmup: warmup, total: total))
+    }
+
+    /// Multiplies by `rate` over every `transitionSteps` steps, smoothly: initial * rate^(t / transitionSteps).
+    ///
+    /// - Parameters:
+    ///   - initial: The first value, above 0.
+    ///   - rate: The factor, above 0.
+    ///   - transitionSteps: Over how many steps the factor is reached, at least 1.
+    public static func exponential(initial: Double, rate: Double, transitionSteps: Int) -> Schedule {
+        Schedule(kind: .exponential(initial: initial, rate: rate, transitionSteps: transitionSteps))
+    }
+
+    /// A schedule of one's own.
+    ///
+    /// - Parameters:
+    ///   - name: What explanations call it.
+    ///   - value: Gives the value for a count of applied steps, starting at 0.
+    public static func custom(_ name: String, _ value: @escaping @Sendable (Int) -> Double) -> Schedule {
+        Schedule(kind: .custom(name, value))
+    }
+
+    private init(kind: Kind) { self.kind = kind }
+
+    /// A constant.
+    public init(floatLiteral value: Double) { self.init(kind: .constant(value)) }
+
+    /// A constant.
+    public init(integerLiteral value: Int) { self.init(kind: .constant(Double(value))) }
+
+    /// The value after a number of applied steps, at least 0.
+    public func value(at step: Int) -> Float {
+        switch kind {
+        case .constant(let value):
+            return Float(value)
+        case .warmupCosine(let initial, let peak, let end, let warmup, let total):
+            if step < warmup { return Float(initial + (peak - initial) * Double(step) / Double(warmup)) }
+            let progress = min(1, Double(step - warmup) / Double(total - warmup))
+            return Float(end + (peak - end) * (1 + ReproducibleMath.cosine(halfTurns: progress)) / 2)
+        case .exponential(let initial, let rate, let transitionSteps):
+            return Float(initial * ReproducibleMath.power(rate, Double(step) / Double(transitionSteps)))
+        case .custom(_, let value):
+            return Float(value(step))
+        }
+    }
+
+    /// What the schedule does, for explanations.
+    public var description: String {
+        switch kind {
+        case .constant(let value): "\(value)"
+        case .warmupCosine(_, let peak, let end, let warmup, let total):
+            "warm-up to \(peak) over \(warmup) steps, cosine to \(end) at \(total)"
+        case .exponential(let initial, let rate, let transitionSteps):
+            "\(initial), times \(rate) every \(transitionSteps) steps"
+        case .custom(let name, _): name
+        }
+    }
+
+    /// Refuses settings that are out of range.
+    ///
+    /// - Parameters:
+    ///   - owner: Whose schedule it is, for the message.
+    ///   - allowsNegative: Whether values below 0 make sense, as for a factor.
+    /// - Throws: ``DescentError`` with code `invalidSetting`.
+    public func validate(for owner: String, allowsNegative: Bool = false) throws(DescentError) {
+        func requirePositive(_ value: Double, _ setting: String) throws(DescentError) {
+            if allowsNegative, value < 0, value.isFinite { return }
+            try DescentError.requirePositive(value, setting, of: owner)
+        }
+        func requireNotNegative(_ value: Double, _ setting: String) throws(DescentError) {
+            try DescentError.require(
+                value.isFinite && (value >= 0 || allowsNegative), owner,
+                "\(setting) is \(value); it has to be a finite number of at least 0.")
+        }
+        switch kind {
+        case .constant(let value):
+            try requirePositive(value, "the constant of the schedule")
+        case .warmupCosine(let initial, let peak, let end, let warmup, let total):
+            try requirePositive(peak, "peak")
+            try requireNotNegative(initial, "initial")
+            try requireNotNegative(end, "end")
+            try DescentError.require(
+                warmup >= 0 && warmup < total, owner,
+                "the warm-up of \(warmup) steps has to lie within the schedule's total of \(total).")
+        case .exponential(let initial, let rate, let transitionSteps):
+            try requirePositive(initial, "initial")
+            try DescentError.requirePositive(rate, "rate", of: owner)
+            try DescentError.require(
+                transitionSteps > 0, owner, "transitionSteps is \(transitionSteps); it has to be at least 1.")
+        case .custom: break
+        }
+    }
+}

@@ -1,0 +1,57 @@
+/// What the pipeline knows of one parameter tensor: its name and its shape.
+///
+/// Dimension 0 is the output unit, as in PyTorch and MLX. A *row* is one index of dimension 0: one unit and
+/// everything that feeds it. A tensor of rank 1 has as many rows as elements; a tensor of rank 0 is one row of
+/// one element.
+public struct ParameterDescription: Sendable, Hashable {
+    /// The name, unique within a layout, with dots between the parts of a path: `"encoder.fc1.weight"`.
+    public let name: String
+    /// The extent of each dimension; empty for a scalar.
+    public let shape: [Int]
+    /// The product of the extents; 1 for a scalar, 0 as soon as one extent is 0.
+    public let count: Int
+    /// The number of rows.
+    public let rowCount: Int
+    /// The number of elements of a row.
+    public let columnCount: Int
+
+    /// Describes a parameter.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the parameter, not empty.
+    ///   - shape: The extents, each at least 0, whose product fits in an `Int`.
+    /// - Throws: ``DescentError`` with code `invalidShape` or `invalidName`.
+    public init(_ name: String, shape: [Int]) throws(DescentError) {
+        guard !name.isEmpty else {
+            throw DescentError(.invalidName, "A parameter of shape \(shape) has an empty name.")
+        }
+        var count = 1
+        var columnCount = 1
+        for (dimension, extent) in shape.enumerated() {
+            let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+            let (columns, columnOverflow) =
+                dimension == 0 ? (1, false) : columnCount.multipliedReportingOverflow(by: extent)
+            guard extent >= 0, !overflow, !columnOverflow else {
+                throw DescentError(
+                    .invalidShape, parameter: name,
+                    "The shape \(shape) of \"\(name)\" has a negative extent, or more elements than an Int can count.")
+            }
+            count = product
+            columnCount = columns
+        }
+        self.name = name
+        self.shape = shape
+        self.count = count
+        self.rowCount = shape.first ?? 1
+        self.columnCount = columnCount
+    }
+
+    /// The number of dimensions.
+    public var rank: Int { shape.count }
+
+    /// The name up to its last dot (`"encoder.fc1"`), which names the layer; the whole name where it has no dot.
+    public var layer: String {
+        guard let dot = name.lastIndex(of: ".") else { return name }
+        return String(name[..<dot])
+    }
+}

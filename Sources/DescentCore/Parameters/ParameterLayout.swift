@@ -1,0 +1,92 @@
+/// The ordered list of parameters that a pipeline is built for.
+///
+/// A layout is an immutable value whose copies share their contents, so that comparing a set of tensors with the
+/// layout it was made from costs one comparison of addresses.
+public struct ParameterLayout: Sendable, RandomAccessCollection {
+    private final class Contents: Sendable {
+        let parameters: [ParameterDescription]
+        let indices: [String: Int]
+
+        init(parameters: [ParameterDescription], indices: [String: Int]) {
+            self.parameters = parameters
+            self.indices = indices
+        }
+    }
+
+    private let contents: Contents
+    /// The number of elements of all parameters together.
+    public let elementCount: Int
+
+    /// Makes a layout of parameters in the given order.
+    ///
+    /// - Throws: ``DescentError`` with code `duplicateParameter` when two parameters share a name, or `invalidShape`
+    ///   when all elements together are more than an `Int` can count.
+    public init(_ parameters: [ParameterDescription]) throws(DescentError) {
+        var indices: [String: Int] = [:]
+        var elementCount = 0
+        for (index, parameter) in parameters.enumerated() {
+            guard indices.updateValue(index, forKey: parameter.name) == nil else {
+                throw DescentError(
+                    .duplicateParameter, parameter: parameter.name,
+                    "Two parameters are named \"\(parameter.name)\"; names tell parameters apart, so give each its own.")
+            }
+            let (sum, overflow) = elementCount.addingReportingOverflow(parameter.count)
+            guard !overflow else {
+                throw DescentError(
+                    .invalidShape, parameter: parameter.name,
+                    "With \"\(parameter.name)\" the parameters have more elements than an Int can count.")
+            }
+            elementCount = sum
+        }
+        self.contents = Contents(parameters: parameters, indices: indices)
+        self.elementCount = elementCount
+    }
+
+    /// The position of the first parameter, 0.
+    public var startIndex: Int { 0 }
+    /// The number of parameters.
+    public var endIndex: Int { contents.parameters.count }
+    /// The parameter at a position.
+    public subscript(position: Int) -> ParameterDescription { contents.parameters[position] }
+
+    /// The position of the parameter with a name, or nil.
+    ///
+    /// - Complexity: O(1).
+    public func index(named name: String) -> Int? { contents.indices[name] }
+
+    /// Refuses a layout that is not this one, naming the first parameter that differs.
+    ///
+    /// - Parameters:
+    ///   - other: The layout of what a caller handed over.
+    ///   - role: What it was handed over as, for the message: "gradients", "parameters".
+    /// - Throws: ``DescentError`` with code `missingParameter`, `unexpectedParameter`, `shapeMismatch` or
+    ///   `orderMismatch`.
+    /// - Complexity: O(1) where the two were made as one, otherwise O(n) in the number of parameters.
+    public func requireMatch(of other: ParameterLayout, as role: String) throws(DescentError) {
+        if contents === other.contents { return }
+        for expected in contents.parameters {
+            guard let index = other.index(named: expected.name) else {
+                throw DescentError(
+                    .missingParameter, parameter: expected.name,
+                    "The \(role) have no tensor named \"\(expected.name)\" (shape \(expected.shape)).")
+            }
+            let found = other[index]
+            guard found.shape == expected.shape else {
+                throw DescentError(
+                    .shapeMismatch, parameter: expected.name,
+                    "The \(role) hold \"\(expected.name)\" with shape \(found.shape); "
+                        + "the pipeline was built for \(expected.shape).")
+            }
+        }
+        for found in other where index(named: found.name) == nil {
+            throw DescentError(
+                .unexpectedParameter, parameter: found.name,
+                "The \(role) hold \"\(found.name)\" (shape \(found.shape)), which the pipeline was not built for.")
+        }
+        for (expected, found) in zip(contents.parameters, other.contents.parameters) where expected.name != found.name {
+            throw DescentError(
+                .orderMismatch, parameter: found.name,
+                "The \(role) hold \"\(found.name)\" where \"\(expected.name)\" comes in the pipeline's order.")
+        }
+    }
+}

@@ -1,0 +1,108 @@
+import Synchronization
+
+extension Engine {
+    /// How a micro-batch becomes part of its window, in the sweep that it is read in.
+    struct Gathering {
+        var factor: Float
+        var overwrites: Bool
+    }
+
+    /// What one sweep does to every block.
+    struct SweepProgram {
+        /// What is done to the gradient.
+        var operations: [Plan.Operation]
+        /// What ends the sweep: an update, a store, or nothing.
+        var end: Plan.Operation?
+        /// The accumulation that comes before the operations, where the sweep reads a micro-batch.
+        var gathering: Gathering?
+        /// What the window's sum is multiplied by, where the operations work on the accumulated window.
+        var windowFactor: Float?
+        /// Whether stages may change their slots for good.
+        var keepsSlots: Bool
+        var runsBackwards: Bool
+    }
+
+    /// Runs a sweep over all blocks.
+    func run(_ program: SweepProgram, _ tensors: StepTensors) {
+        let source: Backend.Tensors?
+        if let accumulatorSlot, program.windowFactor != nil, program.gathering == nil {
+            source = slots[accumulatorSlot]
+        } else {
+            source = tensors.gradients
+        }
+        guard let source else { preconditionFailure("a sweep without gradients to read") }
+        if program.gathering != nil { buffers.forgetRowMeans() }
+        let stages = stages
+        let optimizer = optimizer
+        let plan = plan
+        let layout = layout
+        let blocks = blocks
+        let firstSlots = firstSlots
+        let accumulatorSlot = accumulatorSlot
+        let rates = rates?.rates ?? []
+        let runFactors = runFactors
+        let slots = slots
+        let prologue = program.gathering == nil ? [] : (plan.microBatch?.final ?? [])
+        let buffers = buffers
+        let slotCount = slots.count
+        let sweep = Sweep(
+            gradients: source, parameters: tensors.parameters, output: tensors.output, slots: slots,
+            rowMeans: buffers.rowMeans, blocks: blocks, runsBackwards: program.runsBackwards)
+        backend.run(sweep, in: workspace) { block, index in
+            let parameter = block.parameterIndex
+            func perform(_ operation: Plan.Operation, keepsSlots: Bool) {
+                switch operation {
+                case .scale(let run):
+                    block.scale(by: runFactors[run * layout.count + parameter])
+                case .transform(let stage):
+                    block.slotAccess = SlotAccess(
+                        first: firstSlots[stage], count: firstSlots[stage + 1] - firstSlots[stage],
+                        isKept: keepsSlots)
+                    stages[stage].transform(&block)
+                case .measure(let column):
+                    buffers.blockNorms[column * blocks.count + index] = block.norm(plan.columns[column].norm)
+                case .accumulate:
+                    guard let accumulatorSlot, let gathering = program.gathering else { return }
+                    block.accumulate(
+                        into: accumulatorSlot, factor: gathering.factor, overwriting: gathering.overwrites)
+                case .update:
+                    let first = firstSlots[stages.count]
+                    block.slotAccess = SlotAccess(first: first, count: slotCount - first)
+                    block.rates = rates[parameter]
+                    optimizer?.update(&block)
+                case .store:
+                    block.store()
+                }
+            }
+            if program.gathering != nil {
+                for operation in prologue { perform(operation, keepsSlots: true) }
+                perform(.accumulate, keepsSlots: true)
+            }
+            if let factor = program.windowFactor { block.scale(by: factor) }
+            for operation in program.operations { perform(operation, keepsSlots: program.keepsSlots) }
+            if let end = program.end { perform(end, keepsSlots: true) }
+        }
+    }
+
+    /// Counts what is not finite in one parameter's gradient as it lies in memory.
+    func countNonFinite(
+        _ parameter: Int, _ tensors: StepTensors, isWindow: Bool
+    ) -> (nan: Int, infinite: Int) {
+        let source = isWindow ? accumulatorSlot.map { slots[$0] } : tensors.gradients
+        guard let source else { return (0, 0) }
+        let counts = Mutex((nan: 0, infinite: 0))
+        let part = blocks.filter { $0.parameterIndex == parameter }
+        backend.run(Sweep(gradients: source, blocks: part), in: workspace) { block, _ in
+            let found = block.withElements { elements in
+                var found = (nan: 0, infinite: 0)
+                for index in elements.indices {
+                    if elements[index].isNaN { found.nan += 1 }
+                    if elements[index].isInfinite { found.infinite += 1 }
+                }
+                return found
+            }
+            counts.withLock { $0 = ($0.nan + found.nan, $0.infinite + found.infinite) }
+        }
+        return counts.withLock { $0 }
+    }
+}

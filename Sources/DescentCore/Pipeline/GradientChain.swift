@@ -1,0 +1,78 @@
+/// A chain of gradient transforms alone: gradients in, transformed gradients and an outcome out.
+///
+/// It goes in front of an optimizer of somebody else's. `Chain` is this type over the default backend.
+/// ```swift
+/// var chain = try Chain(for: parameters) { ClipByGlobalNorm(1) }
+/// if try chain.transform(&gradients).isApplied { host.step(gradients) }
+/// ```
+public struct GradientChain<Backend: TensorBackend>: Sendable {
+    private var engine: Engine<Backend>
+
+    /// Builds a chain for gradients of the parameters' names and shapes.
+    ///
+    /// - Throws: ``DescentError`` for settings out of range and for stages in an order that cannot be meant.
+    public init(
+        for layout: ParameterLayout, nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform]
+    ) throws(DescentError) {
+        engine = try Engine(
+            backend: backend, layout: layout, stages: stages(), optimizer: nil, policy: nonFinite)
+    }
+
+    /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.
+    public var lossScale: Float { engine.lossScale }
+    /// How many steps have been applied.
+    public var appliedSteps: Int { engine.appliedSteps }
+    /// How many steps have been skipped.
+    public var skippedSteps: Int { engine.skippedSteps }
+    /// The parameters that the chain was built for.
+    public var layout: ParameterLayout { engine.layout }
+    /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
+    public var sweepCount: Int { engine.plan.sweepCount }
+
+    /// The plan, for people.
+    public func explain() -> String { Explanation(engine).text }
+
+    /// Transforms gradients in place.
+    ///
+    /// - Parameters:
+    ///   - gradients: The gradients of one micro-batch. If the outcome is applied, they are the transformed
+    ///     gradients of the window; otherwise they are as they were.
+    ///   - parameters: The parameters, for stages that look at them.
+    ///   - weight: The micro-batch's weight, for weighted accumulation.
+    ///   - lossScale: What the loss was multiplied by, to have it checked; nil trusts that it was ``lossScale``.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
+    /// - Returns: Applied if the optimizer is to follow, otherwise accumulated or skipped.
+    /// - Throws: ``DescentError`` if names or shapes do not match, before anything has changed; also when a loss
+    ///   scale is exhausted.
+    public mutating func transform(
+        _ gradients: inout Backend.Tensors, parameters: Backend.Tensors? = nil, weight: Double = 1,
+        lossScale: Float? = nil, closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        try engine.validate(gradients.layout, as: "gradients")
+        if let parameters { try engine.validate(parameters.layout, as: "parameters") }
+        try engine.validate(weight: weight, lossScale: lossScale)
+        gradients.makeUnique()
+        return try engine.step(
+            .init(gradients: gradients, parameters: parameters, output: gradients), weight: weight,
+            closesWindow: closingWindow)
+    }
+
+    /// Closes an open window early.
+    ///
+    /// - Parameters:
+    ///   - gradients: Receives the transformed gradients if the outcome is applied.
+    ///   - parameters: The parameters, for stages that look at them.
+    /// - Returns: The outcome, or nil if no window is open.
+    /// - Throws: ``DescentError``, as ``transform(_:parameters:weight:lossScale:closingWindow:)`` does.
+    public mutating func flush(
+        into gradients: inout Backend.Tensors, parameters: Backend.Tensors? = nil
+    ) throws(DescentError) -> StepOutcome? {
+        guard engine.isWindowOpen else { return nil }
+        try engine.validate(gradients.layout, as: "gradients")
+        if let parameters { try engine.validate(parameters.layout, as: "parameters") }
+        gradients.makeUnique()
+        return try engine.step(
+            .init(gradients: nil, parameters: parameters, output: gradients), weight: 1, closesWindow: true)
+    }
+}

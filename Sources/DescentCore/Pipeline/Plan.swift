@@ -1,0 +1,66 @@
+/// Which sweeps a pipeline makes, and what happens to a block in each.
+///
+/// The plan follows from the chain alone. It is made once, when the pipeline is built.
+struct Plan: Sendable {
+    /// What happens to a block, in order.
+    enum Operation: Sendable, Equatable {
+        /// Multiply by what consecutive scaling stages make of this step, kept in a row of factors.
+        case scale(run: Int)
+        case transform(stage: Int)
+        case measure(column: Int)
+        case accumulate
+        case update
+        case store
+    }
+
+    /// A norm that is measured for every parameter, at one place of the chain.
+    struct Column: Sendable, Equatable {
+        let norm: Norm
+        /// How many stages of the chain the measured gradient has behind it, pending factors aside.
+        let position: Int
+    }
+
+    /// A sweep that measures, and what can be decided after it.
+    struct Measuring: Sendable {
+        var operations: [Operation] = []
+        var columns: [Int] = []
+        /// Columns that have to be finite, each with the stage that wants it so; nil where it is the policy.
+        var checks: [(column: Int, stage: Int?)] = []
+        /// Stages that can be prepared after this sweep.
+        var prepares: [Int] = []
+    }
+
+    /// The part of a chain between two boundaries: its start, an accumulation, its end.
+    struct Segment: Sendable {
+        let stages: Range<Int>
+        /// Stages that can be prepared before anything is measured.
+        var prepares: [Int] = []
+        var measuring: [Measuring] = []
+        /// What the last sweep does to a block, without the segment's end (accumulate, update or store).
+        var final: [Operation] = []
+    }
+
+    /// For a stage that requires norms, where to find them.
+    struct Source: Sendable {
+        var columns: [Int] = []
+        /// The first stage whose factor is not in the measured numbers yet.
+        var firstFactor = 0
+    }
+
+    var columns: [Column] = []
+    /// Consecutive scaling stages, folded into one factor a parameter.
+    var runs: [Range<Int>] = []
+    /// For each stage, the source of what it requires.
+    var sources: [Source]
+    /// What happens to each micro-batch; nil without an accumulation.
+    var microBatch: Segment?
+    /// The stage that accumulates.
+    var accumulating: Int?
+    /// What happens to a whole window; to each step, without an accumulation.
+    var window: Segment
+    /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next.
+    var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
+
+    /// The number of sweeps over the gradients in a step that is applied, for a micro-batch that closes its window.
+    var sweepCount: Int { (microBatch?.measuring.count ?? 0) + window.measuring.count + 1 }
+}

@@ -1,0 +1,171 @@
+/// Derives the plan from what the stages declare.
+///
+/// For each stage that requires a norm, the planner finds the last stage before it that does more than scale: the
+/// norm is measured behind that one, and what scaling stages do in between is multiplied in afterwards. A stage that
+/// is neither scaling nor linear is a fixed point: whatever is measured behind it needs every factor before it to be
+/// known, which may take an earlier sweep.
+struct Planner {
+    private let stages: [any GradientTransform]
+    private let policy: NonFinitePolicy
+    private var plan: Plan
+    /// After how many measuring sweeps of its segment a stage is prepared; 0 is before the first.
+    private var preparedAfter: [Int]
+
+    static func plan(for stages: [any GradientTransform], policy: NonFinitePolicy) -> Plan {
+        var planner = Planner(stages, policy)
+        planner.makePlan()
+        return planner.plan
+    }
+
+    private init(_ stages: [any GradientTransform], _ policy: NonFinitePolicy) {
+        self.stages = stages
+        self.policy = policy
+        preparedAfter = [Int](repeating: 0, count: stages.count)
+        plan = Plan(
+            sources: [Plan.Source](repeating: Plan.Source(), count: stages.count),
+            window: Plan.Segment(stages: stages.indices))
+    }
+
+    private mutating func makePlan() {
+        findRuns()
+        plan.accumulating = stages.firstIndex { $0 is any Accumulating }
+        guard let accumulating = plan.accumulating, let stage = stages[accumulating] as? any Accumulating else {
+            plan.window = segment(stages.indices, checksInput: policy == .skip)
+            return
+        }
+        plan.microBatch = segment(0..<accumulating, checksInput: stage.dropsNonFinite)
+        plan.window = segment(accumulating + 1..<stages.count, checksInput: policy == .skip)
+    }
+
+    private mutating func findRuns() {
+        var start: Int?
+        for index in 0...stages.count {
+            let isScaling = index < stages.count && stages[index].effect == .scaling && !(stages[index] is any Accumulating)
+            if isScaling {
+                start = start ?? index
+            } else if let first = start {
+                plan.runs.append(first..<index)
+                start = nil
+            }
+        }
+    }
+
+    private mutating func segment(_ range: Range<Int>, checksInput: Bool) -> Plan.Segment {
+        var segment = Plan.Segment(stages: range)
+        if checksInput { check(at: range.lowerBound, for: nil, in: &segment) }
+        for stage in range {
+            for requirement in stages[stage].requirements {
+                switch requirement {
+                case .finite: check(at: measuringPosition(before: stage, in: range), for: stage, in: &segment)
+                case .norm(let norm): require(norm, for: stage, in: &segment)
+                }
+            }
+        }
+        for stage in range {
+            if preparedAfter[stage] == 0 {
+                segment.prepares.append(stage)
+            } else {
+                segment.measuring[preparedAfter[stage] - 1].prepares.append(stage)
+            }
+        }
+        for sweep in segment.measuring.indices { proveChecks(of: &segment.measuring[sweep]) }
+        for sweep in segment.measuring.indices { fillOperations(of: sweep, in: &segment) }
+        segment.final = operations(range, upTo: range.upperBound, factorsUpTo: range.upperBound)
+        return segment
+    }
+
+    /// How many stages have to run before the gradient looks, pending factors aside, as it does before this one.
+    private func measuringPosition(before stage: Int, in range: Range<Int>) -> Int {
+        range.prefix(upTo: stage).last { stages[$0].effect != .scaling }.map { $0 + 1 } ?? range.lowerBound
+    }
+
+    /// The end of the last stage before a position that needs true factors.
+    private func fixedPoint(before position: Int, in range: Range<Int>) -> Int {
+        range.prefix(upTo: position).last { stages[$0].effect == .arbitrary }.map { $0 + 1 } ?? range.lowerBound
+    }
+
+    /// The first sweep, counted from 1, that can measure at a position.
+    private func sweep(measuringAt position: Int, in range: Range<Int>) -> Int {
+        let fixed = fixedPoint(before: position, in: range)
+        let awaited = range.prefix(upTo: position).filter { $0 < fixed || stages[$0].effect != .scaling }
+        return 1 + (awaited.map { preparedAfter[$0] }.max() ?? 0)
+    }
+
+    private mutating func require(_ norm: Norm, for stage: Int, in segment: inout Plan.Segment) {
+        let position = measuringPosition(before: stage, in: segment.stages)
+        let sweep = sweep(measuringAt: position, in: segment.stages)
+        let column = column(norm, at: position, sweep: sweep, in: &segment)
+        plan.sources[stage].columns.append(column)
+        plan.sources[stage].firstFactor = fixedPoint(before: position, in: segment.stages)
+        preparedAfter[stage] = max(preparedAfter[stage], sweep)
+        segment.measuring[sweep - 1].checks.append((column, stage))
+    }
+
+    private mutating func check(at position: Int, for stage: Int?, in segment: inout Plan.Segment) {
+        let sweep = sweep(measuringAt: position, in: segment.stages)
+        let column = column(.l2, at: position, sweep: sweep, in: &segment)
+        segment.measuring[sweep - 1].checks.append((column, stage))
+    }
+
+    private mutating func column(
+        _ norm: Norm, at position: Int, sweep: Int, in segment: inout Plan.Segment
+    ) -> Int {
+        while segment.measuring.count < sweep { segment.measuring.append(Plan.Measuring()) }
+        let wanted = Plan.Column(norm: norm, position: position)
+        if let column = segment.measuring[sweep - 1].columns.first(where: { plan.columns[$0] == wanted }) {
+            return column
+        }
+        plan.columns.append(wanted)
+        segment.measuring[sweep - 1].columns.append(plan.columns.count - 1)
+        return plan.columns.count - 1
+    }
+
+    /// Drops columns that only prove finiteness where a norm behind linear stages, in the same sweep, proves it too.
+    private mutating func proveChecks(of measuring: inout Plan.Measuring) {
+        let wanted = Set(plan.sources.flatMap(\.columns))
+        for column in measuring.columns where !wanted.contains(column) {
+            let position = plan.columns[column].position
+            let proof = measuring.columns.first { other in
+                let otherPosition = plan.columns[other].position
+                return other != column && otherPosition >= position
+                    && stages[position..<otherPosition].allSatisfy { $0.effect != .arbitrary }
+            }
+            guard let proof else { continue }
+            measuring.columns.removeAll { $0 == column }
+            for index in measuring.checks.indices where measuring.checks[index].column == column {
+                measuring.checks[index].column = proof
+            }
+        }
+    }
+
+    private func fillOperations(of sweep: Int, in segment: inout Plan.Segment) {
+        let columns = segment.measuring[sweep].columns.sorted { plan.columns[$0].position < plan.columns[$1].position }
+        let end = columns.last.map { plan.columns[$0].position } ?? segment.stages.lowerBound
+        let fixed = fixedPoint(before: end, in: segment.stages)
+        var operations: [Plan.Operation] = []
+        var position = segment.stages.lowerBound
+        for column in columns {
+            let next = plan.columns[column].position
+            operations += self.operations(position..<next, upTo: next, factorsUpTo: fixed)
+            operations.append(.measure(column: column))
+            position = next
+        }
+        segment.measuring[sweep].operations = operations
+    }
+
+    private func operations(_ range: Range<Int>, upTo end: Int, factorsUpTo fixed: Int) -> [Plan.Operation] {
+        var operations: [Plan.Operation] = []
+        for stage in range where stage < end {
+            if stages[stage].effect != .scaling {
+                operations.append(.transform(stage: stage))
+            } else if stage < fixed, let run = plan.runs.firstIndex(where: { $0.lowerBound == stage }) {
+                operations.append(.scale(run: run))
+            }
+        }
+        return operations
+    }
+}
+
+extension Range where Bound == Int {
+    fileprivate func prefix(upTo end: Int) -> Range<Int> { lowerBound..<Swift.max(lowerBound, end) }
+}

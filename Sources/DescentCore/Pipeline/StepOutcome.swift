@@ -1,0 +1,94 @@
+/// How a step ended.
+public enum StepOutcome: Sendable {
+    /// The micro-batch became part of a window that is still open; nothing else has changed.
+    case accumulated(WindowProgress)
+    /// The parameters were updated (or, by a chain alone, the gradients transformed).
+    case applied(StepReport)
+    /// Nothing was updated: parameters, optimizer state and schedules are bit for bit what they were.
+    case skipped(SkipReason)
+
+    /// Whether the parameters were updated.
+    public var isApplied: Bool {
+        if case .applied = self { true } else { false }
+    }
+}
+
+/// How far an accumulation window has come.
+public struct WindowProgress: Sendable, Hashable {
+    /// How many micro-batches the window has been given.
+    public let received: Int
+    /// How many of them are part of its sum.
+    public let included: Int
+    /// After how many it closes.
+    public let length: Int
+    /// Why the last micro-batch is not part of the sum, where it is not.
+    public let rejection: SkipReason?
+}
+
+/// Why a step was skipped.
+public struct SkipReason: Sendable, Hashable, CustomStringConvertible {
+    /// The kind of a reason; more may be added in later versions.
+    public struct Code: Sendable, Hashable {
+        let name: String
+        /// A gradient held a NaN or an infinity.
+        public static let nonFinite = Code(name: "nonFinite")
+        /// A stage decided against the step.
+        public static let vetoed = Code(name: "vetoed")
+        /// Every micro-batch of the window had been left out.
+        public static let emptyWindow = Code(name: "emptyWindow")
+    }
+
+    /// The kind of the reason.
+    public let code: Code
+    /// The first parameter concerned, in the order of the layout, where there is one.
+    public let parameter: String?
+    /// The stage that objected, where there is one.
+    public let stage: String?
+    /// A sentence that says what was wrong.
+    public let description: String
+
+    init(_ code: Code, parameter: String? = nil, stage: String? = nil, _ description: String) {
+        self.code = code
+        self.parameter = parameter
+        self.stage = stage
+        self.description = description
+    }
+}
+
+/// What a stage is told at the end of a step.
+public enum StepConclusion: Sendable {
+    /// The step was applied.
+    case applied
+    /// The step was skipped.
+    case skipped(SkipReason)
+}
+
+/// What an applied step was like.
+public struct StepReport: Sendable {
+    /// The number of applied steps, this one included.
+    public internal(set) var appliedSteps = 0
+    /// The learning rate of the first group; 0 for a chain alone.
+    public internal(set) var learningRate: Float = 0
+    /// What the loss of this step was multiplied by; 1 without an `Unscale`.
+    public internal(set) var lossScale: Float = 1
+    /// What the norm stages saw and did, in the order of the chain.
+    public internal(set) var norms: [NormRecord] = []
+
+    /// The first norm over all parameters that a stage took, as it arrived there; nil if no stage took one.
+    public var gradientNorm: Float? { norms.first { $0.group == nil }?.before }
+
+    /// The share of norms, among those that stages took, that were above their maximum; 0 if none was taken.
+    public var clippedFraction: Float {
+        norms.isEmpty ? 0 : Float(norms.count { $0.isClipped }) / Float(norms.count)
+    }
+}
+
+/// What a pipeline does about a gradient that is not finite.
+public enum NonFinitePolicy: Sendable, Hashable {
+    /// The step is skipped and changes nothing; the outcome names the parameter.
+    ///
+    /// Where the chain measures no norm anyway, this costs one sweep that reads the gradients.
+    case skip
+    /// The step is applied, NaN and infinities included, unless a stage objects.
+    case propagate
+}

@@ -1,0 +1,71 @@
+/// A vector norm: how the size of a gradient is measured.
+public enum Norm: Sendable, Hashable, CustomStringConvertible {
+    /// The sum of magnitudes.
+    case l1
+    /// The root of the sum of squares.
+    case l2
+    /// The largest magnitude.
+    case lInfinity
+    /// The p-th root of the sum of p-th powers of magnitudes, for a finite p above 0.
+    case lp(Double)
+
+    /// The usual short name: "L2".
+    public var description: String {
+        switch self {
+        case .l1: "L1"
+        case .l2: "L2"
+        case .lInfinity: "L-infinity"
+        case .lp(let p): "L\(p)"
+        }
+    }
+
+    /// Whether the norm is defined: only an exponent that is not a finite number above 0 is refused.
+    public var isValid: Bool {
+        if case .lp(let p) = self { return p.isFinite && p > 0 }
+        return true
+    }
+
+    /// Gathers the norms of parts into the norm of the whole, which holds for every norm here.
+    ///
+    /// The parts are added in Double and in the order in which they are given, so the bits depend on nothing else.
+    /// It cannot overflow for parts of fewer than 2^63 floats. A NaN among the parts gives NaN, an infinity without
+    /// a NaN infinity.
+    public struct Combiner {
+        private let norm: Norm
+        private var sum = 0.0
+        private var largest = 0.0
+
+        /// Starts with nothing, whose norm is 0.
+        public init(_ norm: Norm) { self.norm = norm }
+
+        /// Adds a part by its norm, which is at least 0.
+        public mutating func add(_ part: Double) {
+            switch norm {
+            case .l1: sum += part
+            case .l2: sum += part * part
+            case .lInfinity: if !(part <= largest), !largest.isNaN { largest = part }
+            case .lp(let p):
+                // sum is relative to the largest part, so that neither large nor small powers leave Double's range.
+                if part.isNaN || largest.isNaN {
+                    largest = .nan
+                } else if part > largest {
+                    let ratio = largest / part
+                    sum = (largest == 0 || part == .infinity ? 0 : sum * ReproducibleMath.power(ratio, p)) + 1
+                    largest = part
+                } else if part > 0, largest < .infinity {
+                    sum += ReproducibleMath.power(part / largest, p)
+                }
+            }
+        }
+
+        /// The norm of all parts together.
+        public var value: Double {
+            switch norm {
+            case .l1: sum
+            case .l2: sum.squareRoot()
+            case .lInfinity: largest
+            case .lp(let p): largest == 0 ? 0 : largest * ReproducibleMath.power(sum, 1 / p)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+/// A stage of a pipeline: something that is done to gradients on their way to the optimizer.
+///
+/// An element-wise stage implements ``transform(_:)`` and nothing else. A stage that only scales conforms to
+/// ``GradientScaling`` and implements ``requirements`` and ``prepare(_:)``.
+///
+/// In each step the engine measures what all stages require, in as few sweeps over the gradient as possible, calls
+/// ``prepare(_:)`` of each stage in the order of the chain and on one thread, then runs ``transform(_:)`` on all
+/// blocks, on many threads, while each is in cache. When the step's outcome is certain, ``finish(_:)`` tells it.
+public protocol GradientTransform: Sendable {
+    /// What the stage has to remember between steps, besides its slots.
+    associatedtype State: Codable & Sendable = Stateless
+
+    /// What the stage remembers between steps; saved with the pipeline.
+    var state: State { get set }
+
+    /// The name by which errors and explanations speak of the stage; by default the type's.
+    var name: String { get }
+
+    /// What the stage expects of the gradients that reach it and what it leaves behind; by default nothing.
+    var order: StageOrder { get }
+
+    /// What has to be known of the whole incoming gradient before any of it can be transformed; by default nothing.
+    var requirements: [Requirement] { get }
+
+    /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
+    var effect: StageEffect { get }
+
+    /// Names of the parameter-shaped buffers to keep between steps, zero at first; by default none.
+    ///
+    /// At most ``UnsafeBlockElements/maximumSlotCount``.
+    var slots: [String] { get }
+
+    /// Checks the settings and gets ready for a layout, once, when the pipeline is built.
+    ///
+    /// - Throws: ``DescentError`` for settings out of range.
+    mutating func configure(for layout: ParameterLayout) throws(DescentError)
+
+    /// Decides what the stage does in this step, on one thread, from what it required to know.
+    ///
+    /// What a step must not change when it is vetoed by a later stage belongs into ``finish(_:)``.
+    ///
+    /// - Throws: ``DescentError``, which ends the step before anything has changed.
+    mutating func prepare(_ step: inout StepPreparation) throws(DescentError)
+
+    /// Works on one block; called on many threads at once, and in a step as often as there are sweeps.
+    func transform(_ block: inout some GradientBlock)
+
+    /// Learns how the step ended, on one thread: the place to advance counters and histories.
+    ///
+    /// - Throws: ``DescentError`` where training cannot go on, such as a loss scale that is exhausted.
+    mutating func finish(_ conclusion: StepConclusion) throws(DescentError)
+}
+
+/// The state of a stage that remembers nothing.
+public struct Stateless: Codable, Sendable, Hashable {
+    /// The only value.
+    public init() {}
+}
+
+/// How a stage acts on a gradient, as far as the planner can make use of it.
+public enum StageEffect: Sendable, Hashable {
+    /// Multiplies each parameter's gradient by one number, given in `prepare`; `transform` is never called.
+    ///
+    /// Norms behind such a stage follow from norms before it.
+    case scaling
+    /// A linear function of each row that shows NaN and infinities: scaling its input scales its output alike.
+    ///
+    /// Norms behind such a stage are measured, but in the same sweep as norms before it.
+    case linear
+    /// Anything else. If a stage behind it needs a norm, factors before it have to be known first.
+    case arbitrary
+}
+
+extension GradientTransform {
+    public var name: String { String(describing: Self.self) }
+    public var order: StageOrder { .anywhere }
+    public var requirements: [Requirement] { [] }
+    public var effect: StageEffect { .arbitrary }
+    public var slots: [String] { [] }
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
+    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {}
+}
+
+extension GradientTransform where State == Stateless {
+    public var state: Stateless {
+        get { Stateless() }
+        set {}
+    }
+}
+
+/// A stage that multiplies each parameter's gradient by one number, and costs no pass over memory.
+///
+/// Declare what has to be known in ``GradientTransform/requirements`` and set the factor in
+/// ``GradientTransform/prepare(_:)``:
+/// ```swift
+/// struct Normalize: GradientScaling {
+///     var requirements: [Requirement] { [.norm(.l2)] }
+///     mutating func prepare(_ step: inout StepPreparation) {
+///         step.scale(by: 1 / (Float(step.incoming.norm(.l2)) + 1e-6))
+///     }
+/// }
+/// ```
+public protocol GradientScaling: GradientTransform {}
+
+extension GradientScaling {
+    public var effect: StageEffect { .scaling }
+    public func transform(_ block: inout some GradientBlock) {}
+}
+
+/// A stage whose factor has to be undone on the loss: the chain's `lossScale` is the product of these.
+public protocol LossScaling: GradientTransform {
+    /// What the loss is to be multiplied by before gradients are taken.
+    var lossScale: Float { get }
+}

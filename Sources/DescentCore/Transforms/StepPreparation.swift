@@ -1,0 +1,102 @@
+/// What a stage sees and decides in ``GradientTransform/prepare(_:)``.
+public struct StepPreparation {
+    /// The parameters.
+    public let layout: ParameterLayout
+    /// The number of steps applied before this one; schedules read it.
+    public let appliedSteps: Int
+    /// What the stage required to know of the gradient that reaches it.
+    public let incoming: GradientStatistics
+
+    var factors: ScaleFactors
+    var veto: String?
+    var norms: [NormRecord]
+    let stage: String
+
+    /// Multiplies all gradients by a factor.
+    public mutating func scale(by factor: Float) {
+        factors.uniform *= factor
+    }
+
+    /// Multiplies one parameter's gradient by a factor.
+    public mutating func scale(_ parameter: Int, by factor: Float) {
+        factors.setEach(layout.count)
+        factors.each[parameter] *= factor
+    }
+
+    /// Skips this step: nothing is changed by it. The reason becomes part of the outcome.
+    public mutating func veto(_ reason: String) {
+        if veto == nil { veto = reason }
+    }
+
+    /// Clips what some parameters have in common to a maximum norm, and records it for the report.
+    ///
+    ///     factor = min(1, maximum / (norm + epsilon))
+    ///
+    /// - Parameters:
+    ///   - parameters: The positions of the parameters that share the norm.
+    ///   - norm: Their norm, as it arrived; finite.
+    ///   - maximum: The threshold, above 0.
+    ///   - epsilon: What is added to the norm in the denominator.
+    ///   - kind: The norm's kind, for the report.
+    ///   - group: What the parameters have in common, for the report; nil if they are all there are.
+    public mutating func clip(
+        _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
+        group: String? = nil
+    ) {
+        let factor = Float(min(1, Double(maximum) / (norm + Double(epsilon))))
+        if group == nil {
+            scale(by: factor)
+        } else if factor < 1 {
+            for parameter in parameters { scale(parameter, by: factor) }
+        }
+        norms.append(
+            NormRecord(
+                stage: stage, group: group, kind: kind, before: Float(norm), after: Float(norm * Double(factor)),
+                isClipped: factor < 1))
+    }
+}
+
+/// One norm that a stage looked at: where in the chain, of what, and what it did.
+public struct NormRecord: Sendable, Hashable {
+    /// The stage that looked.
+    public let stage: String
+    /// The layer or parameter; nil for all parameters together.
+    public let group: String?
+    /// Which norm.
+    public let kind: Norm
+    /// The norm as it reached the stage.
+    public let before: Float
+    /// The norm as it left the stage.
+    public let after: Float
+    /// Whether the stage made it smaller.
+    public let isClipped: Bool
+}
+
+/// The factors that one stage puts on each parameter in one step.
+struct ScaleFactors: Sendable {
+    var uniform: Float = 1
+    /// A factor for each parameter on top of the uniform one; meaningful while `hasEach`.
+    var each: [Float] = []
+    var hasEach = false
+
+    mutating func reset() {
+        uniform = 1
+        hasEach = false
+    }
+
+    /// Multiplies the factors of all parameters, which lie in an array from a position on, by these.
+    func multiply(into product: inout [Float], from start: Int, count: Int) {
+        if hasEach {
+            for index in 0..<count { product[start + index] *= uniform * each[index] }
+        } else if uniform != 1 {
+            for index in 0..<count { product[start + index] *= uniform }
+        }
+    }
+
+    mutating func setEach(_ count: Int) {
+        guard !hasEach else { return }
+        hasEach = true
+        if each.count != count { each = [Float](repeating: 1, count: count) }
+        for index in each.indices { each[index] = 1 }
+    }
+}

@@ -1,0 +1,25 @@
+extension Kernels {
+    /// Writes a gradient with everything pending carried out; the destination may be the source.
+    static func materialize(_ gradient: PendingGradient, into destination: UnsafeMutablePointer<Float>) {
+        let (source, factor) = (gradient.source, gradient.factor)
+        if factor == 1, gradient.means == nil {
+            if destination != UnsafeMutablePointer(mutating: source) {
+                destination.update(from: source, count: gradient.rows * gradient.columns)
+            }
+            return
+        }
+        gradient.forEachStretch { offset, count, shift in
+            for index in offset..<offset + count { destination[index] = factor * source[index] + shift }
+        }
+    }
+
+    /// Moves elements into a range; NaN stays.
+    static func clamp(_ elements: UnsafeMutablePointer<Float>, count: Int, to range: ClosedRange<Float>) {
+        let (lower, upper) = (range.lowerBound, range.upperBound)
+        for index in 0..<count {
+            let element = elements[index]
+            let raised = element < lower ? lower : element
+            elements[index] = raised > upper ? upper : raised
+        }
+    }
+}

@@ -1,0 +1,70 @@
+public import DescentCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The reference backend: tensors in main memory, SIMD kernels, several threads.
+///
+/// The same inputs give the same bits with any number of threads: blocks are cut the same way for all of them, each
+/// block's sums are made of 16 float lanes in four accumulators, and sums of blocks are combined in Double in the
+/// order of the blocks. No multiplication is fused with an addition.
+public struct SIMDBackend: TensorBackend {
+    /// How many elements a block holds at most, unless one row has more.
+    public static let defaultBlockLength = 16_384
+
+    /// How many threads a sweep may use.
+    public let threadCount: Int
+    let blockLength: Int
+
+    /// A backend with as many threads as the machine has processors.
+    public init() {
+        self.init(threads: max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+    }
+
+    /// A backend with a number of threads.
+    ///
+    /// - Parameters:
+    ///   - threads: How many threads a sweep may use, at least 1. Small sweeps run on the caller's thread alone.
+    ///   - blockLength: How many elements a block holds at most, unless one row has more; at least 1. Results
+    ///     depend on it in their last bits.
+    public init(threads: Int, blockLength: Int = defaultBlockLength) {
+        precondition(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
+        precondition(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
+        threadCount = threads
+        self.blockLength = blockLength
+    }
+
+    public func makeTensors(_ layout: ParameterLayout) -> TensorSet { TensorSet(zeros: layout) }
+
+    public func blocks(of layout: ParameterLayout) -> [BlockExtent] {
+        var blocks: [BlockExtent] = []
+        var firstRow = 0
+        for (index, parameter) in layout.enumerated() where parameter.count > 0 {
+            let rowsOfBlock = max(1, blockLength / parameter.columnCount)
+            for row in stride(from: 0, to: parameter.rowCount, by: rowsOfBlock) {
+                let rows = row..<min(row + rowsOfBlock, parameter.rowCount)
+                blocks.append(BlockExtent(parameterIndex: index, rows: rows, firstRow: firstRow))
+                if parameter.rank > 1 { firstRow += rows.count }
+            }
+        }
+        return blocks
+    }
+
+    public func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> SIMDWorkspace {
+        SIMDWorkspace(layout: layout, blocks: blocks, threadCount: threadCount)
+    }
+
+    public func scratchBytes(_ workspace: SIMDWorkspace) -> Int { workspace.scratchBytes }
+
+    public func run(
+        _ sweep: borrowing Sweep<TensorSet>, in workspace: SIMDWorkspace,
+        _ body: @Sendable (inout SIMDBlock, Int) -> Void
+    ) {
+        workspace.run(sweep, body)
+    }
+}

@@ -1,0 +1,47 @@
+public import DescentCore
+
+extension GradientPipeline where Backend == SIMDBackend {
+    /// Takes in one micro-batch of gradients and updates parameters that lie in memory of somebody else's.
+    ///
+    /// - Parameters:
+    ///   - parameters: The parameters, in any order; for the duration of the call.
+    ///   - gradients: Their gradients, in any order; they are only read.
+    ///   - weight: The micro-batch's weight, for weighted accumulation.
+    ///   - lossScale: What the loss was multiplied by, to have it checked.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
+    /// - Returns: Whether the step was accumulated, applied or skipped.
+    /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, before anything has changed.
+    public mutating func step(
+        unsafeParameters parameters: [UnsafeTensor], unsafeGradients gradients: [UnsafeTensor], weight: Double = 1,
+        lossScale: Float? = nil, closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        let layout = layout
+        return try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
+            try TensorSet.withUnsafeTensors(gradients, layout: layout) { gradients throws(DescentError) in
+                try step(
+                    &parameters, gradients: gradients, weight: weight, lossScale: lossScale,
+                    closingWindow: closingWindow)
+            }
+        }
+    }
+}
+
+extension GradientChain where Backend == SIMDBackend {
+    /// Transforms, in place, gradients that lie in memory of somebody else's.
+    ///
+    /// - Parameters:
+    ///   - gradients: The gradients of one micro-batch, in any order; for the duration of the call.
+    ///   - weight: The micro-batch's weight, for weighted accumulation.
+    ///   - lossScale: What the loss was multiplied by, to have it checked.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
+    /// - Returns: Applied if the optimizer is to follow, otherwise accumulated or skipped.
+    /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, before anything has changed.
+    public mutating func transform(
+        unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,
+        closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        try TensorSet.withUnsafeTensors(gradients, layout: layout) { gradients throws(DescentError) in
+            try transform(&gradients, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+public import DescentCore
+
+/// Gathers the gradients of several micro-batches into one step.
+///
+/// Micro-batches are added in float32; the first one overwrites what the last window left, so that nothing is ever
+/// zeroed. What stands before this stage works on each micro-batch, what stands behind it on the window.
+///
+/// When the window closes, after `steps` micro-batches or early by a flush, its sum is divided by what was seen:
+///
+///     mean:      sum of g_i            / number of micro-batches seen
+///     sum:       sum of g_i
+///     weighted:  sum of weight_i * g_i / sum of weights
+///
+/// With token counts as weights, `weighted` gives the gradient of the mean over all tokens of the window, however
+/// unevenly they are spread over micro-batches.
+public struct Accumulate: Accumulating {
+    /// What a window's sum is divided by.
+    public enum Reduction: String, Sendable, Hashable, Codable {
+        /// By the number of micro-batches seen.
+        case mean
+        /// By 1.
+        case sum
+        /// By the sum of weights, each gradient having been multiplied by its own.
+        case weighted
+    }
+
+    /// What a micro-batch with NaN or infinities does to its window.
+    public enum NonFinite: String, Sendable, Hashable, Codable {
+        /// It spoils the window, which is skipped when it closes.
+        case skipWindow
+        /// It is left out, and the window is made of the others; costs a sweep that reads each micro-batch.
+        case dropMicrobatch
+    }
+
+    /// The open window.
+    public struct State: Codable, Sendable {
+        var received = 0
+        var included = 0
+        var weights = 0.0
+        var lastWeight = 1.0
+        var rejection: String?
+    }
+
+    /// After how many micro-batches a window closes.
+    public let steps: Int
+    /// What its sum is divided by.
+    public let reduction: Reduction
+    /// What happens to micro-batches that are not finite.
+    public let nonFinite: NonFinite
+    public var state = State()
+    private var reason: SkipReason?
+
+    /// Gathers micro-batches.
+    ///
+    /// - Parameters:
+    ///   - steps: After how many micro-batches a window closes, at least 1.
+    ///   - reduction: What its sum is divided by.
+    ///   - nonFinite: What happens to micro-batches that are not finite.
+    public init(steps: Int, reduction: Reduction = .mean, nonFinite: NonFinite = .skipWindow) {
+        self.steps = steps
+        self.reduction = reduction
+        self.nonFinite = nonFinite
+    }
+
+    public var name: String { "Accumulate(steps: \(steps), \(reduction))" }
+    public var order: StageOrder { StageOrder(expects: [.microBatch], leaves: [.window]) }
+    public var slots: [String] { ["sum"] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.require(steps >= 1, name, "steps is \(steps); a window needs at least 1.")
+    }
+
+    public func transform(_ block: inout some GradientBlock) {}
+
+    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
+        state = State()
+        reason = nil
+    }
+
+    // MARK: Accumulating
+
+    public var received: Int { state.received }
+    public var included: Int { state.included }
+    public var windowLength: Int { steps }
+    public var dropsNonFinite: Bool { nonFinite == .dropMicrobatch }
+    public var spoiled: SkipReason? { dropsNonFinite ? nil : reason }
+
+    public var factor: Float { reduction == .weighted ? Float(state.lastWeight) : 1 }
+
+    public var closingFactor: Float {
+        switch reduction {
+        case .mean: Float(1 / Double(state.included))
+        case .sum: 1
+        case .weighted: Float(1 / state.weights)
+        }
+    }
+
+    public mutating func admit(weight: Double) {
+        state.received += 1
+        state.included += 1
+        state.weights += weight
+        state.lastWeight = weight
+    }
+
+    public mutating func reject(_ reason: SkipReason) {
+        state.included -= 1
+        state.weights -= state.lastWeight
+        state.rejection = reason.description
+        self.reason = self.reason ?? reason
+    }
+}

@@ -1,0 +1,42 @@
+public import DescentCore
+
+/// Clips all tensors together by the norm n of all their elements: g * min(1, maximum / (n + epsilon)).
+///
+/// The direction of the gradient stays what it was; a zero gradient stays zero. Pascanu, Mikolov and Bengio, "On the
+/// difficulty of training recurrent neural networks" (2013); PyTorch's `clip_grad_norm_`.
+public struct ClipByGlobalNorm: GradientScaling {
+    /// The largest norm the gradient may keep.
+    public let maximum: Float
+    /// Which norm.
+    public let norm: Norm
+    /// What is added to the norm.
+    public let epsilon: Float
+
+    /// Clips the whole gradient.
+    ///
+    /// - Parameters:
+    ///   - maximum: The largest norm the gradient may keep, finite and above 0.
+    ///   - norm: Which norm: L2, L1, L-infinity, or any p above 0.
+    ///   - epsilon: What is added to the norm, finite and at least 0.
+    public init(_ maximum: Float, norm: Norm = .l2, epsilon: Float = 1e-6) {
+        self.maximum = maximum
+        self.norm = norm
+        self.epsilon = epsilon
+    }
+
+    public var name: String {
+        norm == .l2 ? "ClipByGlobalNorm(\(maximum))" : "ClipByGlobalNorm(\(maximum), \(norm))"
+    }
+    public var order: StageOrder { .trueGradients }
+    public var requirements: [Requirement] { [.norm(norm)] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try requireThreshold(maximum, epsilon, of: name)
+        try DescentError.require(norm.isValid, name, "the exponent of \(norm) has to be a finite number above 0.")
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        step.clip(
+            step.layout.indices, norm: step.incoming.norm(norm), to: maximum, epsilon: epsilon, kind: norm)
+    }
+}

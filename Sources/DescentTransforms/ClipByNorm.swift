@@ -1,0 +1,46 @@
+public import DescentCore
+
+/// Clips each tensor by its own L2 norm n: g * min(1, maximum / (n + epsilon)).
+///
+/// A zero gradient stays zero.
+public struct ClipByNorm: GradientScaling {
+    /// The largest norm a tensor may keep.
+    public let maximum: Float
+    /// What is added to the norm.
+    public let epsilon: Float
+    private var names: [String] = []
+
+    /// Clips each tensor.
+    ///
+    /// - Parameters:
+    ///   - maximum: The largest norm a tensor may keep, finite and above 0.
+    ///   - epsilon: What is added to the norm, finite and at least 0.
+    public init(_ maximum: Float, epsilon: Float = 1e-6) {
+        self.maximum = maximum
+        self.epsilon = epsilon
+    }
+
+    public var name: String { "ClipByNorm(\(maximum))" }
+    public var order: StageOrder { .trueGradients }
+    public var requirements: [Requirement] { [.norm(.l2)] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try requireThreshold(maximum, epsilon, of: name)
+        names = layout.map(\.name)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        for (parameter, name) in names.enumerated() {
+            step.clip(
+                CollectionOfOne(parameter), norm: step.incoming.norm(.l2, of: parameter), to: maximum,
+                epsilon: epsilon, group: name)
+        }
+    }
+}
+
+/// Refuses a threshold or an epsilon out of range.
+func requireThreshold(_ maximum: Float, _ epsilon: Float, of stage: String) throws(DescentError) {
+    try DescentError.requirePositive(maximum, "the maximum norm", of: stage)
+    try DescentError.require(
+        epsilon.isFinite && epsilon >= 0, stage, "epsilon is \(epsilon); it has to be a finite number of at least 0.")
+}

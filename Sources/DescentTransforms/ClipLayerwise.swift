@@ -1,0 +1,78 @@
+public import DescentCore
+
+/// Clips each layer by the L2 norm n of all its parameters: g * min(1, maximum / (n + epsilon)).
+///
+/// Two parameters belong to one layer if their names are the same up to the last dot (`fc1.weight`, `fc1.bias`), or
+/// as a closure groups them. Layers without a maximum are left alone.
+public struct ClipLayerwise: GradientScaling {
+    /// The largest norm of layers that have none of their own; nil leaves them alone.
+    public let defaultMaximum: Float?
+    /// The largest norm of single layers, by name.
+    public let maxima: [String: Float]
+    /// What is added to norms.
+    public let epsilon: Float
+    private let layer: @Sendable (ParameterDescription) -> String
+    private var layers: [Layer] = []
+
+    private struct Layer: Sendable {
+        let name: String
+        let maximum: Float
+        var parameters: [Int]
+    }
+
+    /// Clips layers.
+    ///
+    /// - Parameters:
+    ///   - maximum: The largest norm of layers that have none of their own, finite and above 0; nil leaves them
+    ///     alone.
+    ///   - maxima: The largest norm of single layers, by name; a name that is no layer's is refused.
+    ///   - epsilon: What is added to norms, finite and at least 0.
+    ///   - layer: Names the layer of a parameter; by default its name up to the last dot.
+    public init(
+        default maximum: Float?, _ maxima: [String: Float] = [:], epsilon: Float = 1e-6,
+        groupedBy layer: @escaping @Sendable (ParameterDescription) -> String = { $0.layer }
+    ) {
+        defaultMaximum = maximum
+        self.maxima = maxima
+        self.epsilon = epsilon
+        self.layer = layer
+    }
+
+    public var name: String {
+        let settings = (defaultMaximum.map { ["default: \($0)"] } ?? []) + maxima.keys.sorted().map { "\($0): \(maxima[$0] ?? 0)" }
+        return "ClipLayerwise(\(settings.joined(separator: ", ")))"
+    }
+    public var order: StageOrder { .trueGradients }
+    public var requirements: [Requirement] { [.norm(.l2)] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        if let defaultMaximum { try requireThreshold(defaultMaximum, epsilon, of: name) }
+        for layer in maxima.keys.sorted() { try requireThreshold(maxima[layer] ?? 0, epsilon, of: "\(name), layer \(layer)") }
+        layers = []
+        var positions: [String: Int] = [:]
+        for (index, parameter) in layout.enumerated() {
+            let layerName = layer(parameter)
+            if let position = positions[layerName] {
+                layers[position].parameters.append(index)
+            } else {
+                positions[layerName] = layers.count
+                let maximum = maxima[layerName] ?? defaultMaximum ?? .infinity
+                layers.append(Layer(name: layerName, maximum: maximum, parameters: [index]))
+            }
+        }
+        for layer in maxima.keys.sorted() where positions[layer] == nil {
+            let known = positions.keys.sorted().joined(separator: ", ")
+            throw DescentError(
+                .invalidSetting, stage: name, "\(name): there is no layer named \"\(layer)\"; there are \(known).")
+        }
+        layers.removeAll { $0.maximum == .infinity }
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        for layer in layers {
+            step.clip(
+                layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: layer.maximum,
+                epsilon: epsilon, group: layer.name)
+        }
+    }
+}

@@ -1,0 +1,22 @@
+public import DescentCore
+
+/// Multiplies gradients by a factor: g * s, with s a constant or a schedule of applied steps.
+///
+/// Costs no pass over memory.
+public struct Scale: GradientScaling {
+    /// The factor.
+    public let factor: Schedule
+
+    /// Multiplies by a factor that is finite and not 0, or by a schedule of such.
+    public init(by factor: Schedule) { self.factor = factor }
+
+    public var name: String { "Scale(by: \(factor))" }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try factor.validate(for: name, allowsNegative: true)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        step.scale(by: factor.value(at: step.appliedSteps))
+    }
+}
