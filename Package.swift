@@ -20,6 +20,8 @@ let package = Package(
             name: "Descent",
             dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
         ),
+        .testTarget(
+            name: "DescentTests", dependencies: ["Descent", "DescentCore"], resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )

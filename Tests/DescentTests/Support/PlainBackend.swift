@@ -1,0 +1,136 @@
+import DescentCore
+import Synchronization
+
+/// The smallest backend there can be: arrays, one block a tensor, and every operation the plain default.
+///
+/// It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
+struct PlainBackend: TensorBackend {
+    let threadCount = 1
+    let log = TrafficLog()
+
+    func makeTensors(_ layout: ParameterLayout) -> PlainTensors { PlainTensors(layout) }
+
+    func blocks(of layout: ParameterLayout) -> [BlockExtent] {
+        layout.indices.filter { layout[$0].count > 0 }.map {
+            BlockExtent(parameterIndex: $0, rows: 0..<layout[$0].rowCount, firstRow: 0)
+        }
+    }
+
+    func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> TrafficLog { log }
+
+    func scratchBytes(_ workspace: TrafficLog) -> Int { 0 }
+
+    func run(
+        _ sweep: borrowing Sweep<PlainTensors>, in workspace: TrafficLog,
+        _ body: @Sendable (inout PlainBlock, Int) -> Void
+    ) {
+        workspace.sweeps.add(1, ordering: .relaxed)
+        for (index, extent) in sweep.blocks.enumerated() {
+            var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], copy sweep, workspace)
+            body(&block, index)
+        }
+    }
+}
+
+/// Counts sweeps, and elements read from gradient memory.
+final class TrafficLog: Sendable {
+    let sweeps = Atomic<Int>(0)
+    let elementsRead = Atomic<Int>(0)
+
+    func reset() {
+        sweeps.store(0, ordering: .relaxed)
+        elementsRead.store(0, ordering: .relaxed)
+    }
+}
+
+/// Tensors as arrays; a reference inside, so that a sweep can write through a copy.
+struct PlainTensors: TensorStorage, @unchecked Sendable {
+    final class Storage {
+        var values: [[Float]]
+        init(_ values: [[Float]]) { self.values = values }
+    }
+
+    let layout: ParameterLayout
+    var storage: Storage
+
+    init(_ layout: ParameterLayout, _ values: [[Float]]? = nil) {
+        self.layout = layout
+        storage = Storage(values ?? layout.map { [Float](repeating: 0, count: $0.count) })
+    }
+
+    mutating func makeUnique() {
+        if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.values) }
+    }
+
+    var values: [[Float]] { storage.values }
+}
+
+struct PlainBlock: UpdateBlock {
+    let parameterIndex: Int
+    let rank: Int
+    let rowCount: Int
+    let columnCount: Int
+    var slotAccess = SlotAccess()
+    var rates = UpdateRates()
+    private let sweep: Sweep<PlainTensors>
+    private let log: TrafficLog
+    private var gradient: [Float]?
+
+    init(_ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>, _ log: TrafficLog) {
+        parameterIndex = extent.parameterIndex
+        rank = parameter.rank
+        rowCount = extent.rows.count
+        columnCount = parameter.columnCount
+        self.sweep = sweep
+        self.log = log
+    }
+
+    mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
+        let index = parameterIndex
+        if gradient == nil {
+            gradient = sweep.gradients.storage.values[index]
+            log.elementsRead.add(count, ordering: .relaxed)
+        }
+        var slots = (0..<UnsafeBlockElements.maximumSlotCount).map { offset in
+            offset < slotAccess.count ? sweep.slots[slotAccess.first + offset].storage.values[index] : []
+        }
+        var parameters = sweep.parameters?.storage.values[index] ?? []
+        var output = sweep.output?.storage.values[index] ?? []
+        var working = gradient ?? []
+        let result = working.withUnsafeMutableBufferPointer { working in
+            parameters.withUnsafeMutableBufferPointer { parameters in
+                output.withUnsafeMutableBufferPointer { output in
+                    withBuffers(&slots) { slots in
+                        body(UnsafeBlockElements(gradient: working, parameters: parameters, output: output) { slots[$0] })
+                    }
+                }
+            }
+        }
+        gradient = working
+        sweep.parameters?.storage.values[index] = parameters
+        sweep.output?.storage.values[index] = output
+        if slotAccess.isKept {
+            for offset in 0..<slotAccess.count {
+                sweep.slots[slotAccess.first + offset].storage.values[index] = slots[offset]
+            }
+        }
+        return result
+    }
+
+    private func withBuffers<Result>(
+        _ arrays: inout [[Float]], _ body: ([UnsafeMutableBufferPointer<Float>]) -> Result
+    ) -> Result {
+        let buffers = arrays.map { array in
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: array.count)
+            _ = buffer.initialize(from: array)
+            return buffer
+        }
+        defer {
+            for index in arrays.indices {
+                arrays[index] = Array(buffers[index])
+                buffers[index].deallocate()
+            }
+        }
+        return body(buffers)
+    }
+}
