@@ -17,9 +17,13 @@ public struct SIMDBackend: TensorBackend {
     /// How many elements a block holds at most, unless one row has more.
     public static let defaultBlockLength = 16_384
 
+    /// How many elements make it worth waking another thread, unless told otherwise.
+    public static let defaultElementsPerThread = 32_768
+
     /// How many threads a sweep may use.
     public let threadCount: Int
     let blockLength: Int
+    let elementsPerThread: Int
 
     /// A backend with as many threads as the machine has processors.
     public init() {
@@ -32,11 +36,16 @@ public struct SIMDBackend: TensorBackend {
     ///   - threads: How many threads a sweep may use, at least 1. Small sweeps run on the caller's thread alone.
     ///   - blockLength: How many elements a block holds at most, unless one row has more; at least 1. Results
     ///     depend on it in their last bits.
-    public init(threads: Int, blockLength: Int = defaultBlockLength) {
+    ///   - elementsPerThread: How many elements make it worth waking another thread; at least 1.
+    public init(
+        threads: Int, blockLength: Int = defaultBlockLength, elementsPerThread: Int = defaultElementsPerThread
+    ) {
         precondition(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
         precondition(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
+        precondition(elementsPerThread >= 1, "A thread needs at least one element, not \(elementsPerThread).")
         threadCount = threads
         self.blockLength = blockLength
+        self.elementsPerThread = elementsPerThread
     }
 
     public func makeTensors(_ layout: ParameterLayout) -> TensorSet { TensorSet(zeros: layout) }
@@ -56,7 +65,7 @@ public struct SIMDBackend: TensorBackend {
     }
 
     public func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> SIMDWorkspace {
-        SIMDWorkspace(layout: layout, blocks: blocks, threadCount: threadCount)
+        SIMDWorkspace(layout: layout, blocks: blocks, backend: self)
     }
 
     public func scratchBytes(_ workspace: SIMDWorkspace) -> Int { workspace.scratchBytes }

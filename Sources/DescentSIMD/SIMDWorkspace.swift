@@ -7,21 +7,18 @@ import Synchronization
 /// It is used by one sweep at a time, which is what makes sharing it between the sweep's threads safe: the engine
 /// that owns it is a value, and each thread uses scratch of its own.
 public final class SIMDWorkspace: @unchecked Sendable {
-    /// How many elements make it worth waking another thread.
-    private static let elementsPerThread = 32_768
-
     private let parameters: [ParameterDescription]
     private let blockCount: Int
-    private let elementCount: Int
+    private let usefulThreads: Int
     /// Runs of neighbouring blocks that are dealt out as one, so that tiny tensors do not contend for a counter.
     private let portions: [Range<Int>]
     private let scratch: [ThreadScratch]
     private let next = Atomic<Int>(0)
 
-    init(layout: ParameterLayout, blocks: [BlockExtent], threadCount: Int) {
+    init(layout: ParameterLayout, blocks: [BlockExtent], backend: SIMDBackend) {
         parameters = Array(layout)
         blockCount = blocks.count
-        elementCount = layout.elementCount
+        usefulThreads = layout.elementCount / backend.elementsPerThread
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
         let rows = blocks.map(\.rows.count).max() ?? 0
         let longest = lengths.max() ?? 0
@@ -30,13 +27,13 @@ public final class SIMDWorkspace: @unchecked Sendable {
         var length = 0
         for index in blocks.indices {
             length += lengths[index]
-            if length >= SIMDBackend.defaultBlockLength || index == blocks.count - 1 {
+            if length >= backend.blockLength || index == blocks.count - 1 {
                 portions.append(start..<index + 1)
                 (start, length) = (index + 1, 0)
             }
         }
         self.portions = portions
-        scratch = (0..<threadCount).map { _ in ThreadScratch(elementCount: longest, rowCount: rows) }
+        scratch = (0..<backend.threadCount).map { _ in ThreadScratch(elementCount: longest, rowCount: rows) }
     }
 
     /// How many bytes of scratch have been allocated so far.
@@ -56,7 +53,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
                 body(&block, index)
             }
         }
-        let threads = min(scratch.count, elementCount / Self.elementsPerThread, portions.count)
+        let threads = min(scratch.count, usefulThreads, portions.count)
         guard threads > 1, blocks.count == blockCount else {
             return runBlocks(0..<blocks.count, on: scratch[0])
         }

@@ -24,7 +24,7 @@ struct PlainBackend: TensorBackend {
         _ sweep: borrowing Sweep<PlainTensors>, in workspace: TrafficLog,
         _ body: @Sendable (inout PlainBlock, Int) -> Void
     ) {
-        workspace.sweeps.add(1, ordering: .relaxed)
+        workspace.add { $0.sweeps += 1 }
         for (index, extent) in sweep.blocks.enumerated() {
             var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], copy sweep, workspace)
             body(&block, index)
@@ -34,12 +34,21 @@ struct PlainBackend: TensorBackend {
 
 /// Counts sweeps, and elements read from gradient memory.
 final class TrafficLog: Sendable {
-    let sweeps = Atomic<Int>(0)
-    let elementsRead = Atomic<Int>(0)
+    struct Counts: Equatable {
+        var sweeps = 0
+        var elementsRead = 0
+    }
 
-    func reset() {
-        sweeps.store(0, ordering: .relaxed)
-        elementsRead.store(0, ordering: .relaxed)
+    private let counts = Mutex(Counts())
+
+    func add(_ change: (inout Counts) -> Void) { counts.withLock { change(&$0) } }
+
+    /// What has been counted since the last call.
+    func take() -> Counts {
+        counts.withLock { counts in
+            defer { counts = Counts() }
+            return counts
+        }
     }
 }
 
@@ -89,7 +98,8 @@ struct PlainBlock: UpdateBlock {
         let index = parameterIndex
         if gradient == nil {
             gradient = sweep.gradients.storage.values[index]
-            log.elementsRead.add(count, ordering: .relaxed)
+            let count = count
+            log.add { $0.elementsRead += count }
         }
         var slots = (0..<UnsafeBlockElements.maximumSlotCount).map { offset in
             offset < slotAccess.count ? sweep.slots[slotAccess.first + offset].storage.values[index] : []
