@@ -26,6 +26,7 @@ public enum ReproducibleMath {
     /// - Parameters:
     ///   - base: At least 0; 0 gives 0 for a positive exponent.
     ///   - exponent: A finite number.
+    /// - Returns: The power; NaN for a negative base.
     public static func power(_ base: Double, _ exponent: Double) -> Double {
         if exponent == 0 || base == 1 { return 1 }
         if base == 0 { return exponent > 0 ? 0 : .infinity }

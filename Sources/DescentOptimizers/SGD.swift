@@ -49,7 +49,8 @@ public struct SGD: Optimizer {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require((0..<1).contains(momentum), name, "momentum is \(momentum); it has to lie in 0..<1.")
-        try DescentError.require((0...1).contains(dampening), name, "dampening is \(dampening); it has to lie in 0...1.")
+        try DescentError.require(
+            (0...1).contains(dampening), name, "dampening is \(dampening); it has to lie in 0...1.")
         try DescentError.require(
             !nesterov || (momentum > 0 && dampening == 0), name, "nesterov needs a momentum above 0 and no dampening.")
     }

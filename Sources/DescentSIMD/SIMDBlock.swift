@@ -114,7 +114,8 @@ public struct SIMDBlock: UpdateBlock {
         materialize()
         let count = count
         func buffer(_ bases: UnsafePointer<UnsafeMutablePointer<Float>>?) -> UnsafeMutableBufferPointer<Float> {
-            UnsafeMutableBufferPointer(start: bases.map { $0[parameterIndex] + offset }, count: bases == nil ? 0 : count)
+            UnsafeMutableBufferPointer(
+                start: bases.map { $0[parameterIndex] + offset }, count: bases == nil ? 0 : count)
         }
         let access = slotAccess
         return body(

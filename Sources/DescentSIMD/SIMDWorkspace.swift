@@ -1,5 +1,5 @@
-import Dispatch
 import DescentCore
+import Dispatch
 import Synchronization
 
 /// What sweeps over one layout need besides the tensors: scratch for each thread, and how blocks are dealt out.

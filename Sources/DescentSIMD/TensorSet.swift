@@ -37,7 +37,8 @@ public struct TensorSet: TensorStorage {
     public init(_ values: [String: [Float]], layout: ParameterLayout) throws(DescentError) {
         self.init(zeros: layout)
         for name in values.keys.sorted() where layout.index(named: name) == nil {
-            throw DescentError(.unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
+            throw DescentError(
+                .unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
         }
         for (index, parameter) in layout.enumerated() {
             guard let elements = values[parameter.name] else {
@@ -104,7 +105,9 @@ public struct TensorSet: TensorStorage {
     }
 
     private func position(of name: String) -> Int {
-        guard let index = layout.index(named: name) else { preconditionFailure("There is no tensor named \"\(name)\".") }
+        guard let index = layout.index(named: name) else {
+            preconditionFailure("There is no tensor named \"\(name)\".")
+        }
         return index
     }
 
@@ -126,6 +129,7 @@ extension TensorSet {
     ///   - tensors: The tensors, in any order.
     ///   - layout: The names, shapes and order that they have to have.
     ///   - body: What to do with the set.
+    /// - Returns: What the body returns.
     /// - Throws: ``DescentCore/DescentError`` that names the tensor that is missing, too many, there twice or of
     ///   another size; or what the body throws.
     /// - Complexity: O(n) in the number of tensors.

@@ -1,8 +1,8 @@
 public import DescentCore
 
-/// Moves every element of the gradients into a range: min(max(g, lower), upper). NaN stays NaN.
+/// Moves every element of the gradients into a range: min(max(g, lower), upper).
 ///
-/// It is the one clip that changes the direction of the gradient.
+/// NaN stays NaN. It is the one clip that changes the direction of the gradient.
 public struct ClipByValue: GradientTransform {
     /// The lowest value an element may have.
     public let lower: Float

@@ -39,7 +39,8 @@ public struct ClipLayerwise: GradientScaling {
     }
 
     public var name: String {
-        let settings = (defaultMaximum.map { ["default: \($0)"] } ?? []) + maxima.keys.sorted().map { "\($0): \(maxima[$0] ?? 0)" }
+        let settings =
+            (defaultMaximum.map { ["default: \($0)"] } ?? []) + maxima.keys.sorted().map { "\($0): \(maxima[$0] ?? 0)" }
         return "ClipLayerwise(\(settings.joined(separator: ", ")))"
     }
     public var order: StageOrder { .trueGradients }
@@ -47,7 +48,9 @@ public struct ClipLayerwise: GradientScaling {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         if let defaultMaximum { try requireThreshold(defaultMaximum, epsilon, of: name) }
-        for layer in maxima.keys.sorted() { try requireThreshold(maxima[layer] ?? 0, epsilon, of: "\(name), layer \(layer)") }
+        for layer in maxima.keys.sorted() {
+            try requireThreshold(maxima[layer] ?? 0, epsilon, of: "\(name), layer \(layer)")
+        }
         layers = []
         var positions: [String: Int] = [:]
         for (index, parameter) in layout.enumerated() {

@@ -51,7 +51,8 @@ public struct Unscale: GradientScaling, LossScaling {
             settings.backoffFactor > 0 && settings.backoffFactor <= 1, name,
             "backoffFactor is \(settings.backoffFactor); it has to lie above 0 and not above 1.")
         try DescentError.require(
-            settings.growthInterval >= 1, name, "growthInterval is \(settings.growthInterval); it has to be at least 1.")
+            settings.growthInterval >= 1, name, "growthInterval is \(settings.growthInterval); it has to be at least 1."
+        )
         try DescentError.require(
             settings.hysteresis >= 1, name, "hysteresis is \(settings.hysteresis); it has to be at least 1.")
     }

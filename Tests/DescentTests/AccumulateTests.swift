@@ -12,7 +12,11 @@ import Testing
         _ stage: Accumulate, _ microbatches: [(gradients: TensorSet, weight: Double)], flush: Bool = false
     ) throws -> (parameters: TensorSet, outcomes: [StepOutcome]) {
         var parameters = TensorSet(zeros: layout)
-        var pipeline = try Pipeline(for: parameters) { stage } driving: { SGD(learningRate: 1) }
+        var pipeline = try Pipeline(for: parameters) {
+            stage
+        } driving: {
+            SGD(learningRate: 1)
+        }
         var outcomes = try microbatches.map {
             try pipeline.step(&parameters, gradients: $0.gradients, weight: $0.weight)
         }
@@ -33,7 +37,9 @@ import Testing
     }
 
     private func expectClose(_ tensors: TensorSet, _ expected: [Double]) {
-        for (value, expected) in zip(tensors.arrays.joined(), expected) { #expect(abs(Double(value) - expected) < 1e-5) }
+        for (value, expected) in zip(tensors.arrays.joined(), expected) {
+            #expect(abs(Double(value) - expected) < 1e-5)
+        }
     }
 
     @Test func `mean divides by the number seen, sum by one, weighted by the sum of weights`() throws {
@@ -59,7 +65,10 @@ import Testing
         let result = try apply(Accumulate(steps: 2), microbatches(2), flush: true)
         #expect(result.outcomes.count == 2)
         var parameters = TensorSet(zeros: layout)
-        var plain = try Pipeline(for: parameters) {} driving: { SGD(learningRate: 1) }
+        var plain = try Pipeline(for: parameters) {
+        } driving: {
+            SGD(learningRate: 1)
+        }
         #expect(try plain.flush(&parameters) == nil)
     }
 
@@ -73,7 +82,10 @@ import Testing
         for reduction: Accumulate.Reduction in [.mean, .sum, .weighted] {
             let windowed = try apply(Accumulate(steps: 1, reduction: reduction), microbatches(3)).parameters
             var parameters = TensorSet(zeros: layout)
-            var pipeline = try Pipeline(for: parameters) {} driving: { SGD(learningRate: 1) }
+            var pipeline = try Pipeline(for: parameters) {
+            } driving: {
+                SGD(learningRate: 1)
+            }
             for batch in microbatches(3) { _ = try pipeline.step(&parameters, gradients: batch.gradients) }
             #expect(windowed.bits == parameters.bits)
         }
@@ -122,20 +134,32 @@ import Testing
         var batch = microbatches(2)
         for index in batch.indices { batch[index].gradients["layer0.weight"][0] = .nan }
         let dropped = try apply(Accumulate(steps: 2, nonFinite: .dropMicrobatch), batch).outcomes[1]
-        if case .skipped(let reason) = dropped { #expect(reason.code == .emptyWindow) } else { Issue.record("\(dropped)") }
+        if case .skipped(let reason) = dropped {
+            #expect(reason.code == .emptyWindow)
+        } else {
+            Issue.record("\(dropped)")
+        }
         let weightless = microbatches(2).map { ($0.gradients, 0.0) }
         let outcome = try apply(Accumulate(steps: 2, reduction: .weighted), weightless).outcomes[1]
-        if case .skipped(let reason) = outcome { #expect(reason.code == .emptyWindow) } else { Issue.record("\(outcome)") }
+        if case .skipped(let reason) = outcome {
+            #expect(reason.code == .emptyWindow)
+        } else {
+            Issue.record("\(outcome)")
+        }
     }
 
     @Test func `schedules and bias corrections count windows, not micro-batches`() throws {
         var rates: [Float] = []
         var parameters = TensorSet(zeros: layout)
-        var pipeline = try Pipeline(for: parameters) { Accumulate(steps: 2) } driving: {
+        var pipeline = try Pipeline(for: parameters) {
+            Accumulate(steps: 2)
+        } driving: {
             AdamW(learningRate: .custom("count") { Double($0 + 1) })
         }
         for seed in 0..<6 {
-            if case .applied(let report) = try pipeline.step(&parameters, gradients: .random(layout, seed: UInt64(seed))) {
+            if case .applied(let report) = try pipeline.step(
+                &parameters, gradients: .random(layout, seed: UInt64(seed)))
+            {
                 rates.append(report.learningRate)
             }
         }

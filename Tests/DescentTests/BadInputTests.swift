@@ -14,7 +14,11 @@ import Testing
     }
 
     private func makePipeline() throws -> Pipeline {
-        try Pipeline(for: parameters) { ClipByGlobalNorm(1) } driving: { AdamW() }
+        try Pipeline(for: parameters) {
+            ClipByGlobalNorm(1)
+        } driving: {
+            AdamW()
+        }
     }
 
     static let wrongShapes: [(DescentError.Code, String, [(String, [Int])])] = [
@@ -71,7 +75,11 @@ import Testing
             [], [ClipByGlobalNorm(1)], [Centralize()], [Centralize(), ClipByNorm(1)], [ClipByValue(1)],
             [Unscale(.static(4))], [Accumulate(steps: 1), Centralize(), ClipByGlobalNorm(1, norm: .l1)],
         ] {
-            var pipeline = try Pipeline(for: parameters) { stages } driving: { AdamW(amsgrad: true) }
+            var pipeline = try Pipeline(for: parameters) {
+                stages
+            } driving: {
+                AdamW(amsgrad: true)
+            }
             var updated = parameters
             _ = try pipeline.step(&updated, gradients: .random(layout, seed: 3))
             var (undisturbed, expected) = (pipeline, updated)
@@ -111,7 +119,8 @@ import Testing
         _ value: Float
     ) throws {
         let stages: [any GradientTransform] = [
-            ClipByNorm(value), ClipByGlobalNorm(value), ClipLayerwise(default: value), ClipByValue(value.isNaN ? .nan : abs(value) == 1 ? 0 : value),
+            ClipByNorm(value), ClipByGlobalNorm(value), ClipLayerwise(default: value),
+            ClipByValue(value.isNaN ? .nan : abs(value) == 1 ? 0 : value),
             ClipLayerwise(default: nil, ["fc": value]), Unscale(.static(value)), Unscale(.dynamic(initial: value)),
             Unscale(.dynamic(backoffFactor: value == -1 ? 2 : value)),
             ClipByGlobalNorm(1, epsilon: value == 0 ? -1 : value),
@@ -120,7 +129,11 @@ import Testing
         ]
         for stage in stages {
             let error = #expect(throws: DescentError.self, "\(stage)") {
-                try Pipeline(for: parameters) { stage } driving: { AdamW() }
+                try Pipeline(for: parameters) {
+                    stage
+                } driving: {
+                    AdamW()
+                }
             }
             #expect(error?.code == .invalidSetting)
         }
@@ -136,7 +149,10 @@ import Testing
         ]
         for optimizer in optimizers {
             let error = #expect(throws: DescentError.self, "\(optimizer)") {
-                try Pipeline(for: parameters) {} driving: { optimizer }
+                try Pipeline(for: parameters) {
+                } driving: {
+                    optimizer
+                }
             }
             #expect(error?.code == .invalidSetting)
         }
@@ -147,7 +163,13 @@ import Testing
             Accumulate(steps: 0), Unscale(.dynamic(growthInterval: 0)), Unscale(.dynamic(hysteresis: 0)),
             ClipLayerwise(default: 1, ["fd": 1]),
         ] {
-            #expect(throws: DescentError.self) { try Pipeline(for: parameters) { stage } driving: { AdamW() } }
+            #expect(throws: DescentError.self) {
+                try Pipeline(for: parameters) {
+                    stage
+                } driving: {
+                    AdamW()
+                }
+            }
         }
         var pipeline = try makePipeline()
         var updated = parameters

@@ -96,7 +96,11 @@ struct SignSGD: Optimizer {
         var parameters = TensorSet(zeros: layout)
         var gradients = parameters
         gradients["layer0.weight"] = [3, -2, 0, 1e-9]
-        var pipeline = try Pipeline(for: parameters) { ClipByGlobalNorm(1) } driving: { SignSGD(learningRate: 0.5) }
+        var pipeline = try Pipeline(for: parameters) {
+            ClipByGlobalNorm(1)
+        } driving: {
+            SignSGD(learningRate: 0.5)
+        }
         #expect(try pipeline.step(&parameters, gradients: gradients).isApplied)
         #expect(parameters["layer0.weight"] == [-0.5, 0.5, 0, -0.5])
     }

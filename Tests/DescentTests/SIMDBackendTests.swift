@@ -85,7 +85,11 @@ import Testing
     @Test func `a copy of a pipeline goes its own way`() throws {
         let layout = try makeLayout([[8, 8], [8]])
         var parameters = TensorSet.random(layout, seed: 1)
-        var pipeline = try Pipeline(for: parameters) { Accumulate(steps: 2) } driving: { SGD(learningRate: 0.1, momentum: 0.9) }
+        var pipeline = try Pipeline(for: parameters) {
+            Accumulate(steps: 2)
+        } driving: {
+            SGD(learningRate: 0.1, momentum: 0.9)
+        }
         for seed in 0..<3 { _ = try pipeline.step(&parameters, gradients: .random(layout, seed: UInt64(seed))) }
         var (copy, copied) = (pipeline, parameters)
         for seed in 10..<15 { _ = try copy.step(&copied, gradients: .random(layout, seed: UInt64(seed))) }

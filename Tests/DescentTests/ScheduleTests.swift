@@ -46,7 +46,8 @@ import Testing
         for parameter in layout { parameters[parameter.name] = [1] }
         var gradients = parameters
         for parameter in layout { gradients[parameter.name] = [0] }
-        var pipeline = try Pipeline(for: parameters) {} driving: {
+        var pipeline = try Pipeline(for: parameters) {
+        } driving: {
             SGD(
                 learningRate: 0.1, weightDecay: 0.5,
                 groups: [.vectorsWithoutDecay, .named(prefix: "head.", learningRate: 0.2, weightDecay: 0.25)])

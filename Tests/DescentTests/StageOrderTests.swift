@@ -73,7 +73,10 @@ import Testing
     @Test func `gradients made with a loss scale that nothing undoes are refused`() throws {
         var parameters = try TensorSet([ParameterDescription("w", shape: [2])])
         let gradients = parameters
-        var pipeline = try Pipeline(for: parameters) {} driving: { SGD(learningRate: 0.1) }
+        var pipeline = try Pipeline(for: parameters) {
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
         let error = #expect(throws: DescentError.self) {
             try pipeline.step(&parameters, gradients: gradients, lossScale: 1024)
         }

@@ -32,14 +32,19 @@ import Testing
     }
 
     @Test func `stays within its minimum and its maximum`() throws {
-        let scale = LossScale.dynamic(initial: 8, growthFactor: 4, backoffFactor: 0.25, growthInterval: 1, minimum: 4, maximum: 16)
+        let scale = LossScale.dynamic(
+            initial: 8, growthFactor: 4, backoffFactor: 0.25, growthInterval: 1, minimum: 4, maximum: 16)
         #expect(try scales(scale, overflows: [false, false, true, false]) == [16, 16, 4, 16])
     }
 
     @Test func `a further overflow at the minimum throws and changes nothing`() throws {
         var parameters = TensorSet.random(layout, seed: 9)
         let before = parameters.bits
-        var pipeline = try Pipeline(for: parameters) { Unscale(.dynamic(initial: 2, minimum: 1)) } driving: { AdamW() }
+        var pipeline = try Pipeline(for: parameters) {
+            Unscale(.dynamic(initial: 2, minimum: 1))
+        } driving: {
+            AdamW()
+        }
         var gradients = TensorSet(zeros: layout)
         gradients["layer0.weight"][0] = .nan
         #expect(try pipeline.step(&parameters, gradients: gradients).isApplied == false)
@@ -58,7 +63,9 @@ import Testing
     @Test func `does not change inside a window`() throws {
         let scale = LossScale.dynamic(initial: 16, growthInterval: 1)
         #expect(
-            try scales(scale, overflows: [false, false, true, false, false, false], steps: 2) == [16, 32, 32, 16, 16, 32])
+            try scales(scale, overflows: [false, false, true, false, false, false], steps: 2) == [
+                16, 32, 32, 16, 16, 32,
+            ])
     }
 
     @Test func `a static scale never changes`() throws {
@@ -67,7 +74,9 @@ import Testing
 
     @Test func `gradients are divided by the scale they were made with, on the step that grows it too`() throws {
         var parameters = TensorSet(zeros: layout)
-        var pipeline = try Pipeline(for: parameters) { Unscale(.dynamic(initial: 16, growthInterval: 1)) } driving: {
+        var pipeline = try Pipeline(for: parameters) {
+            Unscale(.dynamic(initial: 16, growthInterval: 1))
+        } driving: {
             SGD(learningRate: 1)
         }
         for step in 1...4 {

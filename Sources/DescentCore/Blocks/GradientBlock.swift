@@ -63,7 +63,9 @@ public struct SlotAccess: Sendable, Equatable {
     public var first: Int
     /// How many there are.
     public var count: Int
-    /// Whether changes last. In a sweep that only measures they do not: the block lends the stage copies.
+    /// Whether changes last.
+    ///
+    /// In a sweep that only measures they do not: the block lends the stage copies.
     public var isKept: Bool
 
     /// Describes the slots of a stage.

@@ -26,6 +26,7 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
     ///   - total: The number of all steps, warm-up included.
     ///   - initial: The first value, at least 0.
     ///   - end: The last value, at least 0.
+    /// - Returns: The schedule; its settings are checked when a pipeline is built with it.
     public static func warmupCosine(
         peak: Double, warmup: Int, total: Int, initial: Double = 0, end: Double = 0
     ) -> Schedule {
@@ -38,6 +39,7 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
     ///   - initial: The first value, above 0.
     ///   - rate: The factor, above 0.
     ///   - transitionSteps: Over how many steps the factor is reached, at least 1.
+    /// - Returns: The schedule; its settings are checked when a pipeline is built with it.
     public static func exponential(initial: Double, rate: Double, transitionSteps: Int) -> Schedule {
         Schedule(kind: .exponential(initial: initial, rate: rate, transitionSteps: transitionSteps))
     }
@@ -47,6 +49,7 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
     /// - Parameters:
     ///   - name: What explanations call it.
     ///   - value: Gives the value for a count of applied steps, starting at 0.
+    /// - Returns: The schedule.
     public static func custom(_ name: String, _ value: @escaping @Sendable (Int) -> Double) -> Schedule {
         Schedule(kind: .custom(name, value))
     }

@@ -28,7 +28,8 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
             guard indices.updateValue(index, forKey: parameter.name) == nil else {
                 throw DescentError(
                     .duplicateParameter, parameter: parameter.name,
-                    "Two parameters are named \"\(parameter.name)\"; names tell parameters apart, so give each its own.")
+                    "Two parameters are named \"\(parameter.name)\"; names tell parameters apart, so give each its own."
+                )
             }
             let (sum, overflow) = elementCount.addingReportingOverflow(parameter.count)
             guard !overflow else {

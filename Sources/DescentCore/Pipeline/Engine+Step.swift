@@ -34,8 +34,10 @@ extension Engine {
             if let rejection { withAccumulating { $0.reject(rejection) } }
         }
         let window = withAccumulating { stage in
-            (received: stage.received, included: stage.included, length: stage.windowLength, factor: stage.factor,
-             closingFactor: stage.closingFactor, spoiled: stage.spoiled)
+            (
+                received: stage.received, included: stage.included, length: stage.windowLength, factor: stage.factor,
+                closingFactor: stage.closingFactor, spoiled: stage.spoiled
+            )
         }
         guard let window else { preconditionFailure("a plan that accumulates without a stage that does") }
         let adds = tensors.gradients != nil && rejection == nil
@@ -57,7 +59,9 @@ extension Engine {
         return try finishWindow(tensors, gathering: gathering, windowFactor: window.closingFactor)
     }
 
-    /// Measures, decides, and applies or skips. `windowFactor` is nil where the gradients themselves are the window.
+    /// Measures, decides, and applies or skips.
+    ///
+    /// `windowFactor` is nil where the gradients themselves are the window.
     private mutating func finishWindow(
         _ tensors: StepTensors, gathering: Gathering?, windowFactor: Float? = nil
     ) throws(DescentError) -> StepOutcome {

@@ -29,7 +29,8 @@ struct Explanation {
         }
         let scratch = engine.backend.scratchBytes(engine.workspace)
         let slots = engine.slotNames.map { "\($0) 4 B" }
-        lines.append("Kept between steps: \(slots.isEmpty ? "nothing" : slots.joined(separator: ", ")) for each element")
+        lines.append(
+            "Kept between steps: \(slots.isEmpty ? "nothing" : slots.joined(separator: ", ")) for each element")
         lines.append("Scratch: \(scratch) B and \(4 * engine.buffers.rowCount) B for the means of rows")
         text = lines.joined(separator: "\n")
     }

@@ -40,7 +40,8 @@ struct Planner {
     private mutating func findRuns() {
         var start: Int?
         for index in 0...stages.count {
-            let isScaling = index < stages.count && stages[index].effect == .scaling && !(stages[index] is any Accumulating)
+            let isScaling =
+                index < stages.count && stages[index].effect == .scaling && !(stages[index] is any Accumulating)
             if isScaling {
                 start = start ?? index
             } else if let first = start {

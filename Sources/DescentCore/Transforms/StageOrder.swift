@@ -93,7 +93,8 @@ public struct StageOrder: Sendable, Equatable {
             let blame = cause.map { " since \(stages[$0].name)" } ?? ""
             return DescentError(
                 .stageOrder, stage: name,
-                "\(name) would work on gradients that are \(condition.adjective)\(blame), and no later stage changes that.")
+                "\(name) would work on gradients that are \(condition.adjective)\(blame), and no later stage changes that."
+            )
         }
         var right = stages.map(\.name)
         right.insert(right.remove(at: remedy), at: index)
@@ -107,7 +108,8 @@ public struct StageOrder: Sendable, Equatable {
         _ stages: [(name: String, order: StageOrder)], _ index: Int, condition: GradientCondition, cause: Int?
     ) -> DescentError {
         let name = stages[index].name
-        let culprit = cause.map { "\(stages[$0].name), stage \($0 + 1) of the chain, came first" } ?? "no stage scaled them"
+        let culprit =
+            cause.map { "\(stages[$0].name), stage \($0 + 1) of the chain, came first" } ?? "no stage scaled them"
         var right = stages.map(\.name)
         right.remove(at: index)
         return DescentError(

@@ -23,7 +23,9 @@ public struct StepPreparation {
         factors.each[parameter] *= factor
     }
 
-    /// Skips this step: nothing is changed by it. The reason becomes part of the outcome.
+    /// Skips this step, so that nothing is changed by it.
+    ///
+    /// - Parameter reason: What the outcome says about it.
     public mutating func veto(_ reason: String) {
         if veto == nil { veto = reason }
     }

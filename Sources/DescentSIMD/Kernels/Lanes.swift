@@ -64,9 +64,15 @@ extension Kernels {
                 index += 64
             }
             if index < end { a = add(a, load(source + index, end - index) - partial(mean, end - index)) }
-            if index + 16 < end { b = add(b, load(source + index + 16, end - index - 16) - partial(mean, end - index - 16)) }
-            if index + 32 < end { c = add(c, load(source + index + 32, end - index - 32) - partial(mean, end - index - 32)) }
-            if index + 48 < end { d = add(d, load(source + index + 48, end - index - 48) - partial(mean, end - index - 48)) }
+            if index + 16 < end {
+                b = add(b, load(source + index + 16, end - index - 16) - partial(mean, end - index - 16))
+            }
+            if index + 32 < end {
+                c = add(c, load(source + index + 32, end - index - 32) - partial(mean, end - index - 32))
+            }
+            if index + 48 < end {
+                d = add(d, load(source + index + 48, end - index - 48) - partial(mean, end - index - 48))
+            }
             total += Double(sum((a + b) + (c + d)))
             start = end
         }

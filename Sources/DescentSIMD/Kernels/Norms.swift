@@ -35,7 +35,8 @@ extension Kernels {
             let mean = sums.sum / Double(columns)
             means[row] = Float(mean)
             let centered = sums.squares - sums.sum * mean
-            let isPlain = centered.isFinite && centered >= 0.25 * sums.squares
+            let isPlain =
+                centered.isFinite && centered >= 0.25 * sums.squares
                 && sums.squares >= smallestMeanSquare * Double(columns)
             if isPlain {
                 total += centered

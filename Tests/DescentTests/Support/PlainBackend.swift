@@ -111,7 +111,9 @@ struct PlainBlock: UpdateBlock {
             parameters.withUnsafeMutableBufferPointer { parameters in
                 output.withUnsafeMutableBufferPointer { output in
                     withBuffers(&slots) { slots in
-                        body(UnsafeBlockElements(gradient: working, parameters: parameters, output: output) { slots[$0] })
+                        body(
+                            UnsafeBlockElements(gradient: working, parameters: parameters, output: output) { slots[$0] }
+                        )
                     }
                 }
             }
