@@ -52,8 +52,8 @@ public struct AdamW: Optimizer {
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.require((0..<1).contains(beta1), name, "beta1 is \(beta1); it has to lie in 0..<1.")
-        try DescentError.require((0..<1).contains(beta2), name, "beta2 is \(beta2); it has to lie in 0..<1.")
+        try requireDecay(beta1, "beta1", of: name)
+        try requireDecay(beta2, "beta2", of: name)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
     }
 

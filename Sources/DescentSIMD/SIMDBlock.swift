@@ -7,6 +7,7 @@ public import DescentCore
 /// scratch first.
 public struct SIMDBlock: UpdateBlock {
     public let parameterIndex: Int
+    public let firstRow: Int
     public let rank: Int
     public let rowCount: Int
     public let columnCount: Int
@@ -33,6 +34,7 @@ public struct SIMDBlock: UpdateBlock {
         scratch: ThreadScratch
     ) {
         parameterIndex = extent.parameterIndex
+        firstRow = extent.rows.lowerBound
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
@@ -73,6 +75,19 @@ public struct SIMDBlock: UpdateBlock {
         return measured * Double(factor.magnitude)
     }
 
+    public mutating func parameterNorm(_ norm: Norm) -> Double {
+        guard let parameters = memory.parameters else { return 0 }
+        return Kernels.norm(
+            norm, parameters[parameterIndex] + offset, rows: rowCount, columns: columnCount, means: nil)
+    }
+
+    public mutating func nonFiniteCount() -> Int {
+        // Neither a factor nor a mean makes a number finite or not, unless the mean itself is not.
+        Kernels.nonFiniteCount(source, count: count)
+    }
+
+    public mutating func count(below limit: Float) -> Int { Kernels.count(gradient(), below: limit) }
+
     public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
         let accumulator = memory.slots[slot][parameterIndex] + offset
         Kernels.accumulate(
@@ -108,6 +123,19 @@ public struct SIMDBlock: UpdateBlock {
     public mutating func clamp(to range: ClosedRange<Float>) {
         materialize()
         Kernels.clamp(source, count: count, to: range)
+    }
+
+    public mutating func zeroNonFinite() {
+        materialize()
+        Kernels.zeroNonFinite(source, count: count)
+    }
+
+    public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
+        guard let parameters = memory.parameters else { return }
+        materialize()
+        Kernels.clipRows(
+            source, by: parameters[parameterIndex] + offset, rows: rowCount, columns: columnCount, factor: factor,
+            minimumNorm: minimumNorm, epsilon: epsilon)
     }
 
     public mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {

@@ -62,11 +62,8 @@ public struct Unscale: GradientScaling, LossScaling {
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        switch conclusion {
-        case .applied: grow()
-        case .skipped(let reason) where reason.code == .nonFinite: try backOff(reason)
-        case .skipped: break
-        }
+        guard let reason = conclusion.skipReason else { return grow() }
+        if reason.code == .nonFinite { try backOff(reason) }
     }
 
     private mutating func grow() {

@@ -17,6 +17,20 @@ extension GradientBlock {
         }
     }
 
+    /// Transforms each element by itself.
+    ///
+    /// The closure becomes the body of a loop that the compiler can vectorize:
+    /// ```swift
+    /// block.transformEach { $0 /= 1 + $0.magnitude }
+    /// ```
+    @inlinable
+    public mutating func transformEach(_ body: (inout Float) -> Void) {
+        withUnsafeElements { memory in
+            guard let gradient = memory.gradient.baseAddress else { return }
+            for index in 0..<memory.gradient.count { body(&gradient[index]) }
+        }
+    }
+
     /// Gives the block's elements together with the parameters that they are the gradient of.
     ///
     /// In a sweep without parameters (a chain alone that was not given any) the second span is empty.
@@ -44,41 +58,64 @@ extension GradientBlock {
 }
 
 extension UpdateBlock {
-    /// Gives the gradient to read and the parameters to change.
-    public mutating func update(
-        _ body: (_ gradient: Span<Float>, _ parameters: inout MutableSpan<Float>) -> Void
-    ) {
+    /// Updates each parameter along its gradient.
+    ///
+    /// The closure becomes the body of a loop that the compiler can vectorize:
+    /// ```swift
+    /// block.updateEach { gradient, parameter in parameter -= rate * gradient }
+    /// ```
+    @inlinable
+    public mutating func updateEach(_ body: (_ gradient: Float, _ parameter: inout Float) -> Void) {
         withUnsafeElements { memory in
-            var parameters = memory.parameters.mutableSpan
-            body(UnsafeBufferPointer(memory.gradient).span, &parameters)
+            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress else { return }
+            for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index]) }
         }
     }
 
-    /// Gives the gradient to read, and the parameters and the optimizer's first slot to change.
-    public mutating func update(
-        _ body: (
-            _ gradient: Span<Float>, _ parameters: inout MutableSpan<Float>, _ slot: inout MutableSpan<Float>
-        ) -> Void
+    /// Updates each parameter, and its element of the optimizer's first slot, along its gradient.
+    @inlinable
+    public mutating func updateEach(
+        _ body: (_ gradient: Float, _ parameter: inout Float, _ slot: inout Float) -> Void
     ) {
         withUnsafeElements { memory in
-            var parameters = memory.parameters.mutableSpan
-            var slot = memory.slots.0.mutableSpan
-            body(UnsafeBufferPointer(memory.gradient).span, &parameters, &slot)
+            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+                let slot = memory.slots.0.baseAddress
+            else { return }
+            for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index], &slot[index]) }
         }
     }
 
-    /// Gives the gradient to read, and the parameters and the optimizer's first two slots to change.
-    public mutating func update(
+    /// Updates each parameter, and its elements of the optimizer's first two slots, along its gradient.
+    @inlinable
+    public mutating func updateEach(
+        _ body: (_ gradient: Float, _ parameter: inout Float, _ first: inout Float, _ second: inout Float) -> Void
+    ) {
+        withUnsafeElements { memory in
+            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+                let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+            else { return }
+            for index in 0..<memory.gradient.count {
+                body(gradient[index], &parameters[index], &first[index], &second[index])
+            }
+        }
+    }
+
+    /// Updates each parameter, and its elements of the optimizer's first three slots, along its gradient.
+    @inlinable
+    public mutating func updateEach(
         _ body: (
-            _ gradient: Span<Float>, _ parameters: inout MutableSpan<Float>, _ first: inout MutableSpan<Float>,
-            _ second: inout MutableSpan<Float>
+            _ gradient: Float, _ parameter: inout Float, _ first: inout Float, _ second: inout Float,
+            _ third: inout Float
         ) -> Void
     ) {
         withUnsafeElements { memory in
-            var parameters = memory.parameters.mutableSpan
-            var first = memory.slots.0.mutableSpan
-            var second = memory.slots.1.mutableSpan
-            body(UnsafeBufferPointer(memory.gradient).span, &parameters, &first, &second)
+            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+                let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
+                let third = memory.slots.2.baseAddress
+            else { return }
+            for index in 0..<memory.gradient.count {
+                body(gradient[index], &parameters[index], &first[index], &second[index], &third[index])
+            }
         }
     }
 }

@@ -38,6 +38,54 @@ extension GradientBlock {
         }
     }
 
+    public mutating func parameterNorm(_ norm: Norm) -> Double {
+        withElements { (_: inout MutableSpan<Float>, parameters: Span<Float>) in
+            var combiner = Norm.Combiner(norm)
+            for index in parameters.indices { combiner.add(Double(parameters[index].magnitude)) }
+            return combiner.value
+        }
+    }
+
+    public mutating func nonFiniteCount() -> Int {
+        withElements { elements in
+            var count = 0
+            for index in elements.indices where !elements[index].isFinite { count += 1 }
+            return count
+        }
+    }
+
+    public mutating func count(below limit: Float) -> Int {
+        withElements { elements in
+            var count = 0
+            for index in elements.indices where elements[index].magnitude < limit { count += 1 }
+            return count
+        }
+    }
+
+    public mutating func zeroNonFinite() {
+        withElements { elements in
+            for index in elements.indices where !elements[index].isFinite { elements[index] = 0 }
+        }
+    }
+
+    public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
+        let (rows, columns) = (rowCount, columnCount)
+        withElements { (elements: inout MutableSpan<Float>, parameters: Span<Float>) in
+            for row in 0..<rows {
+                let indices = row * columns..<(row + 1) * columns
+                var (ofGradient, ofParameter) = (Norm.Combiner(.l2), Norm.Combiner(.l2))
+                for index in indices {
+                    ofGradient.add(Double(elements[index].magnitude))
+                    ofParameter.add(Double(parameters[index].magnitude))
+                }
+                let limit = Double(factor) * max(ofParameter.value, Double(minimumNorm))
+                guard ofGradient.value >= limit else { continue }
+                let scale = Float(limit / max(ofGradient.value, Double(epsilon)))
+                for index in indices { elements[index] *= scale }
+            }
+        }
+    }
+
     public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
         slotAccess = SlotAccess(first: slot, count: 1)
         withElementsAndSlot { elements, slot in
@@ -65,8 +113,8 @@ extension UpdateBlock {
                 gradient += rates.weightDecay * memory.parameters[index]
                 if rule.momentum != 0 {
                     let velocity =
-                        rule.isFirst
-                        ? gradient : rule.momentum * memory.slots.0[index] + (1 - rule.dampening) * gradient
+                        (rule.isFirst
+                        ? gradient : rule.momentum * memory.slots.0[index] + (1 - rule.dampening) * gradient).flushed
                     memory.slots.0[index] = velocity
                     gradient = rule.nesterov ? gradient + rule.momentum * velocity : velocity
                 }
@@ -82,8 +130,8 @@ extension UpdateBlock {
             for index in memory.gradient.indices {
                 let parameter = memory.parameters[index]
                 let gradient = memory.gradient[index] + step.coupledDecay * parameter
-                let moment = step.beta1 * first[index] + step.oneMinusBeta1 * gradient
-                let square = step.beta2 * second[index] + (step.oneMinusBeta2 * gradient) * gradient
+                let moment = (step.beta1 * first[index] + step.oneMinusBeta1 * gradient).flushed
+                let square = (step.beta2 * second[index] + (step.oneMinusBeta2 * gradient) * gradient).flushed
                 first[index] = moment
                 second[index] = square
                 var denominator = square

@@ -9,6 +9,8 @@
 public protocol GradientBlock {
     /// The position of the block's parameter in the layout that the pipeline was built for.
     var parameterIndex: Int { get }
+    /// The first of the block's rows, counted within its parameter.
+    var firstRow: Int { get }
     /// The rank of the block's parameter.
     var rank: Int { get }
     /// The number of rows in this block.
@@ -36,6 +38,24 @@ public protocol GradientBlock {
     ///
     /// It is finite exactly if every element is; large elements do not overflow it and small ones do not vanish.
     mutating func norm(_ norm: Norm) -> Double
+
+    /// The norm of the parameters that the block is the gradient of; 0 in a sweep without parameters.
+    mutating func parameterNorm(_ norm: Norm) -> Double
+
+    /// The number of elements that are NaN or infinite.
+    mutating func nonFiniteCount() -> Int
+
+    /// The number of elements whose magnitude is below a limit.
+    mutating func count(below limit: Float) -> Int
+
+    /// Sets elements that are NaN or infinite to 0.
+    mutating func zeroNonFinite()
+
+    /// Clips each row by the norm of the parameter's row.
+    ///
+    ///     limit = factor * max(norm of the parameter's row, minimumNorm)
+    ///     g = norm of g's row < limit ? g : g * limit / max(norm of g's row, epsilon)
+    mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float)
 
     /// Adds the elements times a factor to a slot, or overwrites the slot with them; the slot's contents are the
     /// block's elements from then on.

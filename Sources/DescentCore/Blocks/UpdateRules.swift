@@ -27,6 +27,14 @@ public struct SGDRule: Sendable {
     }
 }
 
+extension Float {
+    /// This number, or 0 where its magnitude is below the smallest normal number.
+    ///
+    /// Moments of gradients that stay 0 decay into subnormal numbers, and arithmetic on those is up to a hundred times
+    /// slower. Optimizers flush what they keep, so that it is the same on every processor.
+    @inlinable public var flushed: Float { magnitude < .leastNormalMagnitude ? 0 : self }
+}
+
 /// The arithmetic of Adam and AdamW for one step, as PyTorch defines it.
 ///
 ///     g = g + weightDecay * p                       (Adam: coupled decay)

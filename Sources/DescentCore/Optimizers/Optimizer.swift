@@ -8,10 +8,8 @@
 ///     var learningRate: Schedule
 ///     func update(_ block: inout some UpdateBlock) {
 ///         let rate = block.rates.learningRate
-///         block.update { gradient, parameters in
-///             for index in gradient.indices where gradient[index] != 0 {
-///                 parameters[index] -= gradient[index] > 0 ? rate : -rate
-///             }
+///         block.updateEach { gradient, parameter in
+///             parameter -= gradient == 0 ? 0 : gradient > 0 ? rate : -rate
 ///         }
 ///     }
 /// }

@@ -15,6 +15,11 @@ extension Engine {
     ) throws(DescentError) -> StepOutcome {
         makeUnique()
         report.norms.removeAll(keepingCapacity: true)
+        report.counts.removeAll(keepingCapacity: true)
+        if tensors.parameters == nil, let stage = stages.first(where: { $0.requirements.contains(where: \.readsParameters) }) {
+            throw DescentError(
+                .missingParameter, stage: stage.name, "\(stage.name) looks at the parameters: hand them over with the gradients.")
+        }
         report.lossScale = lossScale
         for index in stageFactors.indices { stageFactors[index].reset() }
         buffers.forgetRowMeans()
@@ -86,21 +91,31 @@ extension Engine {
                 keepsSlots: true, runsBackwards: !plan.window.measuring.isEmpty),
             tensors)
         appliedSteps += 1
-        for index in stages.indices { try stages[index].finish(.applied) }
         report.appliedSteps = appliedSteps
+        try finishStages(nil)
         return .applied(report)
     }
 
     private mutating func conclude(skipping reason: SkipReason) throws(DescentError) -> StepOutcome {
         skippedSteps += 1
+        try finishStages(reason)
+        return .skipped(reason)
+    }
+
+    /// Tells all stages how the step ended; throws what the first of them throws, after the last has been told.
+    private mutating func finishStages(_ reason: SkipReason?) throws(DescentError) {
         var failure: DescentError?
         for index in stages.indices {
+            multiplyFactors(before: index)
+            let conclusion = StepConclusion(
+                skipReason: reason,
+                incoming: GradientStatistics(
+                    measured: measured, columns: plan.sources[index], factors: incomingFactors))
             do {
-                try stages[index].finish(.skipped(reason))
+                try stages[index].finish(conclusion)
             } catch { failure = failure ?? error }
         }
         if let failure { throw failure }
-        return .skipped(reason)
     }
 
     private mutating func gather(_ tensors: StepTensors, _ gathering: Gathering) {
@@ -145,11 +160,11 @@ extension Engine {
     }
 
     private mutating func combineBlocks(of column: Int) {
-        let norm = plan.columns[column].norm
+        let what = plan.columns[column].what
         let offset = column * blocks.count
         var index = 0
         for parameter in 0..<layout.count {
-            var combiner = Norm.Combiner(norm)
+            var combiner = what.combiner
             while index < blocks.count, blocks[index].parameterIndex == parameter {
                 combiner.add(buffers.blockNorms[offset + index])
                 index += 1
@@ -160,28 +175,30 @@ extension Engine {
 
     private mutating func prepare(_ stage: Int) throws(DescentError) -> SkipReason? {
         let source = plan.sources[stage]
-        if !source.columns.isEmpty { multiplyFactors(source.firstFactor..<stage) }
+        multiplyFactors(before: stage)
         var factors = ScaleFactors()
         swap(&factors, &stageFactors[stage])
-        var norms: [NormRecord] = []
+        var (norms, counts): ([NormRecord], [CountRecord]) = ([], [])
         swap(&norms, &report.norms)
+        swap(&counts, &report.counts)
         var preparation = StepPreparation(
             layout: layout, appliedSteps: appliedSteps,
-            incoming: GradientStatistics(
-                measured: measured, columns: source.columns, factors: incomingFactors, parameterCount: layout.count),
-            factors: factors, veto: nil, norms: norms, stage: stageNames[stage])
+            incoming: GradientStatistics(measured: measured, columns: source, factors: incomingFactors),
+            factors: factors, veto: nil, norms: norms, counts: counts, stage: stageNames[stage])
         factors = ScaleFactors()
-        norms = []
+        (norms, counts) = ([], [])
         try stages[stage].prepare(&preparation)
         swap(&stageFactors[stage], &preparation.factors)
         swap(&report.norms, &preparation.norms)
+        swap(&report.counts, &preparation.counts)
         return preparation.veto.map { SkipReason(.vetoed, stage: stageNames[stage], "\(stageNames[stage]): \($0)") }
     }
 
-    /// Gathers what scaling stages do in this step, parameter by parameter.
-    private mutating func multiplyFactors(_ range: Range<Int>) {
+    /// Gathers what scaling stages before a stage have done since what it knows was measured.
+    private mutating func multiplyFactors(before stage: Int) {
+        guard let column = plan.sources[stage].first else { return }
         for index in incomingFactors.indices { incomingFactors[index] = 1 }
-        for stage in range { stageFactors[stage].multiply(into: &incomingFactors, from: 0, count: layout.count) }
+        for stage in plan.columns[column].firstFactor..<stage { stageFactors[stage].multiply(into: &incomingFactors, from: 0, count: layout.count) }
     }
 
     /// Folds the factors of consecutive scaling stages into one for each parameter.

@@ -60,7 +60,7 @@ extension Engine {
                         isKept: keepsSlots)
                     stages[stage].transform(&block)
                 case .measure(let column):
-                    buffers.blockNorms[column * blocks.count + index] = block.norm(plan.columns[column].norm)
+                    buffers.blockNorms[column * blocks.count + index] = plan.columns[column].what.measure(&block)
                 case .accumulate:
                     guard let accumulatorSlot, let gathering = program.gathering else { return }
                     block.accumulate(

@@ -20,7 +20,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var report = StepReport()
 
     // Buffers of a step, kept so that no step allocates.
-    var measured: [MeasuredNorm]
+    var measured: [MeasuredColumn]
     var stageFactors: [ScaleFactors]
     var runFactors: [Float]
     var incomingFactors: [Float]
@@ -39,7 +39,10 @@ struct Engine<Backend: TensorBackend>: Sendable {
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
 
         let plan = Planner.plan(for: stages, policy: policy)
-        let blocks = backend.blocks(of: layout)
+        let excluding = stages.compactMap { $0 as? any Excluding }
+        let blocks = backend.blocks(of: layout).filter { block in
+            !excluding.contains { $0.excludes(layout[block.parameterIndex]) }
+        }
         var firstSlots: [Int] = []
         var slotNames: [String] = []
         for (owner, names) in stages.map({ ($0.name, $0.slots) }) + [(optimizer?.name ?? "", optimizer?.slots ?? [])] {
@@ -64,7 +67,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.workspace = backend.makeWorkspace(for: layout, blocks: blocks)
         let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
         self.measured = plan.columns.map {
-            MeasuredNorm(norm: $0.norm, values: [Double](repeating: 0, count: layout.count))
+            MeasuredColumn(what: $0.what, values: [Double](repeating: 0, count: layout.count))
         }
         self.stageFactors = stages.map { _ in ScaleFactors() }
         self.runFactors = [Float](repeating: 1, count: plan.runs.count * layout.count)

@@ -104,14 +104,14 @@ struct Explanation {
 
         private func measurement(_ column: Int) -> String {
             let plan = engine.plan
-            let stages = plan.sources.indices.filter { plan.sources[$0].columns.contains(column) }
+            let stages = plan.sources.indices.filter { plan.sources[$0].contains(column) }
             let segments = [plan.microBatch, plan.window].compactMap { $0 }
             let checks = segments.flatMap(\.measuring).flatMap(\.checks).filter { $0.column == column }
             var uses = stages.map { engine.stageNames[$0] }
             if checks.contains(where: { $0.stage == nil || !stages.contains($0.stage ?? -1) }) {
                 uses.append("the check that all is finite")
             }
-            return "measure \(plan.columns[column].norm) norms for \(uses.joined(separator: ", "))"
+            return "measure \(plan.columns[column].what) for \(uses.joined(separator: ", "))"
         }
     }
 }

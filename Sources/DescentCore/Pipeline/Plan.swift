@@ -13,11 +13,13 @@ struct Plan: Sendable {
         case store
     }
 
-    /// A norm that is measured for every parameter, at one place of the chain.
-    struct Column: Sendable, Equatable {
-        let norm: Norm
+    /// Something that is measured for every parameter, at one place of the chain.
+    struct Column: Sendable {
+        let what: Requirement
         /// How many stages of the chain the measured gradient has behind it, pending factors aside.
         let position: Int
+        /// The first stage whose factor is not in the measured numbers.
+        var firstFactor = 0
     }
 
     /// A sweep that measures, and what can be decided after it.
@@ -40,18 +42,11 @@ struct Plan: Sendable {
         var final: [Operation] = []
     }
 
-    /// For a stage that requires norms, where to find them.
-    struct Source: Sendable {
-        var columns: [Int] = []
-        /// The first stage whose factor is not in the measured numbers yet.
-        var firstFactor = 0
-    }
-
     var columns: [Column] = []
     /// Consecutive scaling stages, folded into one factor a parameter.
     var runs: [Range<Int>] = []
-    /// For each stage, the source of what it requires.
-    var sources: [Source]
+    /// For each stage, the columns of what it requires and observes.
+    var sources: [[Int]]
     /// What happens to each micro-batch; nil without an accumulation.
     var microBatch: Segment?
     /// The stage that accumulates.

@@ -22,7 +22,7 @@ struct Planner {
         self.policy = policy
         preparedAfter = [Int](repeating: 0, count: stages.count)
         plan = Plan(
-            sources: [Plan.Source](repeating: Plan.Source(), count: stages.count),
+            sources: [[Int]](repeating: [], count: stages.count),
             window: Plan.Segment(stages: stages.indices))
     }
 
@@ -53,15 +53,11 @@ struct Planner {
 
     private mutating func segment(_ range: Range<Int>, checksInput: Bool) -> Plan.Segment {
         var segment = Plan.Segment(stages: range)
-        if checksInput { check(at: range.lowerBound, for: nil, in: &segment) }
         for stage in range {
-            for requirement in stages[stage].requirements {
-                switch requirement {
-                case .finite: check(at: measuringPosition(before: stage, in: range), for: stage, in: &segment)
-                case .norm(let norm): require(norm, for: stage, in: &segment)
-                }
-            }
+            for requirement in stages[stage].requirements { require(requirement, for: stage, in: &segment) }
+            for observation in stages[stage].observations { observe(observation, for: stage, in: &segment) }
         }
+        if checksInput { check(at: checkingPosition(in: range), for: nil, in: &segment) }
         for stage in range {
             if preparedAfter[stage] == 0 {
                 segment.prepares.append(stage)
@@ -92,42 +88,66 @@ struct Planner {
         return 1 + (awaited.map { preparedAfter[$0] }.max() ?? 0)
     }
 
-    private mutating func require(_ norm: Norm, for stage: Int, in segment: inout Plan.Segment) {
+    private mutating func require(_ what: Requirement, for stage: Int, in segment: inout Plan.Segment) {
+        switch what {
+        case .parameters: return
+        case .finite: check(at: measuringPosition(before: stage, in: segment.stages), for: stage, in: &segment)
+        case .norm, .nonFiniteCount, .count, .parameterNorm:
+            let (column, sweep) = column(what, for: stage, in: &segment)
+            preparedAfter[stage] = max(preparedAfter[stage], sweep)
+            if case .norm = what { segment.measuring[sweep - 1].checks.append((column, stage)) }
+        }
+    }
+
+    private mutating func observe(_ what: Requirement, for stage: Int, in segment: inout Plan.Segment) {
+        switch what {
+        case .parameters, .finite: require(what, for: stage, in: &segment)
+        case .norm, .nonFiniteCount, .count, .parameterNorm: _ = column(what, for: stage, in: &segment)
+        }
+    }
+
+    private mutating func column(
+        _ what: Requirement, for stage: Int, in segment: inout Plan.Segment
+    ) -> (column: Int, sweep: Int) {
         let position = measuringPosition(before: stage, in: segment.stages)
         let sweep = sweep(measuringAt: position, in: segment.stages)
-        let column = column(norm, at: position, sweep: sweep, in: &segment)
-        plan.sources[stage].columns.append(column)
-        plan.sources[stage].firstFactor = fixedPoint(before: position, in: segment.stages)
-        preparedAfter[stage] = max(preparedAfter[stage], sweep)
-        segment.measuring[sweep - 1].checks.append((column, stage))
+        let column = column(what, at: position, sweep: sweep, in: &segment)
+        plan.sources[stage].append(column)
+        return (column, sweep)
+    }
+
+    /// Where a gradient has to be finite: at the input, or behind the last stage that repairs it.
+    private func checkingPosition(in range: Range<Int>) -> Int {
+        range.last { stages[$0].repairsNonFinite }.map { $0 + 1 } ?? range.lowerBound
     }
 
     private mutating func check(at position: Int, for stage: Int?, in segment: inout Plan.Segment) {
         let sweep = sweep(measuringAt: position, in: segment.stages)
-        let column = column(.l2, at: position, sweep: sweep, in: &segment)
+        let column = column(.norm(.l2), at: position, sweep: sweep, in: &segment)
         segment.measuring[sweep - 1].checks.append((column, stage))
     }
 
     private mutating func column(
-        _ norm: Norm, at position: Int, sweep: Int, in segment: inout Plan.Segment
+        _ what: Requirement, at position: Int, sweep: Int, in segment: inout Plan.Segment
     ) -> Int {
         while segment.measuring.count < sweep { segment.measuring.append(Plan.Measuring()) }
-        let wanted = Plan.Column(norm: norm, position: position)
-        if let column = segment.measuring[sweep - 1].columns.first(where: { plan.columns[$0] == wanted }) {
-            return column
+        let known = segment.measuring[sweep - 1].columns.first {
+            plan.columns[$0].what == what && plan.columns[$0].position == position
         }
-        plan.columns.append(wanted)
+        if let known { return known }
+        plan.columns.append(Plan.Column(what: what, position: position))
         segment.measuring[sweep - 1].columns.append(plan.columns.count - 1)
         return plan.columns.count - 1
     }
 
     /// Drops columns that only prove finiteness where a norm behind linear stages, in the same sweep, proves it too.
     private mutating func proveChecks(of measuring: inout Plan.Measuring) {
-        let wanted = Set(plan.sources.flatMap(\.columns))
+        let wanted = Set(plan.sources.joined())
         for column in measuring.columns where !wanted.contains(column) {
             let position = plan.columns[column].position
             let proof = measuring.columns.first { other in
                 let otherPosition = plan.columns[other].position
+                guard case .norm = plan.columns[other].what else { return false }
                 return other != column && otherPosition >= position
                     && stages[position..<otherPosition].allSatisfy { $0.effect != .arbitrary }
             }
@@ -139,7 +159,7 @@ struct Planner {
         }
     }
 
-    private func fillOperations(of sweep: Int, in segment: inout Plan.Segment) {
+    private mutating func fillOperations(of sweep: Int, in segment: inout Plan.Segment) {
         let columns = segment.measuring[sweep].columns.sorted { plan.columns[$0].position < plan.columns[$1].position }
         let end = columns.last.map { plan.columns[$0].position } ?? segment.stages.lowerBound
         let fixed = fixedPoint(before: end, in: segment.stages)
@@ -149,6 +169,7 @@ struct Planner {
             let next = plan.columns[column].position
             operations += self.operations(position..<next, upTo: next, factorsUpTo: fixed)
             operations.append(.measure(column: column))
+            plan.columns[column].firstFactor = min(fixed, next)
             position = next
         }
         segment.measuring[sweep].operations = operations

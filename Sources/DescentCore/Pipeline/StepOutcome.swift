@@ -56,11 +56,16 @@ public struct SkipReason: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// What a stage is told at the end of a step.
-public enum StepConclusion: Sendable {
-    /// The step was applied.
-    case applied
-    /// The step was skipped.
-    case skipped(SkipReason)
+public struct StepConclusion {
+    /// Why the step was skipped; nil if it was applied.
+    public let skipReason: SkipReason?
+    /// What the stage required or observed of the gradient that reached it.
+    ///
+    /// In a skipped step it may hold numbers that are not finite.
+    public let incoming: GradientStatistics
+
+    /// Whether the step was applied.
+    public var isApplied: Bool { skipReason == nil }
 }
 
 /// What an applied step was like.
@@ -73,6 +78,8 @@ public struct StepReport: Sendable {
     public internal(set) var lossScale: Float = 1
     /// What the norm stages saw and did, in the order of the chain.
     public internal(set) var norms: [NormRecord] = []
+    /// How many elements stages did something to, in the order of the chain.
+    public internal(set) var counts: [CountRecord] = []
 
     /// The first norm over all parameters that a stage took, as it arrived there; nil if no stage took one.
     public var gradientNorm: Float? { norms.first { $0.group == nil }?.before }

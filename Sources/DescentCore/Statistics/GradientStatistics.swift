@@ -4,26 +4,29 @@
 /// not that has been carried out on memory yet.
 public struct GradientStatistics {
     /// Everything that has been measured in this step.
-    let measured: [MeasuredNorm]
+    let measured: [MeasuredColumn]
     /// Which of it was measured for this stage.
     let columns: [Int]
-    /// The factor that pending stages put on each parameter since it was measured; empty means 1.
+    /// The factor that pending stages put on each parameter since it was measured.
     let factors: [Float]
-    let parameterCount: Int
+    /// The parameters that count; nil for all.
+    var selection: [Bool]?
+
+    private func isSelected(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
 
     /// The norm over all parameters, 0 for an empty set.
     ///
     /// - Precondition: The stage declared the norm in its requirements.
     /// - Complexity: O(n) in the number of parameters.
     public func norm(_ norm: Norm) -> Double {
-        self.norm(norm, over: 0..<parameterCount)
+        self.norm(norm, over: factors.indices)
     }
 
     /// The norm of one parameter's gradient.
     ///
     /// - Precondition: The stage declared the norm in its requirements.
     public func norm(_ norm: Norm, of parameter: Int) -> Double {
-        value(column(norm), parameter)
+        values(.norm(norm))[parameter] * Double(factors[parameter].magnitude)
     }
 
     /// The norm over some of the parameters, given by their positions in the layout.
@@ -31,32 +34,44 @@ public struct GradientStatistics {
     /// - Precondition: The stage declared the norm in its requirements.
     /// - Complexity: O(n) in the number of positions.
     public func norm(_ norm: Norm, over parameters: some Sequence<Int>) -> Double {
-        let column = column(norm)
+        let values = values(.norm(norm))
         var combiner = Norm.Combiner(norm)
-        for parameter in parameters { combiner.add(value(column, parameter)) }
+        for parameter in parameters where isSelected(parameter) {
+            combiner.add(values[parameter] * Double(factors[parameter].magnitude))
+        }
         return combiner.value
     }
 
-    private func column(_ norm: Norm) -> [Double] {
-        for column in columns where measured[column].norm == norm { return measured[column].values }
-        preconditionFailure("\(norm) was read but not declared: add .norm(\(norm)) to the stage's requirements.")
+    /// The norm of one parameter itself, before this step.
+    ///
+    /// - Precondition: The stage declared it in its requirements.
+    public func parameterNorm(_ norm: Norm, of parameter: Int) -> Double {
+        values(.parameterNorm(norm))[parameter]
     }
 
-    private func value(_ column: [Double], _ parameter: Int) -> Double {
-        factors.isEmpty ? column[parameter] : column[parameter] * Double(factors[parameter].magnitude)
+    /// The number of elements that are not finite, over all parameters.
+    ///
+    /// - Precondition: The stage declared it in its requirements.
+    public var nonFiniteCount: Int { count(.nonFiniteCount) }
+
+    /// The number of elements whose magnitude is below a limit, zeros included, over all parameters.
+    ///
+    /// - Precondition: The stage declared it in its requirements.
+    public func count(below limit: Float) -> Int { count(.count(below: limit)) }
+
+    private func count(_ requirement: Requirement) -> Int {
+        let values = values(requirement)
+        return Int(values.indices.reduce(0) { isSelected($1) ? $0 + values[$1] : $0 })
+    }
+
+    private func values(_ requirement: Requirement) -> [Double] {
+        for column in columns where measured[column].what == requirement { return measured[column].values }
+        preconditionFailure("\(requirement) was read but not declared: add it to the stage's requirements.")
     }
 }
 
-/// One norm of every parameter, measured at one point of the chain.
-struct MeasuredNorm: Sendable {
-    let norm: Norm
+/// Something measured for every parameter, at one point of the chain.
+struct MeasuredColumn: Sendable {
+    let what: Requirement
     var values: [Double]
-}
-
-/// Something that a stage has to know of the whole gradient before it can act on any part of it.
-public enum Requirement: Sendable, Hashable {
-    /// A norm, of all parameters, some of them or each: they are all made of the same sums.
-    case norm(Norm)
-    /// That every element is finite; where one is not, the step is skipped and the stage told so.
-    case finite
 }

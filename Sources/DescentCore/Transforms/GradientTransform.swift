@@ -22,6 +22,14 @@ public protocol GradientTransform: Sendable {
     /// What has to be known of the whole incoming gradient before any of it can be transformed; by default nothing.
     var requirements: [Requirement] { get }
 
+    /// What the stage wants to be told in ``finish(_:)`` of the gradient that reached it; by default nothing.
+    ///
+    /// Unlike requirements, observations never cost a sweep of their own before the stage can act.
+    var observations: [Requirement] { get }
+
+    /// Whether what leaves the stage is finite whatever reaches it, so that the check for finite gradients comes after.
+    var repairsNonFinite: Bool { get }
+
     /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
     var effect: StageEffect { get }
 
@@ -75,6 +83,8 @@ extension GradientTransform {
     public var name: String { String(describing: Self.self) }
     public var order: StageOrder { .anywhere }
     public var requirements: [Requirement] { [] }
+    public var observations: [Requirement] { [] }
+    public var repairsNonFinite: Bool { false }
     public var effect: StageEffect { .arbitrary }
     public var slots: [String] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
@@ -106,6 +116,12 @@ public protocol GradientScaling: GradientTransform {}
 extension GradientScaling {
     public var effect: StageEffect { .scaling }
     public func transform(_ block: inout some GradientBlock) {}
+}
+
+/// A stage that takes parameters out of the pipeline: they are not measured, not transformed and not updated.
+public protocol Excluding: GradientTransform {
+    /// Whether a parameter takes no part.
+    func excludes(_ parameter: ParameterDescription) -> Bool
 }
 
 /// A stage whose factor has to be undone on the loss: the chain's `lossScale` is the product of these.

@@ -5,20 +5,32 @@ public struct StepPreparation {
     /// The number of steps applied before this one; schedules read it.
     public let appliedSteps: Int
     /// What the stage required to know of the gradient that reaches it.
-    public let incoming: GradientStatistics
+    public private(set) var incoming: GradientStatistics
 
     var factors: ScaleFactors
     var veto: String?
     var norms: [NormRecord]
+    var counts: [CountRecord]
     let stage: String
+
+    /// The parameters that the stage is to work on; nil for all. Others are not scaled and do not count in norms.
+    var selection: [Bool]? {
+        get { incoming.selection }
+        set { incoming.selection = newValue }
+    }
 
     /// Multiplies all gradients by a factor.
     public mutating func scale(by factor: Float) {
-        factors.uniform *= factor
+        guard let selection else {
+            factors.uniform *= factor
+            return
+        }
+        for parameter in selection.indices { scale(parameter, by: selection[parameter] ? factor : 1) }
     }
 
     /// Multiplies one parameter's gradient by a factor.
     public mutating func scale(_ parameter: Int, by factor: Float) {
+        if let selection, !selection[parameter] { return }
         factors.setEach(layout.count)
         factors.each[parameter] *= factor
     }
@@ -28,6 +40,11 @@ public struct StepPreparation {
     /// - Parameter reason: What the outcome says about it.
     public mutating func veto(_ reason: String) {
         if veto == nil { veto = reason }
+    }
+
+    /// Records for the report that the stage does something to a number of elements.
+    public mutating func record(count: Int) {
+        counts.append(CountRecord(stage: stage, count: count, total: layout.elementCount))
     }
 
     /// Clips what some parameters have in common to a maximum norm, and records it for the report.
@@ -45,6 +62,7 @@ public struct StepPreparation {
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
+        if let selection, !parameters.contains(where: { selection[$0] }) { return }
         let factor = Float(min(1, Double(maximum) / (norm + Double(epsilon))))
         if group == nil {
             scale(by: factor)
@@ -56,6 +74,16 @@ public struct StepPreparation {
                 stage: stage, group: group, kind: kind, before: Float(norm), after: Float(norm * Double(factor)),
                 isClipped: factor < 1))
     }
+}
+
+/// A number of elements that a stage did something to.
+public struct CountRecord: Sendable, Hashable {
+    /// The stage.
+    public let stage: String
+    /// How many elements.
+    public let count: Int
+    /// Of how many.
+    public let total: Int
 }
 
 /// One norm that a stage looked at: where in the chain, of what, and what it did.

@@ -9,21 +9,39 @@ extension Kernels {
     ) {
         let (source, factor) = (gradient.source, gradient.factor)
         gradient.forEachStretch { offset, count, shift in
-            for index in offset..<offset + count {
-                let parameter = parameters[index]
-                let decayed = (factor * source[index] + shift) + step.coupledDecay * parameter
-                let moment = step.beta1 * first[index] + step.oneMinusBeta1 * decayed
-                let square = step.beta2 * second[index] + (step.oneMinusBeta2 * decayed) * decayed
-                first[index] = moment
-                second[index] = square
-                var denominator = square
-                if let largest {
-                    denominator = largest[index] > square ? largest[index] : square
+            if let largest {
+                for index in offset..<offset + count {
+                    let decayed = (factor * source[index] + shift) + step.coupledDecay * parameters[index]
+                    let square = moments(decayed, &first[index], &second[index], step)
+                    let denominator = largest[index] > square ? largest[index] : square
                     largest[index] = denominator
+                    move(&parameters[index], first[index], denominator, step)
                 }
-                let root = denominator.squareRoot() * step.secondCorrection + step.epsilon
-                parameters[index] = parameter * step.decoupledFactor - step.rate * (moment / root)
+            } else {
+                for index in offset..<offset + count {
+                    let decayed = (factor * source[index] + shift) + step.coupledDecay * parameters[index]
+                    let square = moments(decayed, &first[index], &second[index], step)
+                    move(&parameters[index], first[index], square, step)
+                }
             }
         }
+    }
+
+    @inline(__always)
+    private static func moments(
+        _ gradient: Float, _ first: inout Float, _ second: inout Float, _ step: AdamRule.Coefficients
+    ) -> Float {
+        first = (step.beta1 * first + step.oneMinusBeta1 * gradient).flushed
+        let square = (step.beta2 * second + (step.oneMinusBeta2 * gradient) * gradient).flushed
+        second = square
+        return square
+    }
+
+    @inline(__always)
+    private static func move(
+        _ parameter: inout Float, _ moment: Float, _ square: Float, _ step: AdamRule.Coefficients
+    ) {
+        let root = square.squareRoot() * step.secondCorrection + step.epsilon
+        parameter = parameter * step.decoupledFactor - step.rate * (moment / root)
     }
 }

@@ -23,7 +23,7 @@ extension Kernels {
             }
             for index in offset..<offset + count {
                 let decayed = (factor * source[index] + shift) + decay * parameters[index]
-                let moved = kept * velocity[index] + taken * decayed
+                let moved = (kept * velocity[index] + taken * decayed).flushed
                 velocity[index] = moved
                 parameters[index] -= rate * (ofGradient * decayed + ofVelocity * moved)
             }

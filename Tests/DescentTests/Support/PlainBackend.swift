@@ -76,6 +76,7 @@ struct PlainTensors: TensorStorage, @unchecked Sendable {
 
 struct PlainBlock: UpdateBlock {
     let parameterIndex: Int
+    let firstRow: Int
     let rank: Int
     let rowCount: Int
     let columnCount: Int
@@ -87,6 +88,7 @@ struct PlainBlock: UpdateBlock {
 
     init(_ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>, _ log: TrafficLog) {
         parameterIndex = extent.parameterIndex
+        firstRow = extent.rows.lowerBound
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount

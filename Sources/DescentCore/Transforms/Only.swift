@@ -1,0 +1,60 @@
+extension GradientTransform {
+    /// The same stage for some of the parameters: others pass unchanged and do not count in its norms.
+    ///
+    /// ```swift
+    /// ClipByGlobalNorm(1).only { $0.name.hasPrefix("decoder.") }
+    /// ```
+    /// - Parameter condition: Which parameters the stage works on; it has to hold for one of them.
+    /// - Returns: The stage, restricted. Stages that accumulate or undo a loss scale cannot be; that is refused when
+    ///   the pipeline is built.
+    public func only(where condition: @escaping @Sendable (ParameterDescription) -> Bool) -> Only<Self> {
+        Only(self, where: condition)
+    }
+}
+
+/// A stage that works on some of the parameters; made by ``GradientTransform/only(where:)``.
+public struct Only<Base: GradientTransform>: GradientTransform {
+    private var base: Base
+    private let condition: @Sendable (ParameterDescription) -> Bool
+    private var selection: [Bool] = []
+
+    init(_ base: Base, where condition: @escaping @Sendable (ParameterDescription) -> Bool) {
+        self.base = base
+        self.condition = condition
+    }
+
+    public var state: Base.State {
+        get { base.state }
+        set { base.state = newValue }
+    }
+    public var name: String { "\(base.name).only" }
+    public var order: StageOrder { base.order }
+    public var requirements: [Requirement] { base.requirements }
+    public var observations: [Requirement] { base.observations }
+    public var effect: StageEffect { base.effect }
+    public var slots: [String] { base.slots }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.require(
+            !(base is any Accumulating || base is any LossScaling || base is any Excluding), name,
+            "\(base.name) concerns all parameters and cannot be restricted to some.")
+        try base.configure(for: layout)
+        selection = layout.map(condition)
+        let names = layout.prefix(8).map(\.name).joined(separator: ", ")
+        try DescentError.require(
+            layout.isEmpty || selection.contains(true), name, "no parameter is chosen; there are \(names).")
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        let outer = step.selection
+        step.selection = outer.map { zip($0, selection).map { $0 && $1 } } ?? selection
+        try base.prepare(&step)
+        step.selection = outer
+    }
+
+    public func transform(_ block: inout some GradientBlock) {
+        if selection[block.parameterIndex] { base.transform(&block) }
+    }
+
+    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) { try base.finish(conclusion) }
+}

@@ -1,0 +1,23 @@
+extension Kernels {
+    /// The number of elements that are NaN or infinite: those whose exponent has all bits set.
+    static func nonFiniteCount(_ source: UnsafePointer<Float>, count: Int) -> Int {
+        var found: Int32 = 0
+        for index in 0..<count where source[index].bitPattern & 0x7f80_0000 == 0x7f80_0000 { found += 1 }
+        return Int(found)
+    }
+
+    /// The number of elements with a magnitude below a limit.
+    static func count(_ gradient: PendingGradient, below limit: Float) -> Int {
+        let (source, factor) = (gradient.source, gradient.factor)
+        var found: Int32 = 0
+        gradient.forEachStretch { offset, count, shift in
+            for index in offset..<offset + count where (factor * source[index] + shift).magnitude < limit { found += 1 }
+        }
+        return Int(found)
+    }
+
+    /// Sets elements that are NaN or infinite to 0.
+    static func zeroNonFinite(_ elements: UnsafeMutablePointer<Float>, count: Int) {
+        for index in 0..<count where elements[index].bitPattern & 0x7f80_0000 == 0x7f80_0000 { elements[index] = 0 }
+    }
+}

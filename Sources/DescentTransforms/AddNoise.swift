@@ -1,0 +1,65 @@
+public import DescentCore
+
+/// Adds Gaussian noise whose variance falls with the number of applied steps t: g + N(0, eta / (1 + t)^gamma).
+///
+/// Random numbers are made from the seed, the step, the parameter and the element's place in it, so that they do not
+/// depend on threads, blocks or sweeps. Neelakantan et al., "Adding gradient noise improves learning for very deep
+/// networks" (2015); the generator is Philox 4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
+/// (2011).
+public struct AddNoise: GradientTransform {
+    /// The variance of the first step's noise.
+    public let eta: Float
+    /// How fast the variance falls.
+    public let gamma: Float
+    /// What makes the noise this noise and no other.
+    public let seed: UInt64
+    private var deviation: Float = 0
+    private var step: UInt32 = 0
+
+    /// Adds noise.
+    ///
+    /// - Parameters:
+    ///   - eta: The variance of the first step's noise, finite and above 0.
+    ///   - gamma: How fast it falls, finite and at least 0; 0 keeps it.
+    ///   - seed: What the noise is made from.
+    public init(eta: Float = 0.01, gamma: Float = 0.55, seed: UInt64) {
+        self.eta = eta
+        self.gamma = gamma
+        self.seed = seed
+    }
+
+    public var name: String { "AddNoise(eta: \(eta), gamma: \(gamma))" }
+    public var order: StageOrder { StageOrder(expects: [.unscaled, .window, .reduced]) }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.requirePositive(eta, "eta", of: name)
+        try DescentError.require(
+            gamma.isFinite && gamma >= 0, name, "gamma is \(gamma); it has to be a finite number of at least 0.")
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        self.step = UInt32(truncatingIfNeeded: step.appliedSteps)
+        let variance = Double(eta) / ReproducibleMath.power(1 + Double(step.appliedSteps), Double(gamma))
+        deviation = Float(variance.squareRoot())
+    }
+
+    public func transform(_ block: inout some GradientBlock) {
+        let first = UInt64(block.firstRow) * UInt64(block.columnCount)
+        let parameter = UInt32(truncatingIfNeeded: block.parameterIndex)
+        block.withElements { elements in
+            // Four numbers come from one counter: begin at a multiple of four.
+            var group = first / 4
+            var index = -Int(first % 4)
+            while index < elements.count {
+                let bits = Philox.generate(
+                    counter: SIMD4(UInt32(truncatingIfNeeded: group), UInt32(truncatingIfNeeded: group >> 32), parameter, step),
+                    key: seed)
+                for lane in 0..<4 where index + lane >= 0 && index + lane < elements.count {
+                    elements[index + lane] += deviation * GaussianQuantile.value(bits[lane])
+                }
+                group += 1
+                index += 4
+            }
+        }
+    }
+}

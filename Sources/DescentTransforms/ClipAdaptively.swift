@@ -1,0 +1,68 @@
+public import DescentCore
+
+/// Clips each unit's gradient by the size of the unit itself.
+///
+///     limit = factor * max(norm of the parameter's row, epsilon)
+///     g = norm of g's row < limit ? g : g * limit / max(norm of g's row, 1e-6)
+///
+/// A unit is a row; of tensors of rank 0 and 1, the whole tensor. Brock, De, Smith and Simonyan, "High-performance
+/// large-scale image recognition without normalization" (2021).
+public struct ClipAdaptively: GradientTransform {
+    /// The largest ratio of a gradient's norm to its parameter's.
+    public let factor: Float
+    /// The smallest norm that a parameter is taken to have.
+    public let epsilon: Float
+    private let isExcluded: @Sendable (ParameterDescription) -> Bool
+    private var excluded: [Bool] = []
+    private var vectors: [Int] = []
+    /// The factor of this step for each tensor of rank 0 and 1.
+    private var vectorFactors: [Float] = []
+
+    private static let smallestNorm: Float = 1e-6
+
+    /// Clips units.
+    ///
+    /// - Parameters:
+    ///   - factor: The largest ratio of a gradient's norm to its parameter's, finite and above 0.
+    ///   - epsilon: The smallest norm that a parameter is taken to have, finite and above 0.
+    ///   - isExcluded: Which parameters are left alone; the paper leaves out the last linear layer.
+    public init(
+        factor: Float = 0.01, epsilon: Float = 1e-3,
+        excluding isExcluded: @escaping @Sendable (ParameterDescription) -> Bool = { _ in false }
+    ) {
+        self.factor = factor
+        self.epsilon = epsilon
+        self.isExcluded = isExcluded
+    }
+
+    public var name: String { "ClipAdaptively(factor: \(factor))" }
+    public var order: StageOrder { .trueGradients }
+    public var requirements: [Requirement] {
+        vectors.isEmpty ? [.parameters] : [.norm(.l2), .parameterNorm(.l2)]
+    }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.requirePositive(factor, "factor", of: name)
+        try DescentError.requirePositive(epsilon, "epsilon", of: name)
+        excluded = layout.map(isExcluded)
+        vectors = layout.indices.filter { layout[$0].rank <= 1 && !excluded[$0] }
+        vectorFactors = layout.map { _ in 1 }
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        for parameter in vectors {
+            let norm = step.incoming.norm(.l2, of: parameter)
+            let limit = Double(factor) * max(step.incoming.parameterNorm(.l2, of: parameter), Double(epsilon))
+            vectorFactors[parameter] = norm < limit ? 1 : Float(limit / max(norm, Double(Self.smallestNorm)))
+        }
+    }
+
+    public func transform(_ block: inout some GradientBlock) {
+        if excluded[block.parameterIndex] { return }
+        if block.rank <= 1 {
+            block.scale(by: vectorFactors[block.parameterIndex])
+        } else {
+            block.clipRows(factor: factor, minimumNorm: epsilon, epsilon: Self.smallestNorm)
+        }
+    }
+}

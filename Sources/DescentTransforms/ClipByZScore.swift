@@ -1,0 +1,89 @@
+public import DescentCore
+
+/// Clips global L2 norms that are outliers of their own moving mean and variance.
+///
+///     z = (n - mean) / deviation
+///     z > threshold:  g * (mean + threshold^2 / z * deviation) / n
+///
+/// The first `warmup` norms are only watched. After that, mean and variance follow the clipped norms:
+///
+///     mean = decay * mean + (1 - decay) * n;  variance = decay * variance + (1 - decay) * (n - mean)^2
+///
+/// Skipped steps leave no trace. Kumar, Owen, Chowdhury and Gueta, "ZClip: adaptive spike mitigation for LLM
+/// pre-training" (2025).
+public struct ClipByZScore: GradientScaling {
+    /// The moving statistics.
+    public struct State: Codable, Sendable {
+        /// The norms of the warm-up.
+        var warmup: [Float] = []
+        var mean = 0.0
+        var variance = 0.0
+        var isWarm = false
+    }
+
+    /// How many deviations above the mean a norm may lie.
+    public let threshold: Float
+    /// What mean and variance keep of themselves in a step.
+    public let decay: Float
+    /// How many norms are watched before the first is clipped.
+    public let warmup: Int
+    public var state = State()
+    private var clippedNorm = 0.0
+
+    /// Clips outliers.
+    ///
+    /// - Parameters:
+    ///   - threshold: How many deviations above the mean a norm may lie, finite and above 0.
+    ///   - decay: What mean and variance keep of themselves in a step, in 0..<1.
+    ///   - warmup: How many norms are watched before the first is clipped, at least 1.
+    public init(threshold: Float = 2.5, decay: Float = 0.97, warmup: Int = 25) {
+        self.threshold = threshold
+        self.decay = decay
+        self.warmup = warmup
+    }
+
+    public var name: String { "ClipByZScore(\(threshold))" }
+    public var order: StageOrder { .trueGradients }
+    public var requirements: [Requirement] { [.norm(.l2)] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.requirePositive(threshold, "threshold", of: name)
+        try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
+        try DescentError.require(warmup >= 1, name, "warmup is \(warmup); it has to be at least 1.")
+        state.warmup.reserveCapacity(warmup)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        let norm = step.incoming.norm(.l2)
+        var maximum = Double.infinity
+        if state.isWarm, norm > 0 {
+            let deviation = state.variance.squareRoot()
+            let z = (norm - state.mean) / deviation
+            if z > Double(threshold) {
+                maximum = state.mean + (deviation > 0 ? Double(threshold) * Double(threshold) / z * deviation : 0)
+            }
+        }
+        clippedNorm = min(norm, maximum)
+        // With no epsilon the norm becomes the maximum itself.
+        step.clip(step.layout.indices, norm: norm, to: Float(maximum), epsilon: 0)
+    }
+
+    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
+        guard conclusion.isApplied else { return }
+        guard state.isWarm else { return warmUp() }
+        let decay = Double(decay)
+        state.mean = decay * state.mean + (1 - decay) * clippedNorm
+        let distance = clippedNorm - state.mean
+        state.variance = decay * state.variance + (1 - decay) * distance * distance
+    }
+
+    private mutating func warmUp() {
+        state.warmup.append(Float(clippedNorm))
+        guard state.warmup.count >= warmup else { return }
+        let count = Double(state.warmup.count)
+        state.mean = state.warmup.reduce(0) { $0 + Double($1) } / count
+        state.variance = state.warmup.reduce(0) { $0 + (Double($1) - state.mean) * (Double($1) - state.mean) } / count
+        state.isWarm = true
+        state.warmup = []
+    }
+}

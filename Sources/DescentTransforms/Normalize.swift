@@ -1,0 +1,25 @@
+public import DescentCore
+
+/// Divides the gradient by its global L2 norm n: g / (n + epsilon).
+///
+/// A zero gradient stays zero.
+public struct Normalize: GradientScaling {
+    /// What is added to the norm.
+    public let epsilon: Float
+
+    /// Normalizes gradients.
+    ///
+    /// - Parameter epsilon: What is added to the norm, finite and above 0.
+    public init(epsilon: Float = 1e-6) { self.epsilon = epsilon }
+
+    public var order: StageOrder { .trueGradients }
+    public var requirements: [Requirement] { [.norm(.l2)] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.requirePositive(epsilon, "epsilon", of: name)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        step.scale(by: Float(1 / (step.incoming.norm(.l2) + Double(epsilon))))
+    }
+}

@@ -1,0 +1,18 @@
+public import DescentCore
+
+/// Sets NaN and infinities to 0 and lets the step be applied; the report says how many there were.
+///
+/// Behind it, gradients count as finite. An `Unscale` before it still skips the step.
+public struct ZeroNonFinite: GradientTransform {
+    /// Repairs gradients.
+    public init() {}
+
+    public var requirements: [Requirement] { [.nonFiniteCount] }
+    public var repairsNonFinite: Bool { true }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        step.record(count: step.incoming.nonFiniteCount)
+    }
+
+    public func transform(_ block: inout some GradientBlock) { block.zeroNonFinite() }
+}
