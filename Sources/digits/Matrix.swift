@@ -1,0 +1,67 @@
+/// A matrix of floats, row after row.
+struct Matrix {
+    let rowCount: Int
+    let columnCount: Int
+    var elements: [Float]
+
+    /// A matrix of given elements.
+    init(_ rowCount: Int, _ columnCount: Int, _ elements: [Float]) {
+        precondition(elements.count == rowCount * columnCount, "a matrix needs as many elements as it has places")
+        self.rowCount = rowCount
+        self.columnCount = columnCount
+        self.elements = elements
+    }
+
+    /// A matrix of zeros.
+    init(zeros rowCount: Int, _ columnCount: Int) {
+        self.init(rowCount, columnCount, [Float](repeating: 0, count: rowCount * columnCount))
+    }
+
+    /// Where a row's elements are.
+    func range(ofRow row: Int) -> Range<Int> { row * columnCount..<(row + 1) * columnCount }
+
+    /// The matrix with rows and columns exchanged.
+    func transposed() -> Matrix {
+        var result = Matrix(zeros: columnCount, rowCount)
+        for row in 0..<rowCount {
+            for column in 0..<columnCount {
+                result.elements[column * rowCount + row] = elements[row * columnCount + column]
+            }
+        }
+        return result
+    }
+
+    /// The matrix product, summed in float32 row by row, so that the inner loop runs along memory.
+    func times(_ other: Matrix) -> Matrix {
+        precondition(columnCount == other.rowCount, "the columns of the left have to match the rows of the right")
+        let right = other.elements.span
+        var product: [Float] = []
+        product.reserveCapacity(rowCount * other.columnCount)
+        for row in 0..<rowCount {
+            var sum = [Float](repeating: 0, count: other.columnCount)
+            for inner in 0..<columnCount {
+                let factor = elements[row * columnCount + inner]
+                let addend = right.extracting(other.range(ofRow: inner))
+                for column in sum.indices { sum[column] += factor * addend[column] }
+            }
+            product += sum
+        }
+        return Matrix(rowCount, other.columnCount, product)
+    }
+
+    /// The sum of each column.
+    func columnSums() -> [Float] {
+        var sums = [Float](repeating: 0, count: columnCount)
+        for row in 0..<rowCount {
+            for column in 0..<columnCount { sums[column] += elements[row * columnCount + column] }
+        }
+        return sums
+    }
+
+    /// Adds a vector to every row.
+    mutating func addToRows(_ vector: [Float]) {
+        for row in 0..<rowCount {
+            for column in 0..<columnCount { elements[row * columnCount + column] += vector[column] }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+/// What a backward pass stores its gradients in.
+enum Precision {
+    case float32
+    case float16
+
+    /// Numbers as this precision holds them.
+    func rounding(_ numbers: [Float]) -> [Float] {
+        switch self {
+        case .float32: numbers
+        case .float16: numbers.map(\.roundedToHalf)
+        }
+    }
+
+    /// A matrix as this precision holds it.
+    func rounding(_ matrix: Matrix) -> Matrix {
+        Matrix(matrix.rowCount, matrix.columnCount, rounding(matrix.elements))
+    }
+}
