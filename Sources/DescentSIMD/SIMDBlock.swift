@@ -105,6 +105,19 @@ public struct SIMDBlock: UpdateBlock {
         Kernels.materialize(gradient(), into: destination)
     }
 
+    public mutating func discardGradient() {
+        source = scratch.gradient
+        factor = 1
+        isCentered = false
+    }
+
+    public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
+        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to blend") }
+        Kernels.blend(
+            parameters[parameterIndex] + offset, into: self.slot(slot), count: count, weight: weight,
+            replacing: replacing)
+    }
+
     public mutating func apply(_ rule: SGDRule) {
         guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
         Kernels.sgd(

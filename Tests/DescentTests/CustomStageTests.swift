@@ -6,9 +6,7 @@ import Testing
 /// Squashes every element.
 struct Squash: GradientTransform {
     func transform(_ block: inout some GradientBlock) {
-        block.withElements { elements in
-            for index in elements.indices { elements[index] /= 1 + elements[index].magnitude }
-        }
+        block.transformEach { $0 /= 1 + $0.magnitude }
     }
 }
 
@@ -42,10 +40,8 @@ struct SignSGD: Optimizer {
 
     func update(_ block: inout some UpdateBlock) {
         let rate = block.rates.learningRate
-        block.update { gradient, parameters in
-            for index in gradient.indices where gradient[index] != 0 {
-                parameters[index] -= gradient[index] > 0 ? rate : -rate
-            }
+        block.updateEach { gradient, parameter in
+            parameter -= gradient == 0 ? 0 : gradient > 0 ? rate : -rate
         }
     }
 }

@@ -127,6 +127,8 @@ extension GoldenCase {
             let maxima = (settings["layers"]?.object ?? [:]).compactMapValues { $0.number.map { Float($0) } }
             return ClipLayerwise(
                 default: settings["default"]?.number.map { Float($0) }, maxima, epsilon: float("epsilon", 1e-6))
+        case "clipAdaptively":
+            return ClipAdaptively(factor: float("factor", 0.01), epsilon: float("epsilon", 1e-3))
         case "centralize":
             return Centralize()
         case let other:
@@ -155,6 +157,29 @@ extension GoldenCase {
                 learningRate: try makeSchedule(), momentum: float("momentum", 0), dampening: float("dampening", 0),
                 nesterov: optimizer["nesterov"]?.flag ?? false, weightDecay: float("weightDecay", 0),
                 maximize: optimizer["maximize"]?.flag ?? false, groups: groups)
+        case "adam":
+            return Adam(
+                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.999),
+                epsilon: float("epsilon", 1e-8), weightDecay: float("weightDecay", 0),
+                amsgrad: optimizer["amsgrad"]?.flag ?? false, groups: groups)
+        case "rmsProp":
+            return RMSProp(
+                learningRate: try makeSchedule(), alpha: float("alpha", 0.99), epsilon: float("epsilon", 1e-8),
+                momentum: float("momentum", 0), centered: optimizer["centered"]?.flag ?? false,
+                weightDecay: float("weightDecay", 0), groups: groups)
+        case "adagrad":
+            return Adagrad(
+                learningRate: try makeSchedule(), learningRateDecay: float("learningRateDecay", 0),
+                initialAccumulator: float("initialAccumulator", 0), epsilon: float("epsilon", 1e-10),
+                weightDecay: float("weightDecay", 0), groups: groups)
+        case "lion":
+            return Lion(
+                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.99),
+                weightDecay: float("weightDecay", 0), groups: groups)
+        case "lamb":
+            return LAMB(
+                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.999),
+                epsilon: float("epsilon", 1e-6), weightDecay: float("weightDecay", 0), groups: groups)
         case "adamW":
             return AdamW(
                 learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.999),

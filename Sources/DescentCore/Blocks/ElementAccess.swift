@@ -72,6 +72,21 @@ extension UpdateBlock {
         }
     }
 
+    /// Turns each gradient into something else, with its parameter and elements of the optimizer's first two slots.
+    @inlinable
+    public mutating func proposeEach(
+        _ body: (_ gradient: inout Float, _ parameter: Float, _ first: inout Float, _ second: inout Float) -> Void
+    ) {
+        withUnsafeElements { memory in
+            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+                let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+            else { return }
+            for index in 0..<memory.gradient.count {
+                body(&gradient[index], parameters[index], &first[index], &second[index])
+            }
+        }
+    }
+
     /// Updates each parameter, and its element of the optimizer's first slot, along its gradient.
     @inlinable
     public mutating func updateEach(

@@ -105,6 +105,18 @@ extension GradientBlock {
 }
 
 extension UpdateBlock {
+    public mutating func discardGradient() {}
+
+    public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
+        let access = slotAccess
+        slotAccess = SlotAccess(first: access.first + slot, count: 1)
+        updateEach { _, parameter, slot in
+            slot += weight * (parameter - slot)
+            if replacing { parameter = slot }
+        }
+        slotAccess = access
+    }
+
     public mutating func apply(_ rule: SGDRule) {
         let rates = rates
         withUnsafeElements { memory in

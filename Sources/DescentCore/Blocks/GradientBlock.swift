@@ -70,6 +70,17 @@ public protocol UpdateBlock: GradientBlock {
     /// The rates for the block's parameter in this step; set by the engine.
     var rates: UpdateRates { get set }
 
+    /// Says that the gradient is not going to be read any more, so that it need not be.
+    mutating func discardGradient()
+
+    /// Moves a slot towards the parameters: s = s + weight * (p - s).
+    ///
+    /// - Parameters:
+    ///   - slot: The slot's offset from the stage's first.
+    ///   - weight: How far to move, from 0 to 1; a slot of zeros becomes the parameters themselves at 1.
+    ///   - replacing: Whether the parameters become the slot afterwards.
+    mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool)
+
     /// Carries out one step of stochastic gradient descent on the block.
     mutating func apply(_ rule: SGDRule)
 

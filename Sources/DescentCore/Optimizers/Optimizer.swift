@@ -50,3 +50,15 @@ extension Optimizer {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(appliedSteps: Int) {}
 }
+
+/// An optimizer whose step depends on the size of the whole update of a parameter, such as LAMB.
+///
+/// It takes one sweep more: the first turns gradients into proposed updates and keeps what it needs in slots, the
+/// engine measures them, and ``Optimizer/update(_:)`` then moves the parameters in a second sweep, from the slots alone.
+public protocol ProposingOptimizer: Optimizer {
+    /// Turns a block's gradient into the update proposed for it, and brings the slots up to date.
+    func propose(_ block: inout some UpdateBlock)
+
+    /// Decides on the step, knowing the L2 norms of every parameter and of the update proposed for it.
+    mutating func decide(updateNorms: [Double], parameterNorms: [Double])
+}

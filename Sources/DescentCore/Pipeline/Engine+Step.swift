@@ -75,25 +75,38 @@ extension Engine {
             return try conclude(skipping: reason)
         }
         if !plan.window.measuring.isEmpty { gathering = nil }
-        let end: Plan.Operation
-        if optimizer == nil {
-            end = .store
-        } else {
-            optimizer?.prepare(appliedSteps: appliedSteps)
-            rates?.resolve(appliedSteps: appliedSteps)
-            report.learningRate = optimizer?.learningRate.value(at: appliedSteps) ?? 0
-            end = .update
-        }
+        optimizer?.prepare(appliedSteps: appliedSteps)
+        rates?.resolve(appliedSteps: appliedSteps)
+        report.learningRate = optimizer?.learningRate.value(at: appliedSteps) ?? 0
         foldRuns()
         run(
             SweepProgram(
-                operations: plan.window.final, end: end, gathering: gathering, windowFactor: windowFactor,
-                keepsSlots: true, runsBackwards: !plan.window.measuring.isEmpty),
+                operations: plan.window.final, end: plan.end(isChain: optimizer == nil), gathering: gathering,
+                windowFactor: windowFactor, keepsSlots: true, runsBackwards: !plan.window.measuring.isEmpty),
             tensors)
+        if let proposal = plan.proposal { updateAsProposed(proposal, tensors, windowFactor: windowFactor) }
         appliedSteps += 1
         report.appliedSteps = appliedSteps
         try finishStages(nil)
         return .applied(report)
+    }
+
+    /// Lets an optimizer that proposes decide, and moves the parameters.
+    private mutating func updateAsProposed(
+        _ proposal: (update: Int, parameter: Int), _ tensors: StepTensors, windowFactor: Float?
+    ) {
+        combineBlocks(of: proposal.update)
+        combineBlocks(of: proposal.parameter)
+        if var proposing = optimizer as? any ProposingOptimizer {
+            proposing.decide(
+                updateNorms: measured[proposal.update].values, parameterNorms: measured[proposal.parameter].values)
+            optimizer = proposing
+        }
+        run(
+            SweepProgram(
+                operations: [.discardGradient], end: [.update], gathering: nil, windowFactor: windowFactor,
+                keepsSlots: true, runsBackwards: plan.window.measuring.isEmpty),
+            tensors)
     }
 
     private mutating func conclude(skipping reason: SkipReason) throws(DescentError) -> StepOutcome {
@@ -122,7 +135,7 @@ extension Engine {
         foldRuns()
         run(
             SweepProgram(
-                operations: [], end: nil, gathering: gathering, windowFactor: nil, keepsSlots: true,
+                operations: [], end: [], gathering: gathering, windowFactor: nil, keepsSlots: true,
                 runsBackwards: false),
             tensors)
     }
@@ -141,7 +154,7 @@ extension Engine {
             foldRuns()
             run(
                 SweepProgram(
-                    operations: sweep.operations, end: nil, gathering: gathering, windowFactor: windowFactor,
+                    operations: sweep.operations, end: [], gathering: gathering, windowFactor: windowFactor,
                     keepsSlots: false, runsBackwards: false),
                 tensors)
             gathering = nil

@@ -12,7 +12,7 @@ extension Engine {
         /// What is done to the gradient.
         var operations: [Plan.Operation]
         /// What ends the sweep: an update, a store, or nothing.
-        var end: Plan.Operation?
+        var end: [Plan.Operation]
         /// The accumulation that comes before the operations, where the sweep reads a micro-batch.
         var gathering: Gathering?
         /// What the window's sum is multiplied by, where the operations work on the accumulated window.
@@ -34,6 +34,7 @@ extension Engine {
         if program.gathering != nil { buffers.forgetRowMeans() }
         let stages = stages
         let optimizer = optimizer
+        let proposing = plan.proposal == nil ? nil : optimizer as? any ProposingOptimizer
         let plan = plan
         let layout = layout
         let blocks = blocks
@@ -65,11 +66,12 @@ extension Engine {
                     guard let accumulatorSlot, let gathering = program.gathering else { return }
                     block.accumulate(
                         into: accumulatorSlot, factor: gathering.factor, overwriting: gathering.overwrites)
-                case .update:
+                case .propose, .update:
                     let first = firstSlots[stages.count]
                     block.slotAccess = SlotAccess(first: first, count: slotCount - first)
                     block.rates = rates[parameter]
-                    optimizer?.update(&block)
+                    if operation == .update { optimizer?.update(&block) } else { proposing?.propose(&block) }
+                case .discardGradient: block.discardGradient()
                 case .store:
                     block.store()
                 }
@@ -80,7 +82,7 @@ extension Engine {
             }
             if let factor = program.windowFactor { block.scale(by: factor) }
             for operation in program.operations { perform(operation, keepsSlots: program.keepsSlots) }
-            if let end = program.end { perform(end, keepsSlots: true) }
+            for operation in program.end { perform(operation, keepsSlots: true) }
         }
     }
 

@@ -38,7 +38,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         rates = nil
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
 
-        let plan = Planner.plan(for: stages, policy: policy)
+        let plan = Planner.plan(for: stages, policy: policy, proposes: optimizer is any ProposingOptimizer)
         let excluding = stages.compactMap { $0 as? any Excluding }
         let blocks = backend.blocks(of: layout).filter { block in
             !excluding.contains { $0.excludes(layout[block.parameterIndex]) }

@@ -97,6 +97,8 @@ struct Explanation {
             case .transform(let stage): return engine.stageNames[stage]
             case .measure(let column): return measurement(column)
             case .accumulate: return engine.plan.accumulating.map { engine.stageNames[$0] } ?? "accumulate"
+            case .propose: return "\(engine.optimizer?.name ?? "optimizer") proposes an update"
+            case .discardGradient: return "without the gradient"
             case .update: return "\(engine.optimizer?.name ?? "optimizer") updates"
             case .store: return "store"
             }

@@ -45,6 +45,14 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
     public var sweepCount: Int { engine.plan.sweepCount }
 
+    /// The names of the parameter-shaped buffers that the pipeline keeps: "AdamW.first moment".
+    public var slotNames: [String] { engine.slotNames }
+
+    /// A copy of the buffer of a name, which shares its memory until the next step; nil if there is none.
+    public func slot(named name: String) -> Backend.Tensors? {
+        engine.slotNames.firstIndex(of: name).map { engine.slots[$0] }
+    }
+
     /// The plan, for people: sweeps, what each measures, which stages are fused in it, and what it reads and writes.
     public func explain() -> String { Explanation(engine).text }
 

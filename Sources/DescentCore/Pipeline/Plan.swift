@@ -9,6 +9,8 @@ struct Plan: Sendable {
         case transform(stage: Int)
         case measure(column: Int)
         case accumulate
+        case propose
+        case discardGradient
         case update
         case store
     }
@@ -51,11 +53,20 @@ struct Plan: Sendable {
     var microBatch: Segment?
     /// The stage that accumulates.
     var accumulating: Int?
+    /// The columns of proposed updates and of parameters, for an optimizer that proposes.
+    var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.
     var window: Segment
     /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next.
     var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
 
+    /// What ends the last sweep over the gradients.
+    func end(isChain: Bool) -> [Operation] {
+        if isChain { return [.store] }
+        guard let proposal else { return [.update] }
+        return [.propose, .measure(column: proposal.update), .measure(column: proposal.parameter)]
+    }
+
     /// The number of sweeps over the gradients in a step that is applied, for a micro-batch that closes its window.
-    var sweepCount: Int { (microBatch?.measuring.count ?? 0) + window.measuring.count + 1 }
+    var sweepCount: Int { (microBatch?.measuring.count ?? 0) + window.measuring.count + (proposal == nil ? 1 : 2) }
 }

@@ -11,9 +11,18 @@ struct Planner {
     /// After how many measuring sweeps of its segment a stage is prepared; 0 is before the first.
     private var preparedAfter: [Int]
 
-    static func plan(for stages: [any GradientTransform], policy: NonFinitePolicy) -> Plan {
+    static func plan(
+        for stages: [any GradientTransform], policy: NonFinitePolicy, proposes: Bool = false
+    ) -> Plan {
         var planner = Planner(stages, policy)
         planner.makePlan()
+        if proposes {
+            let count = planner.plan.columns.count
+            planner.plan.columns += [.norm(.l2), .parameterNorm(.l2)].map {
+                Plan.Column(what: $0, position: stages.count)
+            }
+            planner.plan.proposal = (count, count + 1)
+        }
         return planner.plan
     }
 

@@ -1,0 +1,131 @@
+extension Optimizer {
+    /// The same optimizer, which also keeps an exponential moving average of the parameters.
+    ///
+    /// - Parameter decay: What the average keeps of itself in a step, in 0..<1, such as 0.999.
+    /// - Returns: The optimizer with a slot "average", which `pipeline.averagedParameters` gives.
+    public func averagingParameters(decay: Float) -> ExponentialMovingAverage<Self> {
+        ExponentialMovingAverage(of: self, decay: decay)
+    }
+
+    /// The same optimizer, which every few steps goes back part of the way to where it came from.
+    ///
+    /// - Parameters:
+    ///   - synchronizationPeriod: After how many steps it goes back, at least 1.
+    ///   - slowStepSize: How far along the way the slow parameters follow, above 0 and up to 1.
+    /// - Returns: The optimizer with a slot "slow parameters".
+    public func lookingAhead(synchronizationPeriod: Int = 6, slowStepSize: Float = 0.5) -> Lookahead<Self> {
+        Lookahead(self, synchronizationPeriod: synchronizationPeriod, slowStepSize: slowStepSize)
+    }
+}
+
+/// An optimizer that also keeps an exponential moving average a of the parameters: a = decay * a + (1 - decay) * p.
+///
+/// The average starts as the parameters after the first applied step. State: 4 bytes an element more. Polyak and
+/// Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
+public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
+    private(set) var base: Base
+    /// What the average keeps of itself in a step.
+    public let decay: Float
+    private var weight: Float = 1
+
+    init(of base: Base, decay: Float) {
+        self.base = base
+        self.decay = decay
+    }
+
+    public var name: String { "\(base.name) with averaging" }
+    public var learningRate: Schedule { base.learningRate }
+    public var weightDecay: Float { base.weightDecay }
+    public var groups: [ParameterGroup] { base.groups }
+    public var slots: [String] { base.slots + ["average"] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try base.configure(for: layout)
+        try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
+    }
+
+    public mutating func prepare(appliedSteps: Int) {
+        base.prepare(appliedSteps: appliedSteps)
+        weight = appliedSteps == 0 ? 1 : 1 - decay
+    }
+
+    public func update(_ block: inout some UpdateBlock) {
+        base.update(&block)
+        block.blendParameters(into: base.slots.count, weight: weight, replacing: false)
+    }
+}
+
+/// An optimizer that every k steps goes back part of the way to where it came from.
+///
+///     every k steps:  s = s + slowStepSize * (p - s);  p = s        (s = p before the first step)
+///
+/// State: 4 bytes an element more. Zhang, Lucas, Ba and Hinton, "Lookahead optimizer: k steps forward, 1 step back"
+/// (2019).
+public struct Lookahead<Base: Optimizer>: Optimizer {
+    private(set) var base: Base
+    /// After how many steps it goes back.
+    public let synchronizationPeriod: Int
+    /// How far along the way the slow parameters follow.
+    public let slowStepSize: Float
+    private var isFirst = false
+    private var synchronizes = false
+
+    init(_ base: Base, synchronizationPeriod: Int, slowStepSize: Float) {
+        self.base = base
+        self.synchronizationPeriod = synchronizationPeriod
+        self.slowStepSize = slowStepSize
+    }
+
+    public var name: String { "\(base.name) with lookahead" }
+    public var learningRate: Schedule { base.learningRate }
+    public var weightDecay: Float { base.weightDecay }
+    public var groups: [ParameterGroup] { base.groups }
+    public var slots: [String] { base.slots + ["slow parameters"] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try base.configure(for: layout)
+        try DescentError.require(
+            synchronizationPeriod >= 1, name,
+            "synchronizationPeriod is \(synchronizationPeriod); it has to be at least 1.")
+        try DescentError.require(
+            slowStepSize > 0 && slowStepSize <= 1, name,
+            "slowStepSize is \(slowStepSize); it has to lie above 0 and not above 1.")
+    }
+
+    public mutating func prepare(appliedSteps: Int) {
+        base.prepare(appliedSteps: appliedSteps)
+        isFirst = appliedSteps == 0
+        synchronizes = (appliedSteps + 1).isMultiple(of: synchronizationPeriod)
+    }
+
+    public func update(_ block: inout some UpdateBlock) {
+        if isFirst { block.blendParameters(into: base.slots.count, weight: 1, replacing: false) }
+        base.update(&block)
+        if synchronizes {
+            block.blendParameters(into: base.slots.count, weight: slowStepSize, replacing: true)
+        }
+    }
+}
+
+extension ExponentialMovingAverage: ProposingOptimizer where Base: ProposingOptimizer {
+    public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
+
+    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
+        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
+    }
+}
+
+extension Lookahead: ProposingOptimizer where Base: ProposingOptimizer {
+    public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
+
+    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
+        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
+    }
+}
+
+extension GradientPipeline {
+    /// The average of the parameters that an optimizer made by `averagingParameters(decay:)` keeps; otherwise nil.
+    public var averagedParameters: Backend.Tensors? {
+        slotNames.first { $0.hasSuffix(".average") }.flatMap { slot(named: $0) }
+    }
+}
