@@ -23,6 +23,8 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let unexpectedParameter = Code("unexpectedParameter")
         /// A tensor has another shape or number of elements than it should.
         public static let shapeMismatch = Code("shapeMismatch")
+        /// A tensor's elements are stored in another way than they should be.
+        public static let elementTypeMismatch = Code("elementTypeMismatch")
         /// The tensors are the right ones in another order.
         public static let orderMismatch = Code("orderMismatch")
         /// A stage's, schedule's or optimizer's setting is out of range.

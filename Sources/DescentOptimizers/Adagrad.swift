@@ -42,7 +42,7 @@ public struct Adagrad: Optimizer {
         self.groups = groups
     }
 
-    public var slots: [String] { ["sum of squares"] }
+    public var slots: [Slot] { ["sum of squares"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(epsilon, "epsilon", of: name)

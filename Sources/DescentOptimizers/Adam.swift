@@ -46,7 +46,7 @@ public struct Adam: Optimizer {
         self.groups = groups
     }
 
-    public var slots: [String] {
+    public var slots: [Slot] {
         ["first moment", "second moment"] + (amsgrad ? ["largest second moment"] : [])
     }
 

@@ -47,7 +47,7 @@ public struct AdamW: Optimizer {
         self.groups = groups
     }
 
-    public var slots: [String] {
+    public var slots: [Slot] {
         ["first moment", "second moment"] + (amsgrad ? ["largest second moment"] : [])
     }
 

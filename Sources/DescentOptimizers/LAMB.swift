@@ -44,7 +44,7 @@ public struct LAMB: ProposingOptimizer {
         self.groups = groups
     }
 
-    public var slots: [String] { ["first moment", "second moment"] }
+    public var slots: [Slot] { ["first moment", "second moment"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireDecay(beta1, "beta1", of: name)

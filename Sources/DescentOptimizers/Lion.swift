@@ -35,7 +35,7 @@ public struct Lion: Optimizer {
         self.groups = groups
     }
 
-    public var slots: [String] { ["moment"] }
+    public var slots: [Slot] { ["moment"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireDecay(beta1, "beta1", of: name)

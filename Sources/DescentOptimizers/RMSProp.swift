@@ -46,7 +46,7 @@ public struct RMSProp: Optimizer {
         self.groups = groups
     }
 
-    public var slots: [String] {
+    public var slots: [Slot] {
         ["mean of squares"] + (momentum == 0 ? [] : ["velocity"]) + (centered ? ["mean of gradients"] : [])
     }
 

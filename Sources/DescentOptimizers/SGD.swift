@@ -45,7 +45,7 @@ public struct SGD: Optimizer {
         self.groups = groups
     }
 
-    public var slots: [String] { momentum == 0 ? [] : ["velocity"] }
+    public var slots: [Slot] { momentum == 0 ? [] : ["velocity"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require((0..<1).contains(momentum), name, "momentum is \(momentum); it has to lie in 0..<1.")

@@ -8,49 +8,50 @@ final class AlignedMemory: @unchecked Sendable {
     /// The size of a cache line, and of the widest vector.
     static let alignment = 64
 
-    private let base: UnsafeMutablePointer<Float>?
+    private let base: UnsafeMutableRawPointer
+    private let byteCount: Int
     /// Where each tensor starts.
-    let bases: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+    let bases: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    let elementType: ElementType
     let isOwned: Bool
-    private let length: Int
 
     /// Allocates zeros.
-    init(_ layout: ParameterLayout) {
-        let lanes = Self.alignment / MemoryLayout<Float>.stride
-        let length = layout.reduce(0) { $0 + ($1.count + lanes - 1) / lanes * lanes }
-        let base = Self.allocate(length)
-        base.initialize(repeating: 0, count: length)
+    init(_ layout: ParameterLayout, _ elementType: ElementType) {
+        func paddedSize(_ parameter: ParameterDescription) -> Int {
+            let size = parameter.count * elementType.byteCount
+            return (size + Self.alignment - 1) / Self.alignment * Self.alignment
+        }
+        byteCount = layout.reduce(0) { $0 + paddedSize($1) }
+        base = .allocate(byteCount: max(1, byteCount), alignment: Self.alignment)
+        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
         bases = .allocate(capacity: layout.count)
         var offset = 0
         for (index, parameter) in layout.enumerated() {
             bases.advanced(by: index).initialize(to: base + offset)
-            offset += (parameter.count + lanes - 1) / lanes * lanes
+            offset += paddedSize(parameter)
         }
-        self.base = base
-        self.length = length
+        self.elementType = elementType
         isOwned = true
     }
 
     /// Wraps memory of somebody else's; nil stands for an empty tensor.
-    init(borrowing tensors: [UnsafeMutablePointer<Float>?]) {
-        base = Self.allocate(0)
-        length = 0
+    init(borrowing tensors: [UnsafeMutableRawPointer?], _ elementType: ElementType) {
+        base = .allocate(byteCount: 1, alignment: Self.alignment)
+        byteCount = 0
         bases = .allocate(capacity: tensors.count)
-        for (index, tensor) in tensors.enumerated() {
-            guard let address = tensor ?? base else { continue }
-            bases.advanced(by: index).initialize(to: address)
-        }
+        for (index, tensor) in tensors.enumerated() { bases.advanced(by: index).initialize(to: tensor ?? base) }
+        self.elementType = elementType
         isOwned = false
     }
 
     deinit {
         bases.deallocate()
-        base?.deallocate()
+        base.deallocate()
     }
 
     func copy(_ layout: ParameterLayout) -> AlignedMemory {
-        let copy = AlignedMemory(layout)
-        if let base { copy.base?.update(from: base, count: length) }
+        let copy = AlignedMemory(layout, elementType)
+        copy.base.copyMemory(from: base, byteCount: byteCount)
         return copy
     }
 

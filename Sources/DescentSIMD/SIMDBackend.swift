@@ -48,13 +48,15 @@ public struct SIMDBackend: TensorBackend {
         self.elementsPerThread = elementsPerThread
     }
 
-    public func makeTensors(_ layout: ParameterLayout) -> TensorSet { TensorSet(zeros: layout) }
+    public func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> TensorSet {
+        TensorSet(zeros: layout, elementType)
+    }
 
     public func blocks(of layout: ParameterLayout) -> [BlockExtent] {
         var blocks: [BlockExtent] = []
         var firstRow = 0
         for (index, parameter) in layout.enumerated() where parameter.count > 0 {
-            let rowsOfBlock = max(1, blockLength / parameter.columnCount)
+            let rowsOfBlock = rowsOfBlock(parameter)
             for row in stride(from: 0, to: parameter.rowCount, by: rowsOfBlock) {
                 let rows = row..<min(row + rowsOfBlock, parameter.rowCount)
                 blocks.append(BlockExtent(parameterIndex: index, rows: rows, firstRow: firstRow))
@@ -62,6 +64,12 @@ public struct SIMDBackend: TensorBackend {
             }
         }
         return blocks
+    }
+
+    private func rowsOfBlock(_ parameter: ParameterDescription) -> Int {
+        let rows = max(1, blockLength / parameter.columnCount)
+        // Units that are the last dimension lie side by side: take whole vectors of them.
+        return parameter.outputAxis == .last ? max(Kernels.laneCount, rows / Kernels.laneCount * Kernels.laneCount) : rows
     }
 
     public func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> SIMDWorkspace {

@@ -5,6 +5,9 @@ public import DescentCore
 /// The elements are `factor * source + shift`, where the shift of a row is `-factor * mean` once row means have been
 /// subtracted and 0 before. Kernels take both as arguments; only an operation that is neither copies the block into
 /// scratch first.
+///
+/// In memory a block is one stretch of elements, row after row. Where the output unit is the last dimension, it is a
+/// stripe: a stretch of units on each of many *lines*, the other dimensions counted through.
 public struct SIMDBlock: UpdateBlock {
     public let parameterIndex: Int
     public let firstRow: Int
@@ -14,13 +17,25 @@ public struct SIMDBlock: UpdateBlock {
     public var slotAccess = SlotAccess()
     public var rates = UpdateRates()
 
-    private let offset: Int
-    private let memory: SweepMemory
-    private let scratch: ThreadScratch
-    private var source: UnsafeMutablePointer<Float>
-    private var factor: Float = 1
-    private var isCentered = false
-    private var means: MeansCache
+    let memory: SweepMemory
+    let scratch: ThreadScratch
+    /// Where the block lies in memory.
+    let stripe: Stripe
+    /// Where the gradient is read: in memory, or in scratch once it has been widened or worked on.
+    var source: UnsafeMutablePointer<Float>
+    /// How far lines are apart there.
+    var sourceStride: Int
+    var factor: Float = 1
+    var isCentered = false
+    private var means = MeansCache()
+
+    /// The place of a block in the memory of a tensor.
+    struct Stripe {
+        let start: Int
+        let lines: Int
+        let lineLength: Int
+        let stride: Int
+    }
 
     /// The means of the source's rows: where they are kept, and whether they have been computed.
     private struct MeansCache {
@@ -38,11 +53,20 @@ public struct SIMDBlock: UpdateBlock {
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
-        offset = extent.rows.lowerBound * parameter.columnCount
+        stripe =
+            parameter.outputAxis == .last
+            ? Stripe(start: firstRow, lines: columnCount, lineLength: rowCount, stride: parameter.rowCount)
+            : Stripe(start: firstRow * columnCount, lines: 1, lineLength: rowCount * columnCount, stride: 0)
         self.memory = memory
         self.scratch = scratch
-        source = memory.gradients[extent.parameterIndex] + offset
-        means = MeansCache()
+        if memory.gradients.elementType == .float32 {
+            source = memory.gradients.floats(parameterIndex) + stripe.start
+            sourceStride = stripe.stride
+        } else {
+            // Widened when it is first read.
+            source = scratch.unread
+            sourceStride = stripe.lineLength
+        }
         if let rowMeans = memory.rowMeans, parameter.rank > 1 {
             means.values = rowMeans.values + extent.firstRow
             means.flag = rowMeans.isKnown + index
@@ -50,7 +74,8 @@ public struct SIMDBlock: UpdateBlock {
         }
     }
 
-    private var isInScratch: Bool { source == scratch.gradient }
+    var isWorkingCopy: Bool { source == scratch.gradient }
+    private var isStriped: Bool { stripe.lines != 1 || stripe.stride != 0 }
 
     // MARK: Lazy operations
 
@@ -61,38 +86,64 @@ public struct SIMDBlock: UpdateBlock {
         if rank > 1 { isCentered = true }
     }
 
+    public mutating func discardGradient() {
+        source = scratch.gradient
+        sourceStride = stripe.lineLength
+        factor = 1
+        isCentered = false
+    }
+
     // MARK: Operations that read
 
     public mutating func norm(_ norm: Norm) -> Double {
-        let measured: Double
-        if norm == .l2, isCentered, !means.isKnown {
-            let values = meansToFill()
-            measured = Kernels.centeredNorm(source, rows: rowCount, columns: columnCount, means: values)
+        readSource()
+        if norm == .l2, isCentered, !means.isKnown, !isStriped {
+            let measured = Kernels.centeredNorm(source, rows: rowCount, columns: columnCount, means: meansToFill())
             rememberMeans()
-        } else {
-            measured = Kernels.norm(norm, source, rows: rowCount, columns: columnCount, means: resolvedMeans())
+            return measured * Double(factor.magnitude)
         }
-        return measured * Double(factor.magnitude)
+        var combiner = Norm.Combiner(norm)
+        forEachRun { run, _, _ in
+            combiner.add(
+                Kernels.norm(norm, run.source, rows: run.rows, columns: run.columns, means: run.means)
+                    * Double(run.factor.magnitude))
+        }
+        return combiner.value
     }
 
     public mutating func parameterNorm(_ norm: Norm) -> Double {
         guard let parameters = memory.parameters else { return 0 }
-        return Kernels.norm(
-            norm, parameters[parameterIndex] + offset, rows: rowCount, columns: columnCount, means: nil)
+        var combiner = Norm.Combiner(norm)
+        for line in 0..<stripe.lines {
+            let start = parameters.floats(parameterIndex) + stripe.start + line * stripe.stride
+            combiner.add(Kernels.norm(norm, start, rows: 1, columns: stripe.lineLength, means: nil))
+        }
+        return combiner.value
     }
 
     public mutating func nonFiniteCount() -> Int {
+        readSource()
         // Neither a factor nor a mean makes a number finite or not, unless the mean itself is not.
-        Kernels.nonFiniteCount(source, count: count)
+        var found = 0
+        for line in 0..<stripe.lines {
+            found += Kernels.nonFiniteCount(source + line * sourceStride, count: stripe.lineLength)
+        }
+        return found
     }
 
-    public mutating func count(below limit: Float) -> Int { Kernels.count(gradient(), below: limit) }
+    public mutating func count(below limit: Float) -> Int {
+        var found = 0
+        forEachRun { run, _, _ in found += Kernels.count(run, below: limit) }
+        return found
+    }
 
     public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
-        let accumulator = memory.slots[slot][parameterIndex] + offset
-        Kernels.accumulate(
-            gradient(), into: accumulator, factor: factor, overwriting: overwriting)
-        source = accumulator
+        let accumulator = memory.slots[slot].floats(parameterIndex)
+        forEachRun { run, offset, _ in
+            Kernels.accumulate(run, into: accumulator + offset, factor: factor, overwriting: overwriting)
+        }
+        source = accumulator + stripe.start
+        sourceStride = stripe.stride
         self.factor = 1
         isCentered = false
         means.isKnown = false
@@ -100,35 +151,18 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func store() {
         guard let output = memory.output else { preconditionFailure("a sweep without an output cannot store") }
-        let destination = output[parameterIndex] + offset
-        if destination == source, factor == 1, !isCentered { return }
-        Kernels.materialize(gradient(), into: destination)
-    }
-
-    public mutating func discardGradient() {
-        source = scratch.gradient
-        factor = 1
-        isCentered = false
-    }
-
-    public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
-        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to blend") }
-        Kernels.blend(
-            parameters[parameterIndex] + offset, into: self.slot(slot), count: count, weight: weight,
-            replacing: replacing)
-    }
-
-    public mutating func apply(_ rule: SGDRule) {
-        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
-        Kernels.sgd(
-            gradient(), parameters[parameterIndex] + offset, velocity: rule.momentum == 0 ? nil : slot(0), rule, rates)
-    }
-
-    public mutating func apply(_ rule: AdamRule) {
-        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
-        Kernels.adam(
-            gradient(), parameters[parameterIndex] + offset, first: slot(0), second: slot(1),
-            largest: rule.amsgrad ? slot(2) : nil, rule.coefficients(for: rates))
+        if output.elementType == .float32 {
+            let destination = output.floats(parameterIndex)
+            if destination + stripe.start == source, factor == 1, !isCentered { return }
+            forEachRun { run, offset, _ in Kernels.materialize(run, into: destination + offset) }
+        } else {
+            materialize()
+            let destination = output.words(parameterIndex)
+            forEachRun { run, offset, _ in
+                Kernels.narrow(
+                    run.source, output.elementType, into: destination + offset, count: run.rows * run.columns)
+            }
+        }
     }
 
     // MARK: Operations that change elements one by one
@@ -146,52 +180,73 @@ public struct SIMDBlock: UpdateBlock {
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
         guard let parameters = memory.parameters else { return }
         materialize()
-        Kernels.clipRows(
-            source, by: parameters[parameterIndex] + offset, rows: rowCount, columns: columnCount, factor: factor,
-            minimumNorm: minimumNorm, epsilon: epsilon)
-    }
-
-    public mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
-        materialize()
-        let count = count
-        func buffer(_ bases: UnsafePointer<UnsafeMutablePointer<Float>>?) -> UnsafeMutableBufferPointer<Float> {
-            UnsafeMutableBufferPointer(
-                start: bases.map { $0[parameterIndex] + offset }, count: bases == nil ? 0 : count)
+        let start = parameters.floats(parameterIndex) + stripe.start
+        if isStriped {
+            Kernels.clipUnits(
+                source, stride: sourceStride, by: start, parameterStride: stripe.stride, lines: stripe.lines,
+                units: stripe.lineLength, factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
+        } else {
+            Kernels.clipRows(
+                source, by: start, rows: rowCount, columns: columnCount, factor: factor, minimumNorm: minimumNorm,
+                epsilon: epsilon)
         }
-        let access = slotAccess
-        return body(
-            UnsafeBlockElements(
-                gradient: UnsafeMutableBufferPointer(start: source, count: count),
-                parameters: buffer(memory.parameters), output: buffer(memory.output)
-            ) { index in
-                guard index < access.count else { return UnsafeMutableBufferPointer(start: nil, count: 0) }
-                if access.isKept { return UnsafeMutableBufferPointer(start: slot(index), count: count) }
-                let copy = scratch.slot(index)
-                copy.update(from: slot(index), count: count)
-                return UnsafeMutableBufferPointer(start: copy, count: count)
-            })
     }
 
     // MARK: Memory
 
-    private func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
-        memory.slots[slotAccess.first + index][parameterIndex] + offset
+    /// Runs a body for each stretch of the block that is one in memory, with its offset there and in scratch.
+    mutating func forEachRun(_ body: (_ run: PendingGradient, _ offset: Int, _ compact: Int) -> Void) {
+        readSource()
+        guard isStriped else {
+            let run = PendingGradient(
+                source: source, rows: rowCount, columns: columnCount, factor: factor, means: resolvedMeans())
+            return body(run, stripe.start, 0)
+        }
+        centerUnits()
+        for line in 0..<stripe.lines {
+            let run = PendingGradient(
+                source: source + line * sourceStride, rows: 1, columns: stripe.lineLength, factor: factor, means: nil)
+            body(run, stripe.start + line * stripe.stride, line * stripe.lineLength)
+        }
     }
 
-    /// The source with what is pending on it, for a kernel.
-    private mutating func gradient() -> PendingGradient {
-        PendingGradient(
-            source: source, rows: rowCount, columns: columnCount, factor: factor, means: resolvedMeans())
-    }
-
-    /// Copies the block into scratch, with everything that is pending carried out.
-    private mutating func materialize() {
-        if isInScratch, factor == 1, !isCentered { return }
-        Kernels.materialize(gradient(), into: scratch.gradient)
-        source = scratch.gradient
+    /// Makes a working copy of the block in scratch, with everything that is pending carried out.
+    mutating func materialize() {
+        if isWorkingCopy, factor == 1, !isCentered { return }
+        let destination = scratch.gradient
+        forEachRun { run, _, compact in Kernels.materialize(run, into: destination + compact) }
+        source = destination
+        sourceStride = stripe.lineLength
         factor = 1
         isCentered = false
         means = MeansCache()
+    }
+
+    /// Widens a 16-bit gradient into scratch, where it has not been read yet.
+    private mutating func readSource() {
+        guard source == scratch.unread else { return }
+        let words = memory.gradients.words(parameterIndex)
+        source = scratch.widened
+        for line in 0..<stripe.lines {
+            Kernels.widen(
+                words + stripe.start + line * stripe.stride, memory.gradients.elementType,
+                into: source + line * stripe.lineLength, count: stripe.lineLength)
+        }
+    }
+
+    /// Subtracts the means of units that are the last dimension, for which no kernel has an argument.
+    private mutating func centerUnits() {
+        guard isCentered else { return }
+        let values = meansToFill()
+        if !means.isKnown {
+            Kernels.unitMeans(source, lines: stripe.lines, stride: sourceStride, units: stripe.lineLength, into: values)
+            rememberMeans()
+        }
+        isCentered = false
+        let pending = factor
+        materialize()
+        Kernels.subtractUnitMeans(
+            source, lines: stripe.lines, units: stripe.lineLength, factor: pending, means: UnsafePointer(values))
     }
 
     /// The means of the source's rows if they are to be subtracted, computed when they are not known yet.
@@ -218,7 +273,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 }
 
-/// A block's gradient as kernels read it: `factor * source - factor * mean of the row`.
+/// A stretch of gradient as kernels read it: `factor * source - factor * mean of the row`.
 struct PendingGradient {
     let source: UnsafePointer<Float>
     let rows: Int

@@ -14,6 +14,8 @@ public final class SIMDWorkspace: @unchecked Sendable {
     private let portions: [Range<Int>]
     private let scratch: [ThreadScratch]
     private let next = Atomic<Int>(0)
+    /// Where the slots of the present sweep start; kept so that no sweep allocates.
+    private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
 
     init(layout: ParameterLayout, blocks: [BlockExtent], backend: SIMDBackend) {
         parameters = Array(layout)
@@ -36,12 +38,23 @@ public final class SIMDWorkspace: @unchecked Sendable {
         scratch = (0..<backend.threadCount).map { _ in ThreadScratch(elementCount: longest, rowCount: rows) }
     }
 
+    deinit { slots.deallocate() }
+
+    private func slotAddresses(_ tensors: [TensorSet]) -> UnsafePointer<TensorAddresses>? {
+        if slots.count != tensors.count {
+            slots.deallocate()
+            slots = .allocate(capacity: tensors.count)
+        }
+        for index in tensors.indices { slots.initializeElement(at: index, to: TensorAddresses(tensors[index])) }
+        return UnsafePointer(slots.baseAddress)
+    }
+
     /// How many bytes of scratch have been allocated so far.
     var scratchBytes: Int { scratch.reduce(0) { $0 + $1.allocatedBytes } }
 
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
-        let memory = SweepMemory(sweep)
-        defer { memory.deallocate() }
+        let slots = slotAddresses(sweep.slots)
+        let memory = SweepMemory(sweep, slots: slots)
         let blocks = sweep.blocks
         let backwards = sweep.runsBackwards
         @Sendable func runBlocks(_ range: Range<Int>, on scratch: ThreadScratch) {
@@ -66,72 +79,4 @@ public final class SIMDWorkspace: @unchecked Sendable {
             }
         }
     }
-}
-
-/// Memory that one thread uses for one block at a time, allocated when it is first needed.
-///
-/// Each thread of a sweep is given its own, which is what makes it safe.
-final class ThreadScratch: @unchecked Sendable {
-    private let elementCount: Int
-    private let rowCount: Int
-    /// The working copy of a block's gradient, then copies of up to four slots.
-    private var buffers: [UnsafeMutablePointer<Float>?] = [nil, nil, nil, nil, nil]
-    private var rows: UnsafeMutablePointer<Float>?
-
-    init(elementCount: Int, rowCount: Int) {
-        self.elementCount = elementCount
-        self.rowCount = rowCount
-    }
-
-    deinit {
-        for buffer in buffers { buffer?.deallocate() }
-        rows?.deallocate()
-    }
-
-    var allocatedBytes: Int {
-        4 * (buffers.count { $0 != nil } * elementCount + (rows == nil ? 0 : rowCount))
-    }
-
-    /// The working copy of the gradient.
-    var gradient: UnsafeMutablePointer<Float> { buffer(0) }
-
-    /// A copy of the slot at an offset from its stage's first.
-    func slot(_ offset: Int) -> UnsafeMutablePointer<Float> { buffer(1 + offset) }
-
-    /// A number for each row.
-    var rowMeans: UnsafeMutablePointer<Float> {
-        if let rows { return rows }
-        let allocated = AlignedMemory.allocate(rowCount)
-        rows = allocated
-        return allocated
-    }
-
-    private func buffer(_ index: Int) -> UnsafeMutablePointer<Float> {
-        if let buffer = buffers[index] { return buffer }
-        let allocated = AlignedMemory.allocate(elementCount)
-        buffers[index] = allocated
-        return allocated
-    }
-}
-
-/// The addresses that the blocks of one sweep start from; blocks are disjoint, so threads can share it.
-struct SweepMemory: @unchecked Sendable {
-    let gradients: UnsafePointer<UnsafeMutablePointer<Float>>
-    let parameters: UnsafePointer<UnsafeMutablePointer<Float>>?
-    let output: UnsafePointer<UnsafeMutablePointer<Float>>?
-    let slots: UnsafeMutablePointer<UnsafePointer<UnsafeMutablePointer<Float>>>
-    let slotCount: Int
-    let rowMeans: RowMeans?
-
-    init(_ sweep: borrowing Sweep<TensorSet>) {
-        gradients = sweep.gradients.bases
-        parameters = sweep.parameters?.bases
-        output = sweep.output?.bases
-        slotCount = sweep.slots.count
-        slots = .allocate(capacity: slotCount)
-        for index in 0..<slotCount { slots.advanced(by: index).initialize(to: sweep.slots[index].bases) }
-        rowMeans = sweep.rowMeans
-    }
-
-    func deallocate() { slots.deallocate() }
 }

@@ -1,8 +1,9 @@
 public import DescentCore
 
-/// A named, ordered set of float tensors in 64-byte-aligned memory.
+/// A named, ordered set of tensors in 64-byte-aligned memory.
 ///
-/// A set is a value: copies share memory until one of them is changed. Elements lie in row-major order.
+/// A set is a value: copies share memory until one of them is changed. Elements lie in row-major order and are float32,
+/// unless the set is made with another element type; arithmetic is float32 in any case.
 /// ```swift
 /// var parameters = try TensorSet([
 ///     ParameterDescription("fc.weight", shape: [10, 64]),
@@ -16,9 +17,9 @@ public struct TensorSet: TensorStorage {
     private var memory: AlignedMemory
 
     /// Tensors of a layout, filled with zeros.
-    public init(zeros layout: ParameterLayout) {
+    public init(zeros layout: ParameterLayout, _ elementType: ElementType = .float32) {
         self.layout = layout
-        memory = AlignedMemory(layout)
+        memory = AlignedMemory(layout, elementType)
     }
 
     /// Tensors of the given names and shapes, filled with zeros.
@@ -37,20 +38,24 @@ public struct TensorSet: TensorStorage {
     public init(_ values: [String: [Float]], layout: ParameterLayout) throws(DescentError) {
         self.init(zeros: layout)
         for name in values.keys.sorted() where layout.index(named: name) == nil {
-            throw DescentError(
-                .unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
+            throw DescentError(.unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
         }
-        for (index, parameter) in layout.enumerated() {
+        for parameter in layout {
             guard let elements = values[parameter.name] else {
                 throw DescentError(
                     .missingParameter, parameter: parameter.name, "There are no values for \"\(parameter.name)\".")
             }
-            try requireCount(elements.count, parameter)
-            for (offset, element) in elements.enumerated() { memory.bases[index][offset] = element }
+            guard elements.count == parameter.count else {
+                throw DescentError(
+                    .shapeMismatch, parameter: parameter.name,
+                    "\"\(parameter.name)\" got \(elements.count) elements; its shape \(parameter.shape) has "
+                        + "\(parameter.count).")
+            }
+            self[parameter.name] = elements
         }
     }
 
-    private init(layout: ParameterLayout, memory: AlignedMemory) {
+    init(layout: ParameterLayout, memory: AlignedMemory) {
         self.layout = layout
         self.memory = memory
     }
@@ -58,130 +63,85 @@ public struct TensorSet: TensorStorage {
     /// The number of tensors.
     public var count: Int { layout.count }
 
+    public var elementType: ElementType { memory.elementType }
+
     /// Where each tensor starts.
-    var bases: UnsafePointer<UnsafeMutablePointer<Float>> { UnsafePointer(memory.bases) }
+    var bases: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.bases) }
 
     public mutating func makeUnique() {
         if memory.isOwned, !isKnownUniquelyReferenced(&memory) { memory = memory.copy(layout) }
     }
 
-    /// Gives the elements of a tensor to read, row by row.
+    /// Gives the elements of a float32 tensor to read, in row-major order.
     ///
-    /// - Precondition: There is a tensor with that name.
+    /// - Precondition: There is a tensor with that name, and the set's element type is float32.
     public func withElements<Result>(of name: String, _ body: (Span<Float>) throws -> Result) rethrows -> Result {
-        let index = position(of: name)
-        return try body(UnsafeBufferPointer(start: memory.bases[index], count: layout[index].count).span)
+        try body(UnsafeBufferPointer(buffer(name, of: .float32, as: Float.self)).span)
     }
 
-    /// Gives the elements of a tensor to change, row by row.
+    /// Gives the elements of a float32 tensor to change, in row-major order.
     ///
-    /// - Precondition: There is a tensor with that name.
+    /// - Precondition: There is a tensor with that name, and the set's element type is float32.
     public mutating func withMutableElements<Result>(
         of name: String, _ body: (inout MutableSpan<Float>) throws -> Result
     ) rethrows -> Result {
         makeUnique()
-        let index = position(of: name)
-        let buffer = UnsafeMutableBufferPointer(start: memory.bases[index], count: layout[index].count)
+        let buffer = buffer(name, of: .float32, as: Float.self)
         var span = buffer.mutableSpan
         return try body(&span)
     }
 
-    /// The elements of a tensor as an array.
+    /// Gives the bit patterns of a 16-bit tensor to change, in row-major order.
     ///
-    /// - Precondition: There is a tensor with that name.
+    /// - Precondition: There is a tensor with that name, and the set's element type has 16 bits.
+    public mutating func withMutableBitPatterns<Result>(
+        of name: String, _ body: (inout MutableSpan<UInt16>) throws -> Result
+    ) rethrows -> Result {
+        makeUnique()
+        precondition(elementType != .float32, "The elements of this set are float32 and have no 16-bit patterns.")
+        let buffer = buffer(name, of: elementType, as: UInt16.self)
+        var span = buffer.mutableSpan
+        return try body(&span)
+    }
+
+    /// The elements of a tensor as an array, in row-major order; what is set is rounded to the set's element type.
+    ///
+    /// - Precondition: There is a tensor with that name, and as many values as it has elements.
     public subscript(name: String) -> [Float] {
         get {
-            let index = position(of: name)
-            return Array(UnsafeBufferPointer(start: memory.bases[index], count: layout[index].count))
+            switch elementType {
+            case .float32: Array(buffer(name, of: .float32, as: Float.self))
+            case .float16:
+                buffer(name, of: .float16, as: UInt16.self).map { Float(Binary16(bitPattern: $0)) }
+            case .bfloat16:
+                buffer(name, of: .bfloat16, as: UInt16.self).map { Float(BFloat16(bitPattern: $0)) }
+            }
         }
         set {
-            let index = position(of: name)
-            precondition(
-                newValue.count == layout[index].count,
-                "\(newValue.count) values for \"\(name)\", which has \(layout[index].count) elements.")
             makeUnique()
-            for (offset, value) in newValue.enumerated() { memory.bases[index][offset] = value }
+            let count = layout[position(of: name)].count
+            precondition(newValue.count == count, "\(newValue.count) values for \"\(name)\", which has \(count) elements.")
+            switch elementType {
+            case .float32: _ = buffer(name, of: .float32, as: Float.self).update(from: newValue)
+            case .float16:
+                _ = buffer(name, of: .float16, as: UInt16.self).update(from: newValue.map { Binary16($0).bitPattern })
+            case .bfloat16:
+                _ = buffer(name, of: .bfloat16, as: UInt16.self).update(from: newValue.map { BFloat16($0).bitPattern })
+            }
         }
+    }
+
+    private func buffer<Element>(
+        _ name: String, of elementType: ElementType, as type: Element.Type
+    ) -> UnsafeMutableBufferPointer<Element> {
+        precondition(elementType == self.elementType, "The elements of this set are \(self.elementType), not \(elementType).")
+        let index = position(of: name)
+        return UnsafeMutableBufferPointer(
+            start: memory.bases[index].assumingMemoryBound(to: type), count: layout[index].count)
     }
 
     private func position(of name: String) -> Int {
-        guard let index = layout.index(named: name) else {
-            preconditionFailure("There is no tensor named \"\(name)\".")
-        }
+        guard let index = layout.index(named: name) else { preconditionFailure("There is no tensor named \"\(name)\".") }
         return index
-    }
-
-    private func requireCount(_ count: Int, _ parameter: ParameterDescription) throws(DescentError) {
-        guard count == parameter.count else {
-            throw DescentError(
-                .shapeMismatch, parameter: parameter.name,
-                "\"\(parameter.name)\" got \(count) elements; its shape \(parameter.shape) has \(parameter.count).")
-        }
-    }
-}
-
-extension TensorSet {
-    /// Runs a body with a set of tensors that lie in memory of somebody else's, without a copy.
-    ///
-    /// What the body changes is changed there. The set must not be used after the body returns.
-    ///
-    /// - Parameters:
-    ///   - tensors: The tensors, in any order.
-    ///   - layout: The names, shapes and order that they have to have.
-    ///   - body: What to do with the set.
-    /// - Returns: What the body returns.
-    /// - Throws: ``DescentCore/DescentError`` that names the tensor that is missing, too many, there twice or of
-    ///   another size; or what the body throws.
-    /// - Complexity: O(n) in the number of tensors.
-    public static func withUnsafeTensors<Result>(
-        _ tensors: [UnsafeTensor], layout: ParameterLayout,
-        _ body: (inout TensorSet) throws(DescentError) -> Result
-    ) throws(DescentError) -> Result {
-        var found = [UnsafeMutablePointer<Float>?](repeating: nil, count: layout.count)
-        var isFound = [Bool](repeating: false, count: layout.count)
-        for tensor in tensors {
-            guard let index = layout.index(named: tensor.name) else {
-                throw DescentError(
-                    .unexpectedParameter, parameter: tensor.name,
-                    "There is a tensor named \"\(tensor.name)\", which the pipeline was not built for.")
-            }
-            guard !isFound[index] else {
-                throw DescentError(
-                    .duplicateParameter, parameter: tensor.name, "The tensor \"\(tensor.name)\" was handed over twice.")
-            }
-            let expected = layout[index]
-            guard tensor.elements.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
-                throw DescentError(
-                    .shapeMismatch, parameter: tensor.name,
-                    "\"\(tensor.name)\" has \(tensor.elements.count) elements"
-                        + (tensor.shape.map { " in shape \($0)" } ?? "")
-                        + "; the pipeline was built for \(expected.shape).")
-            }
-            isFound[index] = true
-            found[index] = tensor.elements.baseAddress
-        }
-        for (index, parameter) in layout.enumerated() where !isFound[index] {
-            throw DescentError(
-                .missingParameter, parameter: parameter.name, "There is no tensor named \"\(parameter.name)\".")
-        }
-        var set = TensorSet(layout: layout, memory: AlignedMemory(borrowing: found))
-        return try body(&set)
-    }
-}
-
-/// A tensor that lies in memory of somebody else's.
-public struct UnsafeTensor {
-    /// The parameter's name.
-    public let name: String
-    /// Its shape, to have it checked; nil checks the number of elements alone.
-    public let shape: [Int]?
-    /// Its elements in row-major order, aligned as floats are.
-    public let elements: UnsafeMutableBufferPointer<Float>
-
-    /// Describes a tensor.
-    public init(_ name: String, shape: [Int]? = nil, _ elements: UnsafeMutableBufferPointer<Float>) {
-        self.name = name
-        self.shape = shape
-        self.elements = elements
     }
 }

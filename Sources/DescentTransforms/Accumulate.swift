@@ -64,7 +64,7 @@ public struct Accumulate: Accumulating {
 
     public var name: String { "Accumulate(steps: \(steps), \(reduction))" }
     public var order: StageOrder { StageOrder(expects: [.microBatch], leaves: [.window]) }
-    public var slots: [String] { ["sum"] }
+    public var slots: [Slot] { ["sum"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(steps >= 1, name, "steps is \(steps); a window needs at least 1.")

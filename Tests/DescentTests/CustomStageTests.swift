@@ -22,7 +22,7 @@ struct UnitNorm: GradientScaling {
 /// A running mean of gradients, with a slot.
 struct Smooth: GradientTransform {
     let decay: Float
-    var slots: [String] { ["mean"] }
+    var slots: [Slot] { ["mean"] }
 
     func transform(_ block: inout some GradientBlock) {
         block.withElementsAndSlot { elements, mean in

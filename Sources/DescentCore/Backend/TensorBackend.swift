@@ -18,7 +18,7 @@ public protocol TensorBackend: Sendable {
     var threadCount: Int { get }
 
     /// Makes tensors of a layout, filled with zeros.
-    func makeTensors(_ layout: ParameterLayout) -> Tensors
+    func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> Tensors
 
     /// Cuts a layout into blocks, in layout order; an empty tensor has none.
     func blocks(of layout: ParameterLayout) -> [BlockExtent]
@@ -41,6 +41,9 @@ public protocol TensorBackend: Sendable {
 public protocol TensorStorage: Sendable {
     /// The names and shapes.
     var layout: ParameterLayout { get }
+
+    /// How the elements are stored.
+    var elementType: ElementType { get }
 
     /// Makes sure that a change through this value is seen by no other.
     mutating func makeUnique()
@@ -87,8 +90,12 @@ public struct Sweep<Tensors: TensorStorage> {
     public var parameters: Tensors?
     /// Where ``GradientBlock/store()`` writes; nil in a sweep that stores nothing.
     public var output: Tensors?
+    /// Where ``UpdateBlock/copyParameters()`` writes; nil in a sweep that copies nothing.
+    public var parameterCopy: Tensors?
     /// All slots of the pipeline.
     public var slots: [Tensors]
+    /// The number of steps applied before this one, from which random bits for rounding are made.
+    public var appliedSteps: Int
     /// Where blocks keep the means of the rows in memory for the next sweep over the same gradients; nil where no
     /// other sweep follows.
     public var rowMeans: RowMeans?
@@ -99,14 +106,17 @@ public struct Sweep<Tensors: TensorStorage> {
 
     /// Describes a sweep.
     public init(
-        gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, slots: [Tensors] = [],
+        gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, parameterCopy: Tensors? = nil,
+        slots: [Tensors] = [], appliedSteps: Int = 0,
         rowMeans: RowMeans? = nil,
         blocks: [BlockExtent], runsBackwards: Bool = false
     ) {
         self.gradients = gradients
         self.parameters = parameters
         self.output = output
+        self.parameterCopy = parameterCopy
         self.slots = slots
+        self.appliedSteps = appliedSteps
         self.rowMeans = rowMeans
         self.blocks = blocks
         self.runsBackwards = runsBackwards

@@ -70,6 +70,9 @@ public protocol UpdateBlock: GradientBlock {
     /// The rates for the block's parameter in this step; set by the engine.
     var rates: UpdateRates { get set }
 
+    /// Writes the parameters to the copy that the sweep keeps of them, rounded to its element type.
+    mutating func copyParameters()
+
     /// Says that the gradient is not going to be read any more, so that it need not be.
     mutating func discardGradient()
 

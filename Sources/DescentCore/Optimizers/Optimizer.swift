@@ -23,10 +23,10 @@ public protocol Optimizer: Sendable {
     var weightDecay: Float { get }
     /// Rules for some of the parameters; a later one takes precedence. By default none.
     var groups: [ParameterGroup] { get }
-    /// Names of the parameter-shaped buffers to keep, zero at first; by default none.
+    /// The parameter-shaped buffers to keep, zero at first; by default none.
     ///
     /// At most ``UnsafeBlockElements/maximumSlotCount``.
-    var slots: [String] { get }
+    var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built.
     ///
@@ -46,7 +46,7 @@ extension Optimizer {
     public var name: String { String(describing: Self.self) }
     public var weightDecay: Float { 0 }
     public var groups: [ParameterGroup] { [] }
-    public var slots: [String] { [] }
+    public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(appliedSteps: Int) {}
 }

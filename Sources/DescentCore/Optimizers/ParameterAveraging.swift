@@ -37,7 +37,7 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     public var learningRate: Schedule { base.learningRate }
     public var weightDecay: Float { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
-    public var slots: [String] { base.slots + ["average"] }
+    public var slots: [Slot] { base.slots + ["average"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)
@@ -80,7 +80,7 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
     public var learningRate: Schedule { base.learningRate }
     public var weightDecay: Float { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
-    public var slots: [String] { base.slots + ["slow parameters"] }
+    public var slots: [Slot] { base.slots + ["slow parameters"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)

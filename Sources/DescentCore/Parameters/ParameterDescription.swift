@@ -1,13 +1,15 @@
 /// What the pipeline knows of one parameter tensor: its name and its shape.
 ///
-/// Dimension 0 is the output unit, as in PyTorch and MLX. A *row* is one index of dimension 0: one unit and
-/// everything that feeds it. A tensor of rank 1 has as many rows as elements; a tensor of rank 0 is one row of
+/// The output unit is dimension 0, as in PyTorch and MLX, or the last one, as in TensorFlow and Flax. A *row* is one
+/// index of that dimension: one unit and everything that feeds it. A tensor of rank 1 has as many rows as elements; a tensor of rank 0 is one row of
 /// one element.
 public struct ParameterDescription: Sendable, Hashable {
     /// The name, unique within a layout, with dots between the parts of a path: `"encoder.fc1.weight"`.
     public let name: String
     /// The extent of each dimension; empty for a scalar.
     public let shape: [Int]
+    /// Which dimension is the output unit.
+    public let outputAxis: OutputAxis
     /// The product of the extents; 1 for a scalar, 0 as soon as one extent is 0.
     public let count: Int
     /// The number of rows.
@@ -20,17 +22,19 @@ public struct ParameterDescription: Sendable, Hashable {
     /// - Parameters:
     ///   - name: The name of the parameter, not empty.
     ///   - shape: The extents, each at least 0, whose product fits in an `Int`.
+    ///   - outputAxis: Which dimension is the output unit; of no consequence below rank 2.
     /// - Throws: ``DescentError`` with code `invalidShape` or `invalidName`.
-    public init(_ name: String, shape: [Int]) throws(DescentError) {
+    public init(_ name: String, shape: [Int], outputAxis: OutputAxis = .first) throws(DescentError) {
         guard !name.isEmpty else {
             throw DescentError(.invalidName, "A parameter of shape \(shape) has an empty name.")
         }
         var count = 1
         var columnCount = 1
+        let unit = outputAxis == .last && shape.count > 1 ? shape.count - 1 : 0
         for (dimension, extent) in shape.enumerated() {
             let (product, overflow) = count.multipliedReportingOverflow(by: extent)
             let (columns, columnOverflow) =
-                dimension == 0 ? (1, false) : columnCount.multipliedReportingOverflow(by: extent)
+                dimension == unit ? (columnCount, false) : columnCount.multipliedReportingOverflow(by: extent)
             guard extent >= 0, !overflow, !columnOverflow else {
                 throw DescentError(
                     .invalidShape, parameter: name,
@@ -42,7 +46,8 @@ public struct ParameterDescription: Sendable, Hashable {
         self.name = name
         self.shape = shape
         self.count = count
-        self.rowCount = shape.first ?? 1
+        self.outputAxis = unit == 0 ? .first : .last
+        self.rowCount = shape.isEmpty ? 1 : shape[unit]
         self.columnCount = columnCount
     }
 

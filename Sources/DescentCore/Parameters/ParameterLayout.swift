@@ -72,11 +72,11 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
                     "The \(role) have no tensor named \"\(expected.name)\" (shape \(expected.shape)).")
             }
             let found = other[index]
-            guard found.shape == expected.shape else {
+            guard found.shape == expected.shape, found.outputAxis == expected.outputAxis else {
                 throw DescentError(
                     .shapeMismatch, parameter: expected.name,
-                    "The \(role) hold \"\(expected.name)\" with shape \(found.shape); "
-                        + "the pipeline was built for \(expected.shape).")
+                    "The \(role) hold \"\(expected.name)\" with shape \(found.shape), output \(found.outputAxis); "
+                        + "the pipeline was built for \(expected.shape), output \(expected.outputAxis).")
             }
         }
         for found in other where index(named: found.name) == nil {

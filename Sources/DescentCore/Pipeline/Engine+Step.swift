@@ -81,7 +81,7 @@ extension Engine {
         foldRuns()
         run(
             SweepProgram(
-                operations: plan.window.final, end: plan.end(isChain: optimizer == nil), gathering: gathering,
+                operations: plan.window.final, end: plan.end(isChain: optimizer == nil, copies: parameterCopy != nil), gathering: gathering,
                 windowFactor: windowFactor, keepsSlots: true, runsBackwards: !plan.window.measuring.isEmpty),
             tensors)
         if let proposal = plan.proposal { updateAsProposed(proposal, tensors, windowFactor: windowFactor) }
@@ -104,7 +104,8 @@ extension Engine {
         }
         run(
             SweepProgram(
-                operations: [.discardGradient], end: [.update], gathering: nil, windowFactor: windowFactor,
+                operations: [.discardGradient], end: parameterCopy == nil ? [.update] : [.update, .copyParameters],
+                gathering: nil, windowFactor: windowFactor,
                 keepsSlots: true, runsBackwards: plan.window.measuring.isEmpty),
             tensors)
     }

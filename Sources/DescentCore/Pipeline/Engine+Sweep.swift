@@ -47,8 +47,8 @@ extension Engine {
         let buffers = buffers
         let slotCount = slots.count
         let sweep = Sweep(
-            gradients: source, parameters: tensors.parameters, output: tensors.output, slots: slots,
-            rowMeans: buffers.rowMeans, blocks: blocks, runsBackwards: program.runsBackwards)
+            gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,
+            slots: slots, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks, runsBackwards: program.runsBackwards)
         backend.run(sweep, in: workspace) { block, index in
             let parameter = block.parameterIndex
             func perform(_ operation: Plan.Operation, keepsSlots: Bool) {
@@ -71,6 +71,7 @@ extension Engine {
                     block.slotAccess = SlotAccess(first: first, count: slotCount - first)
                     block.rates = rates[parameter]
                     if operation == .update { optimizer?.update(&block) } else { proposing?.propose(&block) }
+                case .copyParameters: block.copyParameters()
                 case .discardGradient: block.discardGradient()
                 case .store:
                     block.store()

@@ -8,12 +8,15 @@ struct Engine<Backend: TensorBackend>: Sendable {
     /// For each stage, then for the optimizer, the position of its first slot.
     let firstSlots: [Int]
     let slotNames: [String]
+    let slotTypes: [ElementType]
     let accumulatorSlot: Int?
 
     var stages: [any GradientTransform]
     var optimizer: (any Optimizer)?
     var rates: ResolvedRates?
     var slots: [Backend.Tensors]
+    /// The parameters after the last applied step, in another element type.
+    var parameterCopy: Backend.Tensors?
     var workspace: Backend.Workspace
     var appliedSteps = 0
     var skippedSteps = 0
@@ -45,12 +48,14 @@ struct Engine<Backend: TensorBackend>: Sendable {
         }
         var firstSlots: [Int] = []
         var slotNames: [String] = []
-        for (owner, names) in stages.map({ ($0.name, $0.slots) }) + [(optimizer?.name ?? "", optimizer?.slots ?? [])] {
+        var slotTypes: [ElementType] = []
+        for (owner, owned) in stages.map({ ($0.name, $0.slots) }) + [(optimizer?.name ?? "", optimizer?.slots ?? [])] {
             try DescentError.require(
-                names.count <= UnsafeBlockElements.maximumSlotCount, owner,
-                "it declares \(names.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
+                owned.count <= UnsafeBlockElements.maximumSlotCount, owner,
+                "it declares \(owned.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
             firstSlots.append(slotNames.count)
-            slotNames += names.map { "\(owner).\($0)" }
+            slotNames += owned.map { "\(owner).\($0.name)" }
+            slotTypes += owned.map(\.elementType)
         }
 
         self.backend = backend
@@ -60,10 +65,11 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.stageNames = stages.map(\.name)
         self.firstSlots = firstSlots
         self.slotNames = slotNames
+        self.slotTypes = slotTypes
         self.accumulatorSlot = plan.accumulating.map { firstSlots[$0] }
         self.stages = stages
         self.optimizer = optimizer
-        self.slots = slotNames.map { _ in backend.makeTensors(layout) }
+        self.slots = slotTypes.map { backend.makeTensors(layout, $0) }
         self.workspace = backend.makeWorkspace(for: layout, blocks: blocks)
         let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
         self.measured = plan.columns.map {
@@ -88,6 +94,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
     /// Makes sure that no copy of this engine sees what this one writes.
     mutating func makeUnique() {
         for index in slots.indices { slots[index].makeUnique() }
+        parameterCopy?.makeUnique()
         if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.makeAnother() }
     }

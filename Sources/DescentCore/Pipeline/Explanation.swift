@@ -28,7 +28,7 @@ struct Explanation {
                 of: plan.window, source: "gradient", gathers: false, end: optimizer == nil ? .store : .update)
         }
         let scratch = engine.backend.scratchBytes(engine.workspace)
-        let slots = engine.slotNames.map { "\($0) 4 B" }
+        let slots = zip(engine.slotNames, engine.slotTypes).map { "\($0) \($1.byteCount) B" }
         lines.append(
             "Kept between steps: \(slots.isEmpty ? "nothing" : slots.joined(separator: ", ")) for each element")
         lines.append("Scratch: \(scratch) B and \(4 * engine.buffers.rowCount) B for the means of rows")
@@ -73,21 +73,26 @@ struct Explanation {
         }
 
         private func line(_ number: Int, _ work: [String], _ source: String, _ traffic: Traffic) -> String {
-            var reads = [source]
-            var writes: [String] = []
+            var reads = [(source, 4)]
+            var writes: [(String, Int)] = []
             if traffic.gathers {
-                reads.append("accumulator")
-                writes.append("accumulator")
+                reads.append(("accumulator", 4))
+                writes.append(("accumulator", 4))
             }
             if traffic.end == .update {
-                let own = engine.slotNames.suffix(from: engine.firstSlots[engine.stages.count])
-                reads += ["parameter"] + own
-                writes += ["parameter"] + own
+                let first = engine.firstSlots[engine.stages.count]
+                let own = (first..<engine.slots.count).map { (engine.slotNames[$0], engine.slotTypes[$0].byteCount) }
+                reads += [("parameter", 4)] + own
+                writes += [("parameter", 4)] + own
+                if let copy = engine.parameterCopy { writes.append(("copy", copy.elementType.byteCount)) }
             }
-            if traffic.end == .store { writes.append("gradient") }
-            let written = writes.isEmpty ? "" : ", writes \(4 * writes.count) B (\(writes.joined(separator: ", ")))"
-            return "  sweep \(number): \(work.joined(separator: ", "))\n"
-                + "    for each element reads \(4 * reads.count) B (\(reads.joined(separator: ", ")))\(written)"
+            if traffic.end == .store { writes.append(("gradient", 4)) }
+            let written = writes.isEmpty ? "" : "\n    writes \(Self.bytes(writes)) for each element"
+            return "  sweep \(number): \(work.joined(separator: ", "))\n    reads \(Self.bytes(reads)) for each element\(written)"
+        }
+
+        private static func bytes(_ parts: [(name: String, bytes: Int)]) -> String {
+            "\(parts.reduce(0) { $0 + $1.bytes }) B (\(parts.map(\.name).joined(separator: ", ")))"
         }
 
         private func describe(_ operation: Plan.Operation) -> String {
@@ -98,6 +103,7 @@ struct Explanation {
             case .measure(let column): return measurement(column)
             case .accumulate: return engine.plan.accumulating.map { engine.stageNames[$0] } ?? "accumulate"
             case .propose: return "\(engine.optimizer?.name ?? "optimizer") proposes an update"
+            case .copyParameters: return "copy the parameters"
             case .discardGradient: return "without the gradient"
             case .update: return "\(engine.optimizer?.name ?? "optimizer") updates"
             case .store: return "store"

@@ -12,6 +12,7 @@ struct Plan: Sendable {
         case propose
         case discardGradient
         case update
+        case copyParameters
         case store
     }
 
@@ -61,9 +62,9 @@ struct Plan: Sendable {
     var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
 
     /// What ends the last sweep over the gradients.
-    func end(isChain: Bool) -> [Operation] {
+    func end(isChain: Bool, copies: Bool) -> [Operation] {
         if isChain { return [.store] }
-        guard let proposal else { return [.update] }
+        guard let proposal else { return copies ? [.update, .copyParameters] : [.update] }
         return [.propose, .measure(column: proposal.update), .measure(column: proposal.parameter)]
     }
 

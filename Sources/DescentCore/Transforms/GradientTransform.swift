@@ -33,10 +33,10 @@ public protocol GradientTransform: Sendable {
     /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
     var effect: StageEffect { get }
 
-    /// Names of the parameter-shaped buffers to keep between steps, zero at first; by default none.
+    /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
     ///
     /// At most ``UnsafeBlockElements/maximumSlotCount``.
-    var slots: [String] { get }
+    var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built.
     ///
@@ -86,7 +86,7 @@ extension GradientTransform {
     public var observations: [Requirement] { [] }
     public var repairsNonFinite: Bool { false }
     public var effect: StageEffect { .arbitrary }
-    public var slots: [String] { [] }
+    public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {}

@@ -32,7 +32,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var requirements: [Requirement] { base.requirements }
     public var observations: [Requirement] { base.observations }
     public var effect: StageEffect { base.effect }
-    public var slots: [String] { base.slots }
+    public var slots: [Slot] { base.slots }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(

@@ -5,6 +5,9 @@
 typealias Lanes = SIMD16<Float>
 
 extension Kernels {
+    /// How many floats are side by side.
+    static let laneCount = 16
+
     /// Loads up to 16 elements; lanes past the last one are 0.
     @inline(__always)
     static func load(_ source: UnsafePointer<Float>, _ count: Int) -> Lanes {

@@ -8,7 +8,9 @@ struct PlainBackend: TensorBackend {
     let threadCount = 1
     let log = TrafficLog()
 
-    func makeTensors(_ layout: ParameterLayout) -> PlainTensors { PlainTensors(layout) }
+    func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> PlainTensors {
+        PlainTensors(layout, elementType: elementType)
+    }
 
     func blocks(of layout: ParameterLayout) -> [BlockExtent] {
         layout.indices.filter { layout[$0].count > 0 }.map {
@@ -60,10 +62,12 @@ struct PlainTensors: TensorStorage, @unchecked Sendable {
     }
 
     let layout: ParameterLayout
+    let elementType: ElementType
     var storage: Storage
 
-    init(_ layout: ParameterLayout, _ values: [[Float]]? = nil) {
+    init(_ layout: ParameterLayout, _ values: [[Float]]? = nil, elementType: ElementType = .float32) {
         self.layout = layout
+        self.elementType = elementType
         storage = Storage(values ?? layout.map { [Float](repeating: 0, count: $0.count) })
     }
 
@@ -129,6 +133,11 @@ struct PlainBlock: UpdateBlock {
             }
         }
         return result
+    }
+
+    mutating func copyParameters() {
+        guard let copy = sweep.parameterCopy, let parameters = sweep.parameters else { return }
+        copy.storage.values[parameterIndex] = parameters.storage.values[parameterIndex].map(copy.elementType.rounded)
     }
 
     private func withBuffers<Result>(

@@ -41,7 +41,7 @@ extension TensorSet {
 }
 
 extension PlainTensors {
-    init(_ tensors: TensorSet) { self.init(tensors.layout, tensors.arrays) }
+    init(_ tensors: TensorSet) { self.init(tensors.layout, tensors.arrays, elementType: tensors.elementType) }
 }
 
 /// A layout of shapes, named `layer0.weight`, `layer0.bias`, `layer1.weight`, and so on.

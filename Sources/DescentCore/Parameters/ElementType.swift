@@ -1,0 +1,88 @@
+/// How the elements of tensors are stored; arithmetic is done in float32 whatever the storage.
+public enum ElementType: String, Sendable, Hashable, Codable, CaseIterable {
+    /// IEEE 754 single precision.
+    case float32
+    /// IEEE 754 half precision: 11 bits of precision, from 6e-8 to 65,504.
+    case float16
+    /// The upper half of a float32: 8 bits of precision, the range of float32.
+    case bfloat16
+
+    /// The size of an element in bytes.
+    public var byteCount: Int { self == .float32 ? 4 : 2 }
+
+    /// The nearest number that the type can store, ties to even; NaN stays NaN.
+    public func rounded(_ value: Float) -> Float {
+        switch self {
+        case .float32: value
+        case .float16: Float(Binary16(value))
+        case .bfloat16: Float(BFloat16(value))
+        }
+    }
+}
+
+/// Sixteen bits that store the upper half of a float32.
+public struct BFloat16: Sendable, Hashable {
+    /// Sign, eight bits of exponent, seven of significand.
+    public var bitPattern: UInt16
+
+    /// The number with a bit pattern.
+    @inlinable
+    public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
+
+    /// The nearest number, ties to even; too large a number becomes infinite, NaN stays NaN.
+    @inlinable
+    public init(_ value: Float) {
+        let bits = value.bitPattern
+        let rounded = (bits &+ 0x7fff &+ (bits >> 16 & 1)) >> 16
+        // Rounding could carry a NaN over into an infinity or zero: keep its upper bits, and make it quiet.
+        let quiet = bits >> 16 | 0x40
+        bitPattern = UInt16(truncatingIfNeeded: bits & 0x7fff_ffff > 0x7f80_0000 ? quiet : rounded)
+    }
+}
+
+/// Sixteen bits that store a number in IEEE 754 half precision.
+///
+/// Swift's own `Float16` does not exist on every platform, and converts by a call for each element on some.
+public struct Binary16: Sendable, Hashable {
+    /// Sign, five bits of exponent, ten of significand.
+    public var bitPattern: UInt16
+
+    /// The number with a bit pattern.
+    @inlinable
+    public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
+
+    /// The nearest number, ties to even; from 65,520 on it becomes infinite, NaN stays NaN.
+    @inlinable
+    public init(_ value: Float) {
+        let bits = value.bitPattern
+        let sign = bits >> 16 & 0x8000
+        let magnitude = bits & 0x7fff_ffff
+        // Normal numbers: shift the exponent's bias from 127 to 15 and round the 13 bits that fall off.
+        let normal = (magnitude &- 0x3800_0000 &+ 0xfff &+ (magnitude >> 13 & 1)) >> 13
+        // Subnormal ones: adding 0.5 lets the float adder shift and round.
+        let subnormal = (Float(bitPattern: magnitude) + 0.5).bitPattern &- 0x3f00_0000
+        let nan = 0x7e00 | (magnitude >> 13 & 0x3ff)
+        let finite = magnitude < 0x3880_0000 ? subnormal : normal
+        let result = magnitude > 0x7f80_0000 ? nan : magnitude >= 0x477f_f000 ? 0x7c00 : finite
+        bitPattern = UInt16(truncatingIfNeeded: sign | result)
+    }
+}
+
+extension Float {
+    /// The number that sixteen bits store, exactly.
+    @inlinable
+    public init(_ value: BFloat16) { self.init(bitPattern: UInt32(value.bitPattern) << 16) }
+
+    /// The number that sixteen bits store, exactly.
+    @inlinable
+    public init(_ value: Binary16) {
+        let bits = UInt32(value.bitPattern)
+        let sign = (bits & 0x8000) << 16
+        let magnitude = (bits & 0x7fff) << 13
+        let normal = magnitude &+ 0x3800_0000
+        // The significand on top of 2^-14, less 2^-14: exact, and no float in it is subnormal.
+        let subnormal = (Float(bitPattern: magnitude | 0x3880_0000) - Float(bitPattern: 0x3880_0000)).bitPattern
+        let finite = magnitude < 0x0080_0000 ? subnormal : normal
+        self.init(bitPattern: sign | (magnitude >= 0x0f80_0000 ? magnitude | 0x7f80_0000 : finite))
+    }
+}

@@ -1,0 +1,55 @@
+import DescentCore
+
+extension Kernels {
+    /// Widens 16-bit elements to float32, exactly.
+    static func widen(
+        _ source: UnsafePointer<UInt16>, _ elementType: ElementType, into destination: UnsafeMutablePointer<Float>,
+        count: Int
+    ) {
+        if elementType == .bfloat16 {
+            for index in 0..<count { destination[index] = Float(BFloat16(bitPattern: source[index])) }
+        } else {
+            for index in 0..<count { destination[index] = Float(Binary16(bitPattern: source[index])) }
+        }
+    }
+
+    /// Rounds float32 elements to the nearest of 16 bits, ties to even.
+    static func narrow(
+        _ source: UnsafePointer<Float>, _ elementType: ElementType, into destination: UnsafeMutablePointer<UInt16>,
+        count: Int
+    ) {
+        if elementType == .bfloat16 {
+            for index in 0..<count { destination[index] = BFloat16(source[index]).bitPattern }
+        } else {
+            for index in 0..<count { destination[index] = Binary16(source[index]).bitPattern }
+        }
+    }
+
+    /// Rounds float32 elements up or down to bfloat16, at random in proportion to the distance.
+    ///
+    /// - Parameters:
+    ///   - source: What is rounded; NaN and infinities stay.
+    ///   - destination: Where the bit patterns go.
+    ///   - count: How many there are.
+    ///   - seed: What random bits are made from, with the element's place.
+    ///   - first: The place of the first element.
+    static func narrowAtRandom(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutablePointer<UInt16>, count: Int, seed: UInt32,
+        first: Int
+    ) {
+        let first = UInt32(truncatingIfNeeded: first)
+        for index in 0..<count {
+            let bits = source[index].bitPattern
+            // The mixer of splitmix32, a bijection whose every output bit depends on all input bits.
+            var noise = (first &+ UInt32(truncatingIfNeeded: index)) &* 0x9e37_79b9 &+ seed
+            noise = (noise ^ noise >> 16) &* 0x21f0_aaad
+            noise = (noise ^ noise >> 15) &* 0x735a_2d97
+            let isFinite = bits & 0x7f80_0000 != 0x7f80_0000
+            let rounded = isFinite ? bits &+ (noise >> 16) : bits
+            // A finite number must not become infinite.
+            let overflows = isFinite && rounded & 0x7f80_0000 == 0x7f80_0000
+            let quiet: UInt32 = !isFinite && bits & 0x007f_ffff != 0 ? 0x40_0000 : 0
+            destination[index] = UInt16(truncatingIfNeeded: ((overflows ? bits : rounded) | quiet) >> 16)
+        }
+    }
+}

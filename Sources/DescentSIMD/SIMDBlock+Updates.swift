@@ -1,0 +1,60 @@
+public import DescentCore
+
+extension SIMDBlock {
+    public mutating func apply(_ rule: SGDRule) {
+        let (block, rates, parameters) = (self, rates, parametersToUpdate)
+        forEachRun { run, offset, compact in
+            let count = run.rows * run.columns
+            let velocity = rule.momentum == 0 ? nil : block.slot(0, offset: offset, compact: compact, count: count)
+            Kernels.sgd(run, parameters + offset, velocity: velocity, rule, rates)
+            if velocity != nil { block.keepSlot(0, offset: offset, compact: compact, count: count) }
+        }
+    }
+
+    public mutating func apply(_ rule: AdamRule) {
+        let (block, parameters) = (self, parametersToUpdate)
+        let step = rule.coefficients(for: rates)
+        forEachRun { run, offset, compact in
+            let count = run.rows * run.columns
+            func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
+                block.slot(index, offset: offset, compact: compact, count: count)
+            }
+            Kernels.adam(
+                run, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil, step)
+            for index in 0..<(rule.amsgrad ? 3 : 2) {
+                block.keepSlot(index, offset: offset, compact: compact, count: count)
+            }
+        }
+    }
+
+    public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
+        let parameters = parametersToUpdate
+        for line in 0..<stripe.lines {
+            let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
+            let values = self.slot(slot, offset: offset, compact: compact, count: stripe.lineLength)
+            Kernels.blend(
+                parameters + offset, into: values, count: stripe.lineLength, weight: weight, replacing: replacing)
+            keepSlot(slot, offset: offset, compact: compact, count: stripe.lineLength)
+        }
+    }
+
+    public mutating func copyParameters() {
+        guard let copy = memory.parameterCopy else { preconditionFailure("a sweep without a copy of the parameters") }
+        let parameters = parametersToUpdate
+        for line in 0..<stripe.lines {
+            let offset = stripe.start + line * stripe.stride
+            if copy.elementType == .float32 {
+                (copy.floats(parameterIndex) + offset).update(from: parameters + offset, count: stripe.lineLength)
+            } else {
+                Kernels.narrow(
+                    parameters + offset, copy.elementType, into: copy.words(parameterIndex) + offset,
+                    count: stripe.lineLength)
+            }
+        }
+    }
+
+    private var parametersToUpdate: UnsafeMutablePointer<Float> {
+        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
+        return parameters.floats(parameterIndex)
+    }
+}

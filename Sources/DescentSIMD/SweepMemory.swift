@@ -1,0 +1,44 @@
+import DescentCore
+
+/// The addresses that the blocks of one sweep start from; blocks are disjoint, so threads can share it.
+struct SweepMemory: @unchecked Sendable {
+    let gradients: TensorAddresses
+    let parameters: TensorAddresses?
+    let output: TensorAddresses?
+    let parameterCopy: TensorAddresses?
+    private let firstSlot: UnsafePointer<TensorAddresses>?
+    let rowMeans: RowMeans?
+    let appliedSteps: Int
+
+    init(_ sweep: borrowing Sweep<TensorSet>, slots: UnsafePointer<TensorAddresses>?) {
+        gradients = TensorAddresses(sweep.gradients)
+        parameters = sweep.parameters.map { TensorAddresses($0) }
+        output = sweep.output.map { TensorAddresses($0) }
+        parameterCopy = sweep.parameterCopy.map { TensorAddresses($0) }
+        firstSlot = slots
+        rowMeans = sweep.rowMeans
+        appliedSteps = sweep.appliedSteps
+    }
+
+    var slots: UnsafePointer<TensorAddresses> {
+        guard let firstSlot else { preconditionFailure("a sweep without slots") }
+        return firstSlot
+    }
+}
+
+/// Where the tensors of a set start, and how they are stored.
+struct TensorAddresses {
+    private let bases: UnsafePointer<UnsafeMutableRawPointer>
+    let elementType: ElementType
+
+    init(_ tensors: TensorSet) {
+        bases = tensors.bases
+        elementType = tensors.elementType
+    }
+
+    /// The start of a float32 tensor.
+    func floats(_ index: Int) -> UnsafeMutablePointer<Float> { bases[index].assumingMemoryBound(to: Float.self) }
+
+    /// The start of a tensor of 16 bits.
+    func words(_ index: Int) -> UnsafeMutablePointer<UInt16> { bases[index].assumingMemoryBound(to: UInt16.self) }
+}

@@ -1,0 +1,92 @@
+public import DescentCore
+
+extension TensorSet {
+    /// Runs a body with a set of tensors that lie in memory of somebody else's, without a copy.
+    ///
+    /// What the body changes is changed there. The set must not be used after the body returns.
+    ///
+    /// - Parameters:
+    ///   - tensors: The tensors, in any order.
+    ///   - layout: The names, shapes and order that they have to have.
+    ///   - body: What to do with the set.
+    /// - Returns: What the body returns.
+    /// - Throws: ``DescentCore/DescentError`` that names the tensor that is missing, too many, there twice or of
+    ///   another size; or what the body throws.
+    /// - Complexity: O(n) in the number of tensors.
+    public static func withUnsafeTensors<Result>(
+        _ tensors: [UnsafeTensor], layout: ParameterLayout,
+        _ body: (inout TensorSet) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        var found = [UnsafeMutableRawPointer?](repeating: nil, count: layout.count)
+        var isFound = [Bool](repeating: false, count: layout.count)
+        let elementType = tensors.first?.elementType ?? .float32
+        for tensor in tensors {
+            guard let index = layout.index(named: tensor.name) else {
+                throw DescentError(
+                    .unexpectedParameter, parameter: tensor.name,
+                    "There is a tensor named \"\(tensor.name)\", which the pipeline was not built for.")
+            }
+            guard !isFound[index] else {
+                throw DescentError(
+                    .duplicateParameter, parameter: tensor.name, "The tensor \"\(tensor.name)\" was handed over twice.")
+            }
+            let expected = layout[index]
+            guard tensor.elementType == elementType else {
+                throw DescentError(
+                    .elementTypeMismatch, parameter: tensor.name,
+                    "\"\(tensor.name)\" is \(tensor.elementType), but the tensors before it are \(elementType).")
+            }
+            guard tensor.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
+                throw DescentError(
+                    .shapeMismatch, parameter: tensor.name,
+                    "\"\(tensor.name)\" has \(tensor.count) elements"
+                        + (tensor.shape.map { " in shape \($0)" } ?? "")
+                        + "; the pipeline was built for \(expected.shape).")
+            }
+            isFound[index] = true
+            found[index] = tensor.address
+        }
+        for (index, parameter) in layout.enumerated() where !isFound[index] {
+            throw DescentError(
+                .missingParameter, parameter: parameter.name, "There is no tensor named \"\(parameter.name)\".")
+        }
+        var set = TensorSet(layout: layout, memory: AlignedMemory(borrowing: found, elementType))
+        return try body(&set)
+    }
+}
+
+/// A tensor that lies in memory of somebody else's.
+public struct UnsafeTensor {
+    /// The parameter's name.
+    public let name: String
+    /// Its shape, to have it checked; nil checks the number of elements alone.
+    public let shape: [Int]?
+    /// How its elements are stored.
+    public let elementType: ElementType
+    /// The number of its elements.
+    public let count: Int
+    let address: UnsafeMutableRawPointer?
+
+    /// Describes a float32 tensor by its elements in row-major order.
+    public init(_ name: String, shape: [Int]? = nil, _ elements: UnsafeMutableBufferPointer<Float>) {
+        self.name = name
+        self.shape = shape
+        elementType = .float32
+        count = elements.count
+        address = UnsafeMutableRawPointer(elements.baseAddress)
+    }
+
+    /// Describes a 16-bit tensor by the bit patterns of its elements in row-major order.
+    ///
+    /// - Precondition: The element type is float16 or bfloat16.
+    public init(
+        _ name: String, shape: [Int]? = nil, bitPatterns: UnsafeMutableBufferPointer<UInt16>, _ elementType: ElementType
+    ) {
+        precondition(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
+        self.name = name
+        self.shape = shape
+        self.elementType = elementType
+        count = bitPatterns.count
+        address = UnsafeMutableRawPointer(bitPatterns.baseAddress)
+    }
+}
