@@ -21,13 +21,14 @@ let package = Package(
             dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
         ),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
-            name: "DescentTests", dependencies: ["Descent", "DescentCore"], resources: [.copy("Fixtures")]),
+            name: "DescentTests", dependencies: ["Descent", "DescentCore", "AllocationCounter"], resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets {
+for target in package.targets where target.name != "AllocationCounter" {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),

@@ -21,6 +21,8 @@ public struct AdamW: Optimizer {
     public var weightDecay: Float
     /// Whether the denominator is made of the largest second moment so far.
     public var amsgrad: Bool
+    /// How moments are stored: float32, or bfloat16 for half the memory.
+    public var moments: ElementType
     public var groups: [ParameterGroup]
     private var rule: AdamRule?
 
@@ -33,10 +35,12 @@ public struct AdamW: Optimizer {
     ///   - epsilon: What keeps the denominator from 0, finite and above 0.
     ///   - weightDecay: The share of a parameter, times the learning rate, that a step takes away; at least 0.
     ///   - amsgrad: Whether to use the largest second moment so far.
+    ///   - moments: How moments are stored: float32, or bfloat16 for half the memory.
     ///   - groups: Rates for some of the parameters, such as `.vectorsWithoutDecay`.
     public init(
         learningRate: Schedule = 0.001, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
-        weightDecay: Float = 0.01, amsgrad: Bool = false, groups: [ParameterGroup] = []
+        weightDecay: Float = 0.01, amsgrad: Bool = false, moments: ElementType = .float32,
+        groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.beta1 = beta1
@@ -44,17 +48,21 @@ public struct AdamW: Optimizer {
         self.epsilon = epsilon
         self.weightDecay = weightDecay
         self.amsgrad = amsgrad
+        self.moments = moments
         self.groups = groups
     }
 
     public var slots: [Slot] {
-        ["first moment", "second moment"] + (amsgrad ? ["largest second moment"] : [])
+        (["first moment", "second moment"] + (amsgrad ? ["largest second moment"] : [])).map { Slot($0, moments) }
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireDecay(beta1, "beta1", of: name)
         try requireDecay(beta2, "beta2", of: name)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
+        try DescentError.require(
+            moments != .float16, name, "moments of float16 lose small squares; use bfloat16, which has float32's range."
+        )
     }
 
     public mutating func prepare(appliedSteps: Int) {

@@ -69,7 +69,8 @@ public struct SIMDBackend: TensorBackend {
     private func rowsOfBlock(_ parameter: ParameterDescription) -> Int {
         let rows = max(1, blockLength / parameter.columnCount)
         // Units that are the last dimension lie side by side: take whole vectors of them.
-        return parameter.outputAxis == .last ? max(Kernels.laneCount, rows / Kernels.laneCount * Kernels.laneCount) : rows
+        return parameter.outputAxis == .last
+            ? max(Kernels.laneCount, rows / Kernels.laneCount * Kernels.laneCount) : rows
     }
 
     public func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> SIMDWorkspace {

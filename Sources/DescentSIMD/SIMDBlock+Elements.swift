@@ -16,7 +16,8 @@ extension SIMDBlock {
         ) { index in
             guard index < access.count else { return empty }
             return UnsafeMutableBufferPointer(
-                start: slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept), count: count)
+                start: slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept), count: count
+            )
         }
         let result = body(elements)
         if access.isKept {

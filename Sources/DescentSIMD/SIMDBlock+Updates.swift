@@ -38,6 +38,24 @@ extension SIMDBlock {
         }
     }
 
+    public mutating func rememberParameters() {
+        let (remembered, parameters) = (scratch.remembered, parametersToUpdate)
+        for line in 0..<stripe.lines {
+            (remembered + line * stripe.lineLength).update(
+                from: parameters + stripe.start + line * stripe.stride, count: stripe.lineLength)
+        }
+    }
+
+    public mutating func updateNorm() -> Double {
+        let (remembered, parameters) = (scratch.remembered, parametersToUpdate)
+        for line in 0..<stripe.lines {
+            Kernels.subtract(
+                parameters + stripe.start + line * stripe.stride, from: remembered + line * stripe.lineLength,
+                count: stripe.lineLength)
+        }
+        return Kernels.norm(.l2, remembered, rows: 1, columns: count, means: nil)
+    }
+
     public mutating func copyParameters() {
         guard let copy = memory.parameterCopy else { preconditionFailure("a sweep without a copy of the parameters") }
         let parameters = parametersToUpdate

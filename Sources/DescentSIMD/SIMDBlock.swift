@@ -147,6 +147,15 @@ public struct SIMDBlock: UpdateBlock {
         self.factor = 1
         isCentered = false
         means.isKnown = false
+        means.flag?.pointee = false
+    }
+
+    public mutating func addElements(to histogram: inout MagnitudeHistogram) {
+        forEachRun { run, _, _ in
+            run.forEachStretch { offset, count, shift in
+                for index in offset..<offset + count { histogram.add(run.factor * run.source[index] + shift) }
+            }
+        }
     }
 
     public mutating func store() {

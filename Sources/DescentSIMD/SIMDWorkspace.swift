@@ -8,7 +8,6 @@ import Synchronization
 /// that owns it is a value, and each thread uses scratch of its own.
 public final class SIMDWorkspace: @unchecked Sendable {
     private let parameters: [ParameterDescription]
-    private let blockCount: Int
     private let usefulThreads: Int
     /// Runs of neighbouring blocks that are dealt out as one, so that tiny tensors do not contend for a counter.
     private let portions: [Range<Int>]
@@ -19,7 +18,6 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
     init(layout: ParameterLayout, blocks: [BlockExtent], backend: SIMDBackend) {
         parameters = Array(layout)
-        blockCount = blocks.count
         usefulThreads = layout.elementCount / backend.elementsPerThread
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
         let rows = blocks.map(\.rows.count).max() ?? 0
@@ -56,27 +54,40 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let slots = slotAddresses(sweep.slots)
         let memory = SweepMemory(sweep, slots: slots)
         let blocks = sweep.blocks
+        let range = sweep.range
         let backwards = sweep.runsBackwards
-        @Sendable func runBlocks(_ range: Range<Int>, on scratch: ThreadScratch) {
-            for offset in 0..<range.count {
-                let index = backwards ? range.upperBound - 1 - offset : range.lowerBound + offset
+        @Sendable func runBlocks(_ portion: Range<Int>, on scratch: ThreadScratch) {
+            let portion = portion.clamped(to: range)
+            for offset in 0..<portion.count {
+                let index = backwards ? portion.upperBound - 1 - offset : portion.lowerBound + offset
                 let extent = blocks[index]
                 var block = SIMDBlock(
                     extent, of: parameters[extent.parameterIndex], index: index, memory: memory, scratch: scratch)
                 body(&block, index)
             }
         }
-        let threads = min(scratch.count, usefulThreads, portions.count)
-        guard threads > 1, blocks.count == blockCount else {
-            return runBlocks(0..<blocks.count, on: scratch[0])
-        }
+        guard !range.isEmpty else { return }
+        let turns = portion(of: range.lowerBound)..<portion(of: range.upperBound - 1) + 1
+        let threads = min(scratch.count, usefulThreads, turns.count)
+        guard threads > 1 else { return runBlocks(range, on: scratch[0]) }
         next.store(0, ordering: .relaxed)
         DispatchQueue.concurrentPerform(iterations: threads) { thread in
             while true {
                 let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard turn < portions.count else { return }
-                runBlocks(portions[backwards ? portions.count - 1 - turn : turn], on: scratch[thread])
+                guard turn < turns.count else { return }
+                let portion = portions[backwards ? turns.upperBound - 1 - turn : turns.lowerBound + turn]
+                runBlocks(portion, on: scratch[thread])
             }
         }
+    }
+
+    /// The portion that a block is dealt out with.
+    private func portion(of block: Int) -> Int {
+        var (low, high) = (0, portions.count - 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if portions[middle].upperBound <= block { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

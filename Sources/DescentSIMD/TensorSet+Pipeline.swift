@@ -24,6 +24,38 @@ extension GradientPipeline where Backend == SIMDBackend {
             }
         }
     }
+
+    /// Takes in the gradient of one parameter as soon as a backward pass has made it.
+    ///
+    /// See ``DescentCore/GradientPipeline/receive(_:of:weight:)``.
+    ///
+    /// - Parameters:
+    ///   - gradient: The elements in row-major order; they are only read, and not kept.
+    ///   - name: The name of the parameter.
+    ///   - weight: The micro-batch's weight, the same for all its gradients.
+    /// - Throws: ``DescentCore/DescentError`` if there is no such parameter, or if the gradient has another size or has
+    ///   been received before.
+    public mutating func receive(
+        _ gradient: Span<Float>, for name: String, weight: Double = 1
+    ) throws(DescentError) {
+        // A closure of the standard library rethrows any error; keep the typed one aside.
+        var failure: DescentError?
+        gradient.withUnsafeBufferPointer { elements in
+            do throws(DescentError) {
+                try receive(UnsafeTensor(name, UnsafeMutableBufferPointer(mutating: elements)), weight: weight)
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Takes in the gradient of one parameter, which lies in memory of somebody else's, for the duration of the call.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` if there is no such parameter, or if the gradient has another size or has
+    ///   been received before.
+    public mutating func receive(_ gradient: UnsafeTensor, weight: Double = 1) throws(DescentError) {
+        let (gradients, parameter) = try TensorSet.borrowing(gradient, layout: layout)
+        try receive(gradients, of: parameter, weight: weight)
+    }
 }
 
 extension GradientChain where Backend == SIMDBackend {

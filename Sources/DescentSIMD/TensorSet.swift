@@ -38,7 +38,8 @@ public struct TensorSet: TensorStorage {
     public init(_ values: [String: [Float]], layout: ParameterLayout) throws(DescentError) {
         self.init(zeros: layout)
         for name in values.keys.sorted() where layout.index(named: name) == nil {
-            throw DescentError(.unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
+            throw DescentError(
+                .unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
         }
         for parameter in layout {
             guard let elements = values[parameter.name] else {
@@ -120,7 +121,8 @@ public struct TensorSet: TensorStorage {
         set {
             makeUnique()
             let count = layout[position(of: name)].count
-            precondition(newValue.count == count, "\(newValue.count) values for \"\(name)\", which has \(count) elements.")
+            precondition(
+                newValue.count == count, "\(newValue.count) values for \"\(name)\", which has \(count) elements.")
             switch elementType {
             case .float32: _ = buffer(name, of: .float32, as: Float.self).update(from: newValue)
             case .float16:
@@ -134,14 +136,17 @@ public struct TensorSet: TensorStorage {
     private func buffer<Element>(
         _ name: String, of elementType: ElementType, as type: Element.Type
     ) -> UnsafeMutableBufferPointer<Element> {
-        precondition(elementType == self.elementType, "The elements of this set are \(self.elementType), not \(elementType).")
+        precondition(
+            elementType == self.elementType, "The elements of this set are \(self.elementType), not \(elementType).")
         let index = position(of: name)
         return UnsafeMutableBufferPointer(
             start: memory.bases[index].assumingMemoryBound(to: type), count: layout[index].count)
     }
 
     private func position(of name: String) -> Int {
-        guard let index = layout.index(named: name) else { preconditionFailure("There is no tensor named \"\(name)\".") }
+        guard let index = layout.index(named: name) else {
+            preconditionFailure("There is no tensor named \"\(name)\".")
+        }
         return index
     }
 }

@@ -4,8 +4,9 @@
 final class ThreadScratch: @unchecked Sendable {
     private let elementCount: Int
     private let rowCount: Int
-    /// The working copy of a gradient, a widened gradient, four slots, and six transposed copies.
-    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 12)
+    /// The working copy of a gradient, a widened gradient, four slots, six transposed copies, and
+    /// remembered parameters.
+    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 13)
     private var rows: UnsafeMutablePointer<Float>?
     /// Stands for a gradient that has not been read yet; there is nothing there.
     let unread = AlignedMemory.allocate(0)
@@ -36,6 +37,9 @@ final class ThreadScratch: @unchecked Sendable {
 
     /// A copy with rows as rows, of the gradient (0), the parameters (1), or a slot (2 and up).
     func transposed(_ index: Int) -> UnsafeMutablePointer<Float> { buffer(6 + index) }
+
+    /// The parameters before an update.
+    var remembered: UnsafeMutablePointer<Float> { buffer(12) }
 
     /// A number for each row.
     var rowMeans: UnsafeMutablePointer<Float> {

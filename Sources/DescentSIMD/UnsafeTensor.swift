@@ -53,6 +53,27 @@ extension TensorSet {
         var set = TensorSet(layout: layout, memory: AlignedMemory(borrowing: found, elementType))
         return try body(&set)
     }
+
+    /// A set in which one tensor is borrowed and the others must not be touched, and that tensor's position.
+    static func borrowing(
+        _ tensor: UnsafeTensor, layout: ParameterLayout
+    ) throws(DescentError) -> (tensors: TensorSet, position: Int) {
+        guard let index = layout.index(named: tensor.name) else {
+            throw DescentError(
+                .unexpectedParameter, parameter: tensor.name,
+                "There is no parameter named \"\(tensor.name)\" to receive a gradient for.")
+        }
+        let expected = layout[index]
+        guard tensor.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
+            throw DescentError(
+                .shapeMismatch, parameter: tensor.name,
+                "The gradient of \"\(tensor.name)\" has \(tensor.count) elements; the pipeline was built for "
+                    + "\(expected.shape).")
+        }
+        var addresses = [UnsafeMutableRawPointer?](repeating: nil, count: layout.count)
+        addresses[index] = tensor.address
+        return (TensorSet(layout: layout, memory: AlignedMemory(borrowing: addresses, tensor.elementType)), index)
+    }
 }
 
 /// A tensor that lies in memory of somebody else's.

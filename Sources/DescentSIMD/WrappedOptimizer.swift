@@ -36,16 +36,18 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     /// - Parameters:
     ///   - base: The host's optimizer.
     ///   - layout: The names and shapes of the gradients.
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
     ///   - backend: Who does the chain's arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     /// - Throws: ``DescentCore/DescentError`` for settings out of range and for stages in an order that cannot be
     ///   meant.
     public init(
-        _ base: Base, for layout: ParameterLayout, on backend: SIMDBackend = SIMDBackend(),
+        _ base: Base, for layout: ParameterLayout, nonFinite: NonFinitePolicy = .skip,
+        on backend: SIMDBackend = SIMDBackend(),
         @ChainBuilder _ stages: () -> [any GradientTransform]
     ) throws(DescentError) {
         self.base = base
-        chain = try GradientChain(for: layout, on: backend, stages)
+        chain = try GradientChain(for: layout, nonFinite: nonFinite, on: backend, stages)
     }
 
     /// What to multiply the loss by before taking gradients.
@@ -57,16 +59,19 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     ///   - model: The model; nothing but an applied step reaches it.
     ///   - gradients: The gradients of one micro-batch. The caller's value is not changed, unless it is a reference.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
+    ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the step was accumulated, applied or skipped.
     /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, before anything has changed.
     @discardableResult
     public mutating func update(
-        _ model: inout Base.Model, gradients: Base.Gradients, weight: Double = 1, closingWindow: Bool = false
+        _ model: inout Base.Model, gradients: Base.Gradients, weight: Double = 1, lossScale: Float? = nil,
+        closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         var gradients = gradients
         let outcome = try gradients.withUnsafeTensors { (tensors) throws(DescentError) in
-            try chain.transform(unsafeGradients: tensors, weight: weight, closingWindow: closingWindow)
+            try chain.transform(
+                unsafeGradients: tensors, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
         }
         if outcome.isApplied { base.update(&model, gradients: gradients) }
         return outcome

@@ -52,7 +52,8 @@ public struct AddNoise: GradientTransform {
             var index = -Int(first % 4)
             while index < elements.count {
                 let bits = Philox.generate(
-                    counter: SIMD4(UInt32(truncatingIfNeeded: group), UInt32(truncatingIfNeeded: group >> 32), parameter, step),
+                    counter: SIMD4(
+                        UInt32(truncatingIfNeeded: group), UInt32(truncatingIfNeeded: group >> 32), parameter, step),
                     key: seed)
                 for lane in 0..<4 where index + lane >= 0 && index + lane < elements.count {
                     elements[index + lane] += deviation * GaussianQuantile.value(bits[lane])

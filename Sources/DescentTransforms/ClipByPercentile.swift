@@ -44,7 +44,8 @@ public struct ClipByPercentile: GradientScaling {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
             percentile > 0 && percentile <= 100, name, "the percentile has to lie above 0 and not above 100.")
-        try DescentError.require(historyLength >= 1, name, "historyLength is \(historyLength); it has to be at least 1.")
+        try DescentError.require(
+            historyLength >= 1, name, "historyLength is \(historyLength); it has to be at least 1.")
         try requireThreshold(1, epsilon, of: name)
         sorted = state.history.sorted()
     }

@@ -17,6 +17,20 @@ public struct LossScale: Sendable, Hashable {
     public var minimum: Float
     /// The scale never grows above this.
     public var maximum: Float
+    /// How the scale follows the gradients, if it does not wait for an overflow.
+    public var adaptation: Adaptation?
+
+    /// How a scale follows the largest gradient.
+    public struct Adaptation: Sendable, Hashable {
+        /// How many deviations above the mean, in powers of two, the largest gradient is expected not to exceed.
+        public var deviations: Float
+        /// What the running mean keeps of itself in a step.
+        public var meanDecay: Float
+        /// What the running variance keeps of itself in a step.
+        public var varianceDecay: Float
+        /// The share of nonzero elements below Float16's smallest normal number from which the scale is raised.
+        public var smallShareLimit: Float
+    }
 
     /// Grows while gradients are finite and backs off when they are not, as PyTorch's GradScaler does.
     public static func dynamic(
@@ -26,6 +40,35 @@ public struct LossScale: Sendable, Hashable {
         LossScale(
             initial: initial, growthFactor: growthFactor, backoffFactor: backoffFactor,
             growthInterval: growthInterval, hysteresis: hysteresis, minimum: minimum, maximum: maximum)
+    }
+
+    /// Follows the largest gradient instead of waiting for an overflow.
+    ///
+    /// A running mean and deviation of log2 of the largest magnitude foretell what the next one will not exceed; the
+    /// scale is the largest power of two that keeps it within Float16. If too many of the nonzero elements are still
+    /// below 6.1e-5, Float16's smallest normal number, it is doubled as far as the last gradient would have allowed.
+    /// The LogMax method of NVIDIA's OpenSeq2Seq, with a power of two, and the raise added. Costs nothing but two
+    /// counts and a maximum in the sweep that checks gradients.
+    ///
+    /// - Parameters:
+    ///   - initial: The first scale.
+    ///   - deviations: How many deviations above the mean to leave room for.
+    ///   - meanDecay: What the running mean keeps of itself in a step, in 0..<1.
+    ///   - varianceDecay: What the running variance keeps of itself in a step, in 0..<1.
+    ///   - smallShareLimit: The share of small elements from which the scale is raised, from 0 to 1.
+    ///   - minimum: The scale never falls below this.
+    ///   - maximum: The scale never grows above this.
+    /// - Returns: The way to choose the scale; its settings are checked when a pipeline is built with it.
+    public static func adaptive(
+        initial: Float = 65_536, deviations: Float = 3.09, meanDecay: Float = 0.99, varianceDecay: Float = 0.999,
+        smallShareLimit: Float = 0.05, minimum: Float = 1, maximum: Float = 16_777_216
+    ) -> LossScale {
+        LossScale(
+            initial: initial, growthFactor: 2, backoffFactor: 0.5, growthInterval: .max, hysteresis: 1,
+            minimum: minimum, maximum: maximum,
+            adaptation: Adaptation(
+                deviations: deviations, meanDecay: meanDecay, varianceDecay: varianceDecay,
+                smallShareLimit: smallShareLimit))
     }
 
     /// Stays what it is.

@@ -2,8 +2,8 @@ public import DescentCore
 
 /// Divides gradients by the loss scale, and skips steps whose gradients are not finite.
 ///
-/// Multiply the loss by the pipeline's `lossScale` before taking gradients. Where gradients arrive as float32, the
-/// division costs no pass over memory, and the check none if a norm is measured anyway.
+/// Multiply the loss by the pipeline's `lossScale` before taking gradients. The division costs no pass over memory, and
+/// the check none if a norm is measured anyway.
 ///
 /// With a dynamic scale, a step skipped for a NaN or an infinity multiplies the scale by `backoffFactor` (once
 /// `hysteresis` of them have come), and `growthInterval` applied steps in a row multiply it by `growthFactor`. The
@@ -11,81 +11,104 @@ public import DescentCore
 ///
 /// The scale follows PyTorch's `torch.amp.GradScaler`; minimum, maximum and hysteresis are added.
 public struct Unscale: GradientScaling, LossScaling {
-    /// The scale and what leads to its next change.
-    public struct State: Codable, Sendable, Hashable {
-        /// The loss scale.
-        public internal(set) var scale: Float
-        /// How many steps in a row have been applied since the scale last changed or a step was skipped.
-        public internal(set) var appliedInARow = 0
-        /// How many steps may still be skipped before the scale backs off.
-        public internal(set) var skipsLeft: Int
-    }
+    /// Float16's smallest normal number.
+    private static let smallestHalf: Float = 0x1p-14
 
     /// How the scale is chosen.
     public let settings: LossScale
-    public var state: State
+    public var state: LossScaleState
+    private let shared: SharedLossScale?
+    private var elementCount = 0
 
-    /// Divides by a loss scale.
+    /// Divides by a loss scale of the pipeline's own.
     public init(_ lossScale: LossScale = .dynamic()) {
         settings = lossScale
-        state = State(scale: lossScale.initial, skipsLeft: lossScale.hysteresis)
+        state = LossScaleState(lossScale)
+        shared = nil
     }
 
-    public var name: String { settings.isDynamic ? "Unscale(dynamic)" : "Unscale(\(settings.initial))" }
+    /// Divides by a loss scale that other pipelines divide by too.
+    public init(_ shared: SharedLossScale) {
+        settings = shared.settings
+        state = shared.state
+        self.shared = shared
+    }
+
+    public var name: String {
+        if shared != nil { return "Unscale(shared)" }
+        if settings.adaptation != nil { return "Unscale(adaptive)" }
+        return settings.isDynamic ? "Unscale(dynamic)" : "Unscale(\(settings.initial))"
+    }
     public var order: StageOrder { StageOrder(expects: [.scaled], leaves: [.unscaled]) }
     public var requirements: [Requirement] { [.finite] }
-    public var lossScale: Float { state.scale }
+    public var observations: [Requirement] {
+        guard settings.adaptation != nil else { return [] }
+        return [.norm(.lInfinity), .count(below: Self.smallestHalf), .count(below: .leastNonzeroMagnitude)]
+    }
+    public var lossScale: Float { shared?.scale ?? state.scale }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.requirePositive(settings.initial, "the loss scale", of: name)
-        try DescentError.requirePositive(settings.minimum, "minimum", of: name)
-        try DescentError.requirePositive(settings.maximum, "maximum", of: name)
-        try DescentError.require(
-            settings.minimum <= settings.initial && settings.initial <= settings.maximum, name,
-            "the initial scale \(settings.initial) has to lie between the minimum \(settings.minimum) and the maximum "
-                + "\(settings.maximum).")
-        try DescentError.require(
-            settings.growthFactor.isFinite && settings.growthFactor >= 1, name,
-            "growthFactor is \(settings.growthFactor); it has to be a finite number of at least 1.")
-        try DescentError.require(
-            settings.backoffFactor > 0 && settings.backoffFactor <= 1, name,
-            "backoffFactor is \(settings.backoffFactor); it has to lie above 0 and not above 1.")
-        try DescentError.require(
-            settings.growthInterval >= 1, name, "growthInterval is \(settings.growthInterval); it has to be at least 1."
-        )
-        try DescentError.require(
-            settings.hysteresis >= 1, name, "hysteresis is \(settings.hysteresis); it has to be at least 1.")
+        try settings.validate(for: name)
+        elementCount = layout.elementCount
     }
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        step.scale(by: 1 / state.scale)
+        step.scale(by: 1 / lossScale)
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard let reason = conclusion.skipReason else { return grow() }
+        if let shared { return shared.note(conclusion.skipReason) }
+        if let adaptation = settings.adaptation { return try follow(conclusion, adaptation) }
+        guard let reason = conclusion.skipReason else { return state.grow(settings) }
         if reason.code == .nonFinite { try backOff(reason) }
     }
 
-    private mutating func grow() {
-        state.appliedInARow += 1
-        guard state.appliedInARow >= settings.growthInterval else { return }
-        state.appliedInARow = 0
-        state.skipsLeft = settings.hysteresis
-        state.scale = min(state.scale * settings.growthFactor, settings.maximum)
+    private mutating func backOff(_ reason: SkipReason) throws(DescentError) {
+        try state.backOff(settings, for: reason.description, parameter: reason.parameter, stage: name)
     }
 
-    private mutating func backOff(_ reason: SkipReason) throws(DescentError) {
-        state.appliedInARow = 0
-        guard settings.isDynamic else { return }
-        guard state.scale > settings.minimum else {
-            throw DescentError(
-                .lossScaleExhausted, parameter: reason.parameter, stage: name,
-                "\(name): the loss scale has fallen to its minimum of \(settings.minimum) and \(reason). The model "
-                    + "itself produces values that are not finite; lower the learning rate or clip.")
+    private mutating func follow(
+        _ conclusion: StepConclusion, _ adaptation: LossScale.Adaptation
+    ) throws(DescentError) {
+        if let reason = conclusion.skipReason {
+            guard reason.code == .nonFinite else { return }
+            if state.scale <= settings.minimum { try backOff(reason) }
+            return state.followOverflow(adaptation, settings)
         }
-        state.skipsLeft -= 1
-        guard state.skipsLeft <= 0 else { return }
-        state.skipsLeft = settings.hysteresis
-        state.scale = max(state.scale * settings.backoffFactor, settings.minimum)
+        let zeros = conclusion.incoming.count(below: .leastNonzeroMagnitude)
+        let small = conclusion.incoming.count(below: Self.smallestHalf) - zeros
+        state.smallShare = zeros < elementCount ? Float(small) / Float(elementCount - zeros) : 0
+        state.follow(conclusion.incoming.norm(.lInfinity) / Double(state.scale), adaptation, settings)
+    }
+}
+
+extension LossScale {
+    /// Refuses settings out of range.
+    func validate(for name: String) throws(DescentError) {
+        try DescentError.requirePositive(initial, "the loss scale", of: name)
+        try DescentError.requirePositive(minimum, "minimum", of: name)
+        try DescentError.requirePositive(maximum, "maximum", of: name)
+        try DescentError.require(
+            minimum <= initial && initial <= maximum, name,
+            "the initial scale \(initial) has to lie between the minimum \(minimum) and the maximum \(maximum).")
+        try DescentError.require(
+            growthFactor.isFinite && growthFactor >= 1, name,
+            "growthFactor is \(growthFactor); it has to be a finite number of at least 1.")
+        try DescentError.require(
+            backoffFactor > 0 && backoffFactor <= 1, name,
+            "backoffFactor is \(backoffFactor); it has to lie above 0 and not above 1.")
+        try DescentError.require(
+            growthInterval >= 1, name, "growthInterval is \(growthInterval); it has to be at least 1.")
+        try DescentError.require(hysteresis >= 1, name, "hysteresis is \(hysteresis); it has to be at least 1.")
+        guard let adaptation else { return }
+        try DescentError.require(
+            adaptation.deviations.isFinite && adaptation.deviations >= 0, name,
+            "deviations is \(adaptation.deviations); it has to be a finite number of at least 0.")
+        try DescentError.require(
+            (0..<1).contains(adaptation.meanDecay) && (0..<1).contains(adaptation.varianceDecay), name,
+            "meanDecay and varianceDecay have to lie in 0..<1.")
+        try DescentError.require(
+            (0...1).contains(adaptation.smallShareLimit), name,
+            "smallShareLimit is \(adaptation.smallShareLimit); it has to lie in 0...1.")
     }
 }

@@ -29,9 +29,9 @@ public protocol TensorBackend: Sendable {
     /// How many bytes of scratch a workspace holds, for the explanation.
     func scratchBytes(_ workspace: Workspace) -> Int
 
-    /// Runs a body once for each block of the sweep, on one or several threads.
+    /// Runs a body once for each block in the sweep's range, on one or several threads.
     ///
-    /// The second argument of the body is the block's position in the sweep's list of blocks. The memory that the
+    /// The second argument of the body is the block's position in the list of all blocks. The memory that the
     /// sweep writes is owned by the engine for its duration, and no other reference to it is used meanwhile.
     func run(
         _ sweep: borrowing Sweep<Tensors>, in workspace: Workspace, _ body: @Sendable (inout Block, Int) -> Void)
@@ -99,8 +99,10 @@ public struct Sweep<Tensors: TensorStorage> {
     /// Where blocks keep the means of the rows in memory for the next sweep over the same gradients; nil where no
     /// other sweep follows.
     public var rowMeans: RowMeans?
-    /// The blocks.
+    /// All blocks of the layout.
     public var blocks: [BlockExtent]
+    /// Which of the blocks the sweep is over.
+    public var range: Range<Int>
     /// Whether to start at the last block, on what an earlier sweep left in the cache.
     public var runsBackwards: Bool
 
@@ -109,7 +111,7 @@ public struct Sweep<Tensors: TensorStorage> {
         gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, parameterCopy: Tensors? = nil,
         slots: [Tensors] = [], appliedSteps: Int = 0,
         rowMeans: RowMeans? = nil,
-        blocks: [BlockExtent], runsBackwards: Bool = false
+        blocks: [BlockExtent], range: Range<Int>? = nil, runsBackwards: Bool = false
     ) {
         self.gradients = gradients
         self.parameters = parameters
@@ -119,6 +121,7 @@ public struct Sweep<Tensors: TensorStorage> {
         self.appliedSteps = appliedSteps
         self.rowMeans = rowMeans
         self.blocks = blocks
+        self.range = range ?? blocks.indices
         self.runsBackwards = runsBackwards
     }
 }

@@ -67,7 +67,9 @@ extension UpdateBlock {
     @inlinable
     public mutating func updateEach(_ body: (_ gradient: Float, _ parameter: inout Float) -> Void) {
         withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress else { return }
+            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress else {
+                return
+            }
             for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index]) }
         }
     }

@@ -21,6 +21,12 @@ extension GradientBlock {
         }
     }
 
+    public mutating func addElements(to histogram: inout MagnitudeHistogram) {
+        withElements { elements in
+            for index in elements.indices { histogram.add(elements[index]) }
+        }
+    }
+
     public mutating func clamp(to range: ClosedRange<Float>) {
         withElements { elements in
             for index in elements.indices {
@@ -105,6 +111,10 @@ extension GradientBlock {
 }
 
 extension UpdateBlock {
+    public mutating func rememberParameters() {}
+
+    public mutating func updateNorm() -> Double { .nan }
+
     public mutating func discardGradient() {}
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {

@@ -31,6 +31,9 @@ public protocol GradientBlock {
     /// Subtracts from every element the mean of its row, where the rank is above 1; otherwise does nothing.
     mutating func subtractRowMeans()
 
+    /// Counts the elements by their magnitude.
+    mutating func addElements(to histogram: inout MagnitudeHistogram)
+
     /// Moves every element into a range: min(max(x, lower), upper), with NaN kept.
     mutating func clamp(to range: ClosedRange<Float>)
 
@@ -69,6 +72,12 @@ public protocol GradientBlock {
 public protocol UpdateBlock: GradientBlock {
     /// The rates for the block's parameter in this step; set by the engine.
     var rates: UpdateRates { get set }
+
+    /// Remembers the parameters until ``updateNorm()`` is asked for; by default nothing.
+    mutating func rememberParameters()
+
+    /// The L2 norm of what has been added to the parameters since they were remembered; by default NaN, for unknown.
+    mutating func updateNorm() -> Double
 
     /// Writes the parameters to the copy that the sweep keeps of them, rounded to its element type.
     mutating func copyParameters()

@@ -17,6 +17,14 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
     /// The number of elements of all parameters together.
     public let elementCount: Int
 
+    /// A layout without parameters.
+    static let empty = ParameterLayout()
+
+    private init() {
+        contents = Contents(parameters: [], indices: [:])
+        elementCount = 0
+    }
+
     /// Makes a layout of parameters in the given order.
     ///
     /// - Throws: ``DescentError`` with code `duplicateParameter` when two parameters share a name, or `invalidShape`

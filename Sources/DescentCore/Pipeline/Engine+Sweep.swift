@@ -3,35 +3,39 @@ import Synchronization
 extension Engine {
     /// How a micro-batch becomes part of its window, in the sweep that it is read in.
     struct Gathering {
+        var slot: Int
         var factor: Float
         var overwrites: Bool
+        /// Whether the stages before the accumulation work on it first.
+        var runsMicroBatchStages = true
     }
 
     /// What one sweep does to every block.
     struct SweepProgram {
         /// What is done to the gradient.
-        var operations: [Plan.Operation]
+        var operations: [Plan.Operation] = []
         /// What ends the sweep: an update, a store, or nothing.
-        var end: [Plan.Operation]
+        var end: [Plan.Operation] = []
         /// The accumulation that comes before the operations, where the sweep reads a micro-batch.
         var gathering: Gathering?
         /// What the window's sum is multiplied by, where the operations work on the accumulated window.
         var windowFactor: Float?
         /// Whether stages may change their slots for good.
-        var keepsSlots: Bool
-        var runsBackwards: Bool
+        var keepsSlots = true
+        /// Whether histograms are made of the gradient before the operations, if they were asked for.
+        var makesHistograms = false
+        var runsBackwards = false
     }
 
-    /// Runs a sweep over all blocks.
-    func run(_ program: SweepProgram, _ tensors: StepTensors) {
-        let source: Backend.Tensors?
-        if let accumulatorSlot, program.windowFactor != nil, program.gathering == nil {
-            source = slots[accumulatorSlot]
-        } else {
-            source = tensors.gradients
+    /// Where the window's sum is, once a micro-batch has become part of it.
+    var windowSlot: Int? { accumulatorSlot ?? inboxSlot }
+
+    /// Runs a sweep over all blocks, or over some.
+    func run(_ program: SweepProgram, _ tensors: StepTensors, over range: Range<Int>? = nil) {
+        let readsWindow = program.windowFactor != nil && program.gathering == nil
+        guard let source = readsWindow ? windowSlot.map({ self.slots[$0] }) : tensors.gradients else {
+            preconditionFailure("a sweep without gradients to read")
         }
-        guard let source else { preconditionFailure("a sweep without gradients to read") }
-        if program.gathering != nil { buffers.forgetRowMeans() }
         let stages = stages
         let optimizer = optimizer
         let proposing = plan.proposal == nil ? nil : optimizer as? any ProposingOptimizer
@@ -39,16 +43,17 @@ extension Engine {
         let layout = layout
         let blocks = blocks
         let firstSlots = firstSlots
-        let accumulatorSlot = accumulatorSlot
         let rates = rates?.rates ?? []
         let runFactors = runFactors
         let slots = slots
-        let prologue = program.gathering == nil ? [] : (plan.microBatch?.final ?? [])
+        let prologue = program.gathering?.runsMicroBatchStages == true ? plan.microBatch?.final ?? [] : []
         let buffers = buffers
-        let slotCount = slots.count
+        let optimizerSlotCount = optimizerSlotCount
+        let histograms = histogramSink
         let sweep = Sweep(
             gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,
-            slots: slots, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks, runsBackwards: program.runsBackwards)
+            slots: slots, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks, range: range,
+            runsBackwards: program.runsBackwards)
         backend.run(sweep, in: workspace) { block, index in
             let parameter = block.parameterIndex
             func perform(_ operation: Plan.Operation, keepsSlots: Bool) {
@@ -63,14 +68,21 @@ extension Engine {
                 case .measure(let column):
                     buffers.blockNorms[column * blocks.count + index] = plan.columns[column].what.measure(&block)
                 case .accumulate:
-                    guard let accumulatorSlot, let gathering = program.gathering else { return }
+                    guard let gathering = program.gathering else { return }
                     block.accumulate(
-                        into: accumulatorSlot, factor: gathering.factor, overwriting: gathering.overwrites)
+                        into: gathering.slot, factor: gathering.factor, overwriting: gathering.overwrites)
                 case .propose, .update:
                     let first = firstSlots[stages.count]
-                    block.slotAccess = SlotAccess(first: first, count: slotCount - first)
+                    block.slotAccess = SlotAccess(first: first, count: optimizerSlotCount)
                     block.rates = rates[parameter]
                     if operation == .update { optimizer?.update(&block) } else { proposing?.propose(&block) }
+                case .rememberParameters: block.rememberParameters()
+                case .measureUpdate(let column):
+                    buffers.blockNorms[column * blocks.count + index] = block.updateNorm()
+                case .addToHistograms:
+                    var histogram = MagnitudeHistogram()
+                    block.addElements(to: &histogram)
+                    histograms?.add(histogram, of: parameter)
                 case .copyParameters: block.copyParameters()
                 case .discardGradient: block.discardGradient()
                 case .store:
@@ -82,6 +94,7 @@ extension Engine {
                 perform(.accumulate, keepsSlots: true)
             }
             if let factor = program.windowFactor { block.scale(by: factor) }
+            if program.makesHistograms, histograms != nil { perform(.addToHistograms, keepsSlots: false) }
             for operation in program.operations { perform(operation, keepsSlots: program.keepsSlots) }
             for operation in program.end { perform(operation, keepsSlots: true) }
         }
@@ -91,11 +104,11 @@ extension Engine {
     func countNonFinite(
         _ parameter: Int, _ tensors: StepTensors, isWindow: Bool
     ) -> (nan: Int, infinite: Int) {
-        let source = isWindow ? accumulatorSlot.map { slots[$0] } : tensors.gradients
+        let source = isWindow ? windowSlot.map { slots[$0] } : tensors.gradients
         guard let source else { return (0, 0) }
         let counts = Mutex((nan: 0, infinite: 0))
-        let part = blocks.filter { $0.parameterIndex == parameter }
-        backend.run(Sweep(gradients: source, blocks: part), in: workspace) { block, _ in
+        let sweep = Sweep(gradients: source, blocks: blocks, range: blockRanges[parameter])
+        backend.run(sweep, in: workspace) { block, _ in
             let found = block.withElements { elements in
                 var found = (nan: 0, infinite: 0)
                 for index in elements.indices {

@@ -3,13 +3,26 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let backend: Backend
     let layout: ParameterLayout
     let blocks: [BlockExtent]
+    /// For each parameter, its blocks.
+    let blockRanges: [Range<Int>]
     let plan: Plan
     let stageNames: [String]
     /// For each stage, then for the optimizer, the position of its first slot.
     let firstSlots: [Int]
     let slotNames: [String]
     let slotTypes: [ElementType]
+    let optimizerSlotCount: Int
     let accumulatorSlot: Int?
+    /// Where gradients received one by one are kept, if no stage accumulates them; made when the first arrives.
+    var inboxSlot: Int?
+    /// The micro-batch whose gradients are arriving one by one.
+    var reception: Reception?
+    /// The layers that the report is to tell of.
+    let layers: [(name: String, parameters: [Int])]
+    var observers: [@Sendable (StepEvent) -> Void] = []
+    /// Where the next step is to make histograms, if they were asked for.
+    var histogramSink: HistogramSink?
+    var histograms: [MagnitudeHistogram] = []
 
     var stages: [any GradientTransform]
     var optimizer: (any Optimizer)?
@@ -31,7 +44,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
 
     init(
         backend: Backend, layout: ParameterLayout, stages: [any GradientTransform], optimizer: (any Optimizer)?,
-        policy: NonFinitePolicy
+        options: PipelineOptions
     ) throws(DescentError) {
         try StageOrder.check(stages.map { ($0.name, $0.order) })
         var stages = stages
@@ -41,7 +54,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
         rates = nil
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
 
-        let plan = Planner.plan(for: stages, policy: policy, proposes: optimizer is any ProposingOptimizer)
+        let plan = Planner.plan(
+            for: stages,
+            Planner.Surroundings(
+                policy: options.nonFinite, hasOptimizer: optimizer != nil,
+                proposes: optimizer is any ProposingOptimizer, copiesParameters: options.parameterCopy != nil,
+                reporting: options.reporting))
         let excluding = stages.compactMap { $0 as? any Excluding }
         let blocks = backend.blocks(of: layout).filter { block in
             !excluding.contains { $0.excludes(layout[block.parameterIndex]) }
@@ -61,6 +79,15 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.backend = backend
         self.layout = layout
         self.blocks = blocks
+        var blockRanges = layout.map { _ in 0..<0 }
+        for (index, block) in blocks.enumerated() {
+            let range = blockRanges[block.parameterIndex]
+            blockRanges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
+        }
+        self.blockRanges = blockRanges
+        self.optimizerSlotCount = optimizer?.slots.count ?? 0
+        self.layers = Self.layers(of: options.reporting.contains(.layerNorms) ? layout : nil)
+        self.parameterCopy = options.parameterCopy.map { backend.makeTensors(layout, $0) }
         self.plan = plan
         self.stageNames = stages.map(\.name)
         self.firstSlots = firstSlots
@@ -99,17 +126,15 @@ struct Engine<Backend: TensorBackend>: Sendable {
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.makeAnother() }
     }
 
-    /// Whether a window has been given micro-batches and is not closed.
-    var isWindowOpen: Bool {
-        guard let index = plan.accumulating, let stage = stages[index] as? any Accumulating else { return false }
-        return stage.received > 0
-    }
-
-    /// Calls a body with the accumulating stage, to read it or to change it.
-    mutating func withAccumulating<Result>(_ body: (inout any Accumulating) -> Result) -> Result? {
-        guard let index = plan.accumulating, var stage = stages[index] as? any Accumulating else { return nil }
-        let result = body(&stage)
-        stages[index] = stage
-        return result
+    private static func layers(of layout: ParameterLayout?) -> [(name: String, parameters: [Int])] {
+        var layers: [(name: String, parameters: [Int])] = []
+        for (index, parameter) in (layout ?? ParameterLayout.empty).enumerated() {
+            if let position = layers.firstIndex(where: { $0.name == parameter.layer }) {
+                layers[position].parameters.append(index)
+            } else {
+                layers.append((parameter.layer, [index]))
+            }
+        }
+        return layers
     }
 }

@@ -88,7 +88,8 @@ struct Explanation {
             }
             if traffic.end == .store { writes.append(("gradient", 4)) }
             let written = writes.isEmpty ? "" : "\n    writes \(Self.bytes(writes)) for each element"
-            return "  sweep \(number): \(work.joined(separator: ", "))\n    reads \(Self.bytes(reads)) for each element\(written)"
+            return
+                "  sweep \(number): \(work.joined(separator: ", "))\n    reads \(Self.bytes(reads)) for each element\(written)"
         }
 
         private static func bytes(_ parts: [(name: String, bytes: Int)]) -> String {
@@ -103,6 +104,8 @@ struct Explanation {
             case .measure(let column): return measurement(column)
             case .accumulate: return engine.plan.accumulating.map { engine.stageNames[$0] } ?? "accumulate"
             case .propose: return "\(engine.optimizer?.name ?? "optimizer") proposes an update"
+            case .rememberParameters, .measureUpdate: return "measure the change"
+            case .addToHistograms: return "count magnitudes"
             case .copyParameters: return "copy the parameters"
             case .discardGradient: return "without the gradient"
             case .update: return "\(engine.optimizer?.name ?? "optimizer") updates"

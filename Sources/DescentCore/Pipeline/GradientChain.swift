@@ -16,7 +16,8 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
         @ChainBuilder _ stages: () -> [any GradientTransform]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: layout, stages: stages(), optimizer: nil, policy: nonFinite)
+            backend: backend, layout: layout, stages: stages(), optimizer: nil,
+            options: PipelineOptions(nonFinite: nonFinite))
     }
 
     /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.

@@ -22,16 +22,23 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// - Parameters:
     ///   - parameters: The parameters to train; only their names and shapes are kept.
     ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - parameterCopy: How to store a second copy of the parameters, which each applied step writes in the sweep
+    ///     that updates them: what a model's forward pass reads. Nil keeps none.
+    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
     /// - Throws: ``DescentError`` for settings out of range and for stages in an order that cannot be meant.
     public init(
-        for parameters: Backend.Tensors, nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform], driving optimizer: () -> any Optimizer
+        for parameters: Backend.Tensors, nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil,
+        reporting: ReportOptions = [], on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
+        let options = PipelineOptions(nonFinite: nonFinite, parameterCopy: parameterCopy, reporting: reporting)
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(), policy: nonFinite)
+            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(), options: options)
+        try engine.requireFloat32(parameters)
+        engine.copyParameters(parameters)
     }
 
     /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.
@@ -44,6 +51,29 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     public var layout: ParameterLayout { engine.layout }
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
     public var sweepCount: Int { engine.plan.sweepCount }
+
+    /// The parameters after the last applied step, in the element type that the pipeline was asked to keep them in.
+    ///
+    /// It shares its memory with the pipeline until the next step, which leaves this value as it is.
+    public var parameterCopy: Backend.Tensors? { engine.parameterCopy }
+
+    /// Has a closure told of the outcome of every step to come, on the caller's thread, before `step` returns.
+    ///
+    /// Observers are told in the order in which they were added. A copy of the pipeline has the same observers.
+    public mutating func observe(_ observer: @escaping @Sendable (StepEvent) -> Void) {
+        engine.observers.append(observer)
+    }
+
+    /// Has the next step that closes a window count its gradients by magnitude, in the first sweep over them.
+    ///
+    /// The gradients are counted as they come in, before any stage but an accumulation: still multiplied by the loss
+    /// scale, and whether the step is then applied or skipped.
+    public mutating func requestHistograms() {
+        engine.histogramSink = HistogramSink(parameterCount: engine.layout.count)
+    }
+
+    /// The histogram of every parameter's gradient, in the order of the layout, when they were last requested.
+    public var histograms: [MagnitudeHistogram] { engine.histograms }
 
     /// The names of the parameter-shaped buffers that the pipeline keeps: "AdamW.first moment".
     public var slotNames: [String] { engine.slotNames }
@@ -85,12 +115,51 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         return try step(&parameters, nil, 1, true)
     }
 
+    /// Takes in the gradient of one parameter as soon as a backward pass has made it.
+    ///
+    /// It is added to the window and measured at once, while it is in cache; ``step(_:closingWindow:)`` then needs only
+    /// the last sweep. (Where stages stand before an accumulation, or look at the parameters, gradients wait for it.)
+    /// The bits are those of handing over all gradients together, in whatever order they arrive.
+    ///
+    /// - Parameters:
+    ///   - gradients: Tensors of which the one parameter's is read.
+    ///   - parameter: The position of the parameter in the layout.
+    ///   - weight: The micro-batch's weight, the same for all its gradients.
+    /// - Throws: ``DescentError`` if the gradient does not match or has been received before.
+    public mutating func receive(
+        _ gradients: Backend.Tensors, of parameter: Int, weight: Double = 1
+    ) throws(DescentError) {
+        try engine.validate(gradients.layout, as: "gradients")
+        try engine.validate(weight: weight)
+        try engine.receive(gradients, of: parameter, weight: weight)
+    }
+
+    /// Closes a micro-batch whose gradients have been received one by one; see ``receive(_:of:weight:)``.
+    ///
+    /// - Parameters:
+    ///   - parameters: The parameters to update. Nothing but an applied step changes them.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
+    /// - Returns: Whether the step was accumulated, applied or skipped.
+    /// - Throws: ``DescentError`` that names the first parameter whose gradient has not been received.
+    public mutating func step(
+        _ parameters: inout Backend.Tensors, closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        try prepareParameters(&parameters)
+        return try engine.stepReceived(
+            .init(gradients: nil, parameters: parameters, output: nil), closesWindow: closingWindow)
+    }
+
     private mutating func step(
         _ parameters: inout Backend.Tensors, _ gradients: Backend.Tensors?, _ weight: Double, _ closing: Bool
     ) throws(DescentError) -> StepOutcome {
-        try engine.validate(parameters.layout, as: "parameters")
-        parameters.makeUnique()
+        try prepareParameters(&parameters)
         return try engine.step(
             .init(gradients: gradients, parameters: parameters, output: nil), weight: weight, closesWindow: closing)
+    }
+
+    private func prepareParameters(_ parameters: inout Backend.Tensors) throws(DescentError) {
+        try engine.validate(parameters.layout, as: "parameters")
+        try engine.requireFloat32(parameters)
+        parameters.makeUnique()
     }
 }

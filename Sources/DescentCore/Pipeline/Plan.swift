@@ -13,6 +13,9 @@ struct Plan: Sendable {
         case discardGradient
         case update
         case copyParameters
+        case rememberParameters
+        case measureUpdate(column: Int)
+        case addToHistograms
         case store
     }
 
@@ -27,7 +30,9 @@ struct Plan: Sendable {
 
     /// A sweep that measures, and what can be decided after it.
     struct Measuring: Sendable {
+        /// What is done to each block.
         var operations: [Operation] = []
+        /// What is measured.
         var columns: [Int] = []
         /// Columns that have to be finite, each with the stage that wants it so; nil where it is the policy.
         var checks: [(column: Int, stage: Int?)] = []
@@ -38,6 +43,8 @@ struct Plan: Sendable {
     /// The part of a chain between two boundaries: its start, an accumulation, its end.
     struct Segment: Sendable {
         let stages: Range<Int>
+        /// Whether it is the part behind an accumulation, or the whole chain.
+        let isWindow: Bool
         /// Stages that can be prepared before anything is measured.
         var prepares: [Int] = []
         var measuring: [Measuring] = []
@@ -50,6 +57,12 @@ struct Plan: Sendable {
     var runs: [Range<Int>] = []
     /// For each stage, the columns of what it requires and observes.
     var sources: [[Int]]
+    /// The columns of the parameters' change and of the parameters, where the report is to hold their ratio.
+    var change: (update: Int, parameter: Int)?
+    /// What ends the last sweep over the gradients.
+    var end: [Operation] = []
+    /// What ends the sweep after that, for an optimizer that proposes.
+    var proposedEnd: [Operation] = []
     /// What happens to each micro-batch; nil without an accumulation.
     var microBatch: Segment?
     /// The stage that accumulates.
@@ -61,11 +74,10 @@ struct Plan: Sendable {
     /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next.
     var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
 
-    /// What ends the last sweep over the gradients.
-    func end(isChain: Bool, copies: Bool) -> [Operation] {
-        if isChain { return [.store] }
-        guard let proposal else { return copies ? [.update, .copyParameters] : [.update] }
-        return [.propose, .measure(column: proposal.update), .measure(column: proposal.parameter)]
+    /// The first L2 norm of the window that is measured, if one is.
+    var inputColumn: Int? {
+        window.measuring.first?.columns.filter { columns[$0].what == .norm(.l2) }
+            .min { columns[$0].position < columns[$1].position }
     }
 
     /// The number of sweeps over the gradients in a step that is applied, for a micro-batch that closes its window.

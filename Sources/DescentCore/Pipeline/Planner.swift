@@ -6,44 +6,74 @@
 /// known, which may take an earlier sweep.
 struct Planner {
     private let stages: [any GradientTransform]
-    private let policy: NonFinitePolicy
+    private let surroundings: Surroundings
     private var plan: Plan
     /// After how many measuring sweeps of its segment a stage is prepared; 0 is before the first.
     private var preparedAfter: [Int]
 
-    static func plan(
-        for stages: [any GradientTransform], policy: NonFinitePolicy, proposes: Bool = false
-    ) -> Plan {
-        var planner = Planner(stages, policy)
+    /// What else there is to a pipeline than its stages.
+    struct Surroundings {
+        var policy = NonFinitePolicy.skip
+        var hasOptimizer = true
+        var proposes = false
+        var copiesParameters = false
+        var reporting: ReportOptions = []
+    }
+
+    static func plan(for stages: [any GradientTransform], _ surroundings: Surroundings) -> Plan {
+        var planner = Planner(stages, surroundings)
         planner.makePlan()
-        if proposes {
-            let count = planner.plan.columns.count
-            planner.plan.columns += [.norm(.l2), .parameterNorm(.l2)].map {
-                Plan.Column(what: $0, position: stages.count)
-            }
-            planner.plan.proposal = (count, count + 1)
-        }
+        planner.planEnd()
         return planner.plan
     }
 
-    private init(_ stages: [any GradientTransform], _ policy: NonFinitePolicy) {
+    private init(_ stages: [any GradientTransform], _ surroundings: Surroundings) {
         self.stages = stages
-        self.policy = policy
+        self.surroundings = surroundings
         preparedAfter = [Int](repeating: 0, count: stages.count)
         plan = Plan(
             sources: [[Int]](repeating: [], count: stages.count),
-            window: Plan.Segment(stages: stages.indices))
+            window: Plan.Segment(stages: stages.indices, isWindow: true))
     }
 
     private mutating func makePlan() {
         findRuns()
         plan.accumulating = stages.firstIndex { $0 is any Accumulating }
         guard let accumulating = plan.accumulating, let stage = stages[accumulating] as? any Accumulating else {
-            plan.window = segment(stages.indices, checksInput: policy == .skip)
+            plan.window = segment(stages.indices, checksInput: surroundings.policy == .skip, isWindow: true)
             return
         }
         plan.microBatch = segment(0..<accumulating, checksInput: stage.dropsNonFinite)
-        plan.window = segment(accumulating + 1..<stages.count, checksInput: policy == .skip)
+        plan.window = segment(
+            accumulating + 1..<stages.count, checksInput: surroundings.policy == .skip, isWindow: true)
+    }
+
+    /// Plans what comes after the stages.
+    private mutating func planEnd() {
+        guard surroundings.hasOptimizer else {
+            plan.end = [.store]
+            return
+        }
+        var update: [Plan.Operation] = [.update]
+        if surroundings.reporting.contains(.updateRatio) {
+            let (change, parameter) = (addColumn(.norm(.l2)), addColumn(.parameterNorm(.l2)))
+            plan.change = (change, parameter)
+            update = [.measure(column: parameter), .rememberParameters, .update, .measureUpdate(column: change)]
+        }
+        if surroundings.copiesParameters { update.append(.copyParameters) }
+        guard surroundings.proposes else {
+            plan.end = update
+            return
+        }
+        let (proposed, parameter) = (addColumn(.norm(.l2)), addColumn(.parameterNorm(.l2)))
+        plan.proposal = (proposed, parameter)
+        plan.end = [.propose, .measure(column: proposed), .measure(column: parameter)]
+        plan.proposedEnd = update
+    }
+
+    private mutating func addColumn(_ what: Requirement) -> Int {
+        plan.columns.append(Plan.Column(what: what, position: stages.count))
+        return plan.columns.count - 1
     }
 
     private mutating func findRuns() {
@@ -60,13 +90,20 @@ struct Planner {
         }
     }
 
-    private mutating func segment(_ range: Range<Int>, checksInput: Bool) -> Plan.Segment {
-        var segment = Plan.Segment(stages: range)
+    private mutating func segment(
+        _ range: Range<Int>, checksInput: Bool, isWindow: Bool = false
+    ) -> Plan.Segment {
+        var segment = Plan.Segment(stages: range, isWindow: isWindow)
         for stage in range {
             for requirement in stages[stage].requirements { require(requirement, for: stage, in: &segment) }
             for observation in stages[stage].observations { observe(observation, for: stage, in: &segment) }
         }
         if checksInput { check(at: checkingPosition(in: range), for: nil, in: &segment) }
+        if isWindow, surroundings.reporting.contains(.layerNorms) {
+            // A column that nobody requires may give way to one further on that proves the same.
+            let column = column(.norm(.l2), at: range.lowerBound, sweep: 1, in: &segment)
+            if !checksInput { segment.measuring[0].checks.removeAll { $0.column == column && $0.stage == nil } }
+        }
         for stage in range {
             if preparedAfter[stage] == 0 {
                 segment.prepares.append(stage)

@@ -68,28 +68,6 @@ public struct StepConclusion {
     public var isApplied: Bool { skipReason == nil }
 }
 
-/// What an applied step was like.
-public struct StepReport: Sendable {
-    /// The number of applied steps, this one included.
-    public internal(set) var appliedSteps = 0
-    /// The learning rate of the first group; 0 for a chain alone.
-    public internal(set) var learningRate: Float = 0
-    /// What the loss of this step was multiplied by; 1 without an `Unscale`.
-    public internal(set) var lossScale: Float = 1
-    /// What the norm stages saw and did, in the order of the chain.
-    public internal(set) var norms: [NormRecord] = []
-    /// How many elements stages did something to, in the order of the chain.
-    public internal(set) var counts: [CountRecord] = []
-
-    /// The first norm over all parameters that a stage took, as it arrived there; nil if no stage took one.
-    public var gradientNorm: Float? { norms.first { $0.group == nil }?.before }
-
-    /// The share of norms, among those that stages took, that were above their maximum; 0 if none was taken.
-    public var clippedFraction: Float {
-        norms.isEmpty ? 0 : Float(norms.count { $0.isClipped }) / Float(norms.count)
-    }
-}
-
 /// What a pipeline does about a gradient that is not finite.
 public enum NonFinitePolicy: Sendable, Hashable {
     /// The step is skipped and changes nothing; the outcome names the parameter.

@@ -7,4 +7,11 @@ extension Kernels {
         for index in 0..<count { slot[index] += weight * (parameters[index] - slot[index]) }
         if replacing { parameters.update(from: slot, count: count) }
     }
+
+    /// Subtracts elements from others.
+    static func subtract(
+        _ elements: UnsafePointer<Float>, from difference: UnsafeMutablePointer<Float>, count: Int
+    ) {
+        for index in 0..<count { difference[index] -= elements[index] }
+    }
 }

@@ -27,7 +27,8 @@ struct PlainBackend: TensorBackend {
         _ body: @Sendable (inout PlainBlock, Int) -> Void
     ) {
         workspace.add { $0.sweeps += 1 }
-        for (index, extent) in sweep.blocks.enumerated() {
+        for index in sweep.range {
+            let extent = sweep.blocks[index]
             var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], copy sweep, workspace)
             body(&block, index)
         }
@@ -89,6 +90,7 @@ struct PlainBlock: UpdateBlock {
     private let sweep: Sweep<PlainTensors>
     private let log: TrafficLog
     private var gradient: [Float]?
+    private var remembered: [Float] = []
 
     init(_ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>, _ log: TrafficLog) {
         parameterIndex = extent.parameterIndex
@@ -133,6 +135,16 @@ struct PlainBlock: UpdateBlock {
             }
         }
         return result
+    }
+
+    mutating func rememberParameters() { remembered = sweep.parameters?.storage.values[parameterIndex] ?? [] }
+
+    mutating func updateNorm() -> Double {
+        var combiner = Norm.Combiner(.l2)
+        for (old, new) in zip(remembered, sweep.parameters?.storage.values[parameterIndex] ?? []) {
+            combiner.add(Double((new - old).magnitude))
+        }
+        return combiner.value
     }
 
     mutating func copyParameters() {

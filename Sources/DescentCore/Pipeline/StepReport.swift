@@ -1,0 +1,69 @@
+/// What an applied step was like.
+public struct StepReport: Sendable {
+    /// The number of applied steps, this one included.
+    public internal(set) var appliedSteps = 0
+    /// The number of steps skipped before this one.
+    public internal(set) var skippedSteps = 0
+    /// The learning rate of parameters that are in no group; 0 for a chain alone.
+    public internal(set) var learningRate: Float = 0
+    /// What the loss of this step was multiplied by; 1 without an `Unscale`.
+    public internal(set) var lossScale: Float = 1
+    /// What the loss of the next step is to be multiplied by.
+    public internal(set) var nextLossScale: Float = 1
+    /// What the norm stages saw and did, in the order of the chain.
+    public internal(set) var norms: [NormRecord] = []
+    /// How many elements stages did something to, in the order of the chain.
+    public internal(set) var counts: [CountRecord] = []
+    /// The L2 norm of each layer, taken where ``gradientNorm`` is; empty unless asked for.
+    public internal(set) var layerNorms: [LayerNorm] = []
+    /// The L2 norm of the step's change of the parameters over that of the parameters; nil unless asked for.
+    public internal(set) var updateRatio: Float?
+    var measuredNorm: Float?
+
+    /// The norm over all parameters before anything clipped it, at its true scale.
+    ///
+    /// That is what the first stage saw that took a norm of all parameters, or else the L2 norm that was made to check
+    /// that gradients are finite; nil if nothing was measured.
+    public var gradientNorm: Float? { norms.first { $0.group == nil }?.before ?? measuredNorm }
+
+    /// Whether a stage clipped a norm.
+    public var isClipped: Bool { norms.contains { $0.isClipped } }
+
+    /// The share of norms, among those that stages took, that were above their maximum; 0 if none was taken.
+    public var clippedFraction: Float {
+        norms.isEmpty ? 0 : Float(norms.count { $0.isClipped }) / Float(norms.count)
+    }
+}
+
+/// The L2 norm of a layer's gradient.
+public struct LayerNorm: Sendable, Hashable {
+    /// The layer: a parameter's name up to its last dot.
+    public let layer: String
+    /// The norm, at its true scale.
+    public let norm: Float
+}
+
+/// What a report is to hold beyond what falls out of sums that are made anyway.
+public struct ReportOptions: OptionSet, Sendable {
+    public let rawValue: Int
+
+    /// Options by their bits.
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// The norm of each layer; costs a sweep over the gradients only if none measures them anyway.
+    public static let layerNorms = ReportOptions(rawValue: 1)
+    /// The ratio of the update's norm to the parameters'; reads each block of parameters twice more while in cache.
+    public static let updateRatio = ReportOptions(rawValue: 2)
+}
+
+/// A step as an observer is told of it.
+public struct StepEvent: Sendable {
+    /// How the step ended.
+    public let outcome: StepOutcome
+    /// The number of steps applied so far.
+    public let appliedSteps: Int
+    /// The number of steps skipped so far.
+    public let skippedSteps: Int
+    /// What the next loss is to be multiplied by.
+    public let lossScale: Float
+}

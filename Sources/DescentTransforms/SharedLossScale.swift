@@ -1,0 +1,71 @@
+public import DescentCore
+import Synchronization
+
+/// One loss scale for several pipelines, such as the two of a generative adversarial network.
+///
+/// Each pipeline skips its own steps. The scale changes once a round, when ``update()`` is called after the last of
+/// them has stepped: an overflow in any makes it back off, as with PyTorch's `GradScaler.update()`. A round must not end
+/// inside an accumulation window.
+/// ```swift
+/// let scale = try SharedLossScale(.dynamic())
+/// var generator = try Pipeline(for: g) { Unscale(scale) } driving: { AdamW() }
+/// var discriminator = try Pipeline(for: d) { Unscale(scale) } driving: { AdamW() }
+/// ```
+public final class SharedLossScale: Sendable {
+    private struct Round {
+        var state: LossScaleState
+        var overflow: SkipReason?
+        var isApplied = false
+    }
+
+    /// How the scale is chosen.
+    public let settings: LossScale
+    private let round: Mutex<Round>
+
+    /// Makes a scale to be shared.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` for settings out of range, and for an adaptive scale, which follows one
+    ///   pipeline's gradients.
+    public init(_ settings: LossScale = .dynamic()) throws(DescentError) {
+        try settings.validate(for: "SharedLossScale")
+        try DescentError.require(
+            settings.adaptation == nil, "SharedLossScale",
+            "an adaptive scale follows one pipeline and cannot be shared.")
+        self.settings = settings
+        round = Mutex(Round(state: LossScaleState(settings)))
+    }
+
+    /// The scale, and what leads to its next change.
+    public var state: LossScaleState { round.withLock { $0.state } }
+
+    /// What every loss is to be multiplied by in this round.
+    public var scale: Float { state.scale }
+
+    /// Ends a round: the scale backs off if a gradient overflowed in it, or counts it towards growth.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum.
+    public func update() throws(DescentError) {
+        let settings = settings
+        let failure: DescentError? = round.withLock { round in
+            defer { (round.overflow, round.isApplied) = (nil, false) }
+            guard let overflow = round.overflow else {
+                if round.isApplied { round.state.grow(settings) }
+                return nil
+            }
+            do throws(DescentError) {
+                try round.state.backOff(
+                    settings, for: overflow.description, parameter: overflow.parameter, stage: "SharedLossScale")
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Takes note of how one pipeline's step ended.
+    func note(_ reason: SkipReason?) {
+        round.withLock { round in
+            if let reason, reason.code == .nonFinite { round.overflow = round.overflow ?? reason }
+            if reason == nil { round.isApplied = true }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import AllocationCounter
+import Descent
+import Testing
+
+/// A step asks for no memory once the first is over.
+@Suite struct AllocationTests {
+    static let pipelines: [(name: String, type: ElementType, make: @Sendable (TensorSet) throws -> Pipeline)] = [
+        (
+            "float32", .float32,
+            {
+                try Pipeline(for: $0, on: SIMDBackend(threads: 1)) {
+                    Unscale()
+                    Centralize()
+                    ClipByNorm(1)
+                    ClipLayerwise(default: 1)
+                    ClipByGlobalNorm(1)
+                } driving: {
+                    AdamW(groups: [.vectorsWithoutDecay])
+                }
+            }
+        ),
+        (
+            "accumulated", .float32,
+            {
+                try Pipeline(for: $0, on: SIMDBackend(threads: 1)) {
+                    Accumulate(steps: 3, reduction: .weighted)
+                    ClipByValue(1)
+                    ClipByZScore()
+                } driving: {
+                    SGD(learningRate: 0.1, momentum: 0.9)
+                }
+            }
+        ),
+        (
+            "float16 with a bfloat16 copy and moments", .float16,
+            {
+                try Pipeline(for: $0, parameterCopy: .bfloat16, on: SIMDBackend(threads: 1)) {
+                    Unscale()
+                    Centralize()
+                    ClipByGlobalNorm(1)
+                } driving: {
+                    AdamW(moments: .bfloat16)
+                }
+            }
+        ),
+    ]
+
+    @Test func `the count of allocations counts`() {
+        let before = descent_allocation_count()
+        let array = (0..<100).map { [Float](repeating: Float($0), count: 10) }
+        let count = descent_allocation_count() - before
+        #expect(before == -1 || count >= array.count)
+    }
+
+    @Test(arguments: pipelines.indices) func `steps after the first allocate nothing`(_ index: Int) throws {
+        let (name, type, make) = Self.pipelines[index]
+        let layout = try makeLayout([[40, 9], [40], [5, 4, 3], [5]])
+        var parameters = TensorSet.random(layout, seed: 1)
+        var gradients = TensorSet(zeros: layout, type)
+        for parameter in layout { gradients[parameter.name] = parameters[parameter.name] }
+        var pipeline = try make(parameters)
+        #expect(name != "float16 with a bfloat16 copy and moments" || pipeline.sweepCount == 2)
+        // Every stage has seen a whole window, and ZClip's warm-up is over.
+        for _ in 0..<90 { _ = try pipeline.step(&parameters, gradients: gradients) }
+        let before = descent_allocation_count()
+        for _ in 0..<300 { _ = try pipeline.step(&parameters, gradients: gradients) }
+        let allocations = descent_allocation_count() - before
+        #expect(allocations == 0, "\(name): \(allocations) allocations in 300 steps")
+    }
+}
