@@ -23,7 +23,8 @@ let package = Package(
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
-            name: "DescentTests", dependencies: ["Descent", "DescentCore", "AllocationCounter"], resources: [.copy("Fixtures")]),
+            name: "DescentTests", dependencies: ["Descent", "DescentCore", "AllocationCounter"],
+            resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -7,6 +7,8 @@ extension Engine {
     ///   - gathering: How the micro-batch becomes part of the window in the first sweep.
     ///   - windowFactor: What the window's sum is multiplied by; nil where the gradients themselves are measured.
     ///   - isBegun: Whether the first sweep has run, as gradients arrived.
+    /// - Returns: Why the step is to be skipped; nil if nothing speaks against it.
+    /// - Throws: What a stage throws as it is prepared.
     mutating func measure(
         _ segment: Plan.Segment, _ tensors: StepTensors, gathering: Gathering?, windowFactor: Float? = nil,
         isBegun: Bool = false

@@ -13,7 +13,9 @@ public struct StepPreparation {
     var counts: [CountRecord]
     let stage: String
 
-    /// The parameters that the stage is to work on; nil for all. Others are not scaled and do not count in norms.
+    /// The parameters that the stage is to work on; nil for all.
+    ///
+    /// Others are not scaled and do not count in norms.
     var selection: [Bool]? {
         get { incoming.selection }
         set { incoming.selection = newValue }
