@@ -1,128 +1,146 @@
 /// The plan in words, as a database explains a query.
-struct Explanation {
-    let text: String
+struct Explanation<Backend: TensorBackend> {
+    private let engine: Engine<Backend>
+    private var plan: Plan { engine.plan }
 
-    init<Backend: TensorBackend>(_ engine: Engine<Backend>) {
-        let plan = engine.plan
-        var lines: [String] = []
-        let optimizer = engine.optimizer?.name
-        lines.append("Pipeline: " + (engine.stageNames + [optimizer ?? "gradients out"]).joined(separator: " → "))
+    init(_ engine: Engine<Backend>) { self.engine = engine }
+
+    var text: String {
+        let ending = engine.optimizer?.name ?? "gradients out"
+        var lines = ["Pipeline: " + (engine.stageNames + [ending]).joined(separator: " → ")]
         lines.append(
-            "  \(engine.layout.count) parameters, \(engine.layout.elementCount) elements in \(engine.blocks.count) blocks, "
-                + "up to \(engine.backend.threadCount) threads")
-        let parts = Parts(engine)
+            "  \(count(engine.layout.count, "parameter")), \(count(engine.layout.elementCount, "element")) in "
+                + "\(count(engine.blocks.count, "block")), up to \(count(engine.backend.threadCount, "thread"))")
         if let microBatch = plan.microBatch {
-            lines.append("A micro-batch that leaves its window open:")
-            lines += parts.sweeps(of: microBatch, source: "gradient", gathers: false, end: .accumulate)
-            lines.append("A micro-batch that closes its window:")
-            let before = microBatch.measuring.count
-            if before > 0 {
-                lines += parts.sweeps(of: microBatch, source: "gradient", gathers: false, end: nil)
-            }
-            lines += parts.sweeps(
-                of: plan.window, source: "accumulator", gathers: true, end: optimizer == nil ? .store : .update,
-                from: before)
+            let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
+            let gathering = Work(operations: microBatch.final + [.accumulate], source: "gradient")
+            lines += section("A micro-batch that leaves its window open", measuring + [gathering])
+            var window = windowSweeps(source: "accumulator")
+            window[0] = Work(
+                operations: gathering.operations + window[0].operations, source: "gradient", isLast: window[0].isLast)
+            lines += section("A micro-batch that closes its window", measuring + window)
         } else {
-            lines.append("A step:")
-            lines += parts.sweeps(
-                of: plan.window, source: "gradient", gathers: false, end: optimizer == nil ? .store : .update)
+            lines += section("A step", windowSweeps(source: "gradient"))
+        }
+        let slots = zip(engine.slotNames, engine.slotTypes).map { "  \($1.byteCount) B for each element: \($0)" }
+        lines.append("Kept between steps\(slots.isEmpty ? ": nothing" : "")")
+        lines += slots
+        if engine.buffers.rowCount > 0 {
+            lines.append(
+                "  4 B for each of \(count(engine.buffers.rowCount, "row")): their means, from one sweep to the next")
         }
         let scratch = engine.backend.scratchBytes(engine.workspace)
-        let slots = zip(engine.slotNames, engine.slotTypes).map { "\($0) \($1.byteCount) B" }
-        lines.append(
-            "Kept between steps: \(slots.isEmpty ? "nothing" : slots.joined(separator: ", ")) for each element")
-        lines.append("Scratch: \(scratch) B and \(4 * engine.buffers.rowCount) B for the means of rows")
-        text = lines.joined(separator: "\n")
+        lines.append(scratch > 0 ? "Scratch: \(scratch) B" : "Scratch: allocated by the first step that needs it")
+        return lines.joined(separator: "\n")
     }
 
-    private struct Parts<Backend: TensorBackend> {
-        let engine: Engine<Backend>
+    /// One sweep: what it does to each block and what it reads the gradient from.
+    private struct Work {
+        var operations: [Plan.Operation]
+        var source: String
+        /// Whether stages may change their slots for good in it.
+        var isLast = false
+    }
 
-        init(_ engine: Engine<Backend>) { self.engine = engine }
+    private func windowSweeps(source: String) -> [Work] {
+        var sweeps = plan.window.measuring.map { Work(operations: $0.operations, source: source) }
+        sweeps.append(Work(operations: plan.window.final + plan.end, source: source, isLast: true))
+        if plan.proposal != nil {
+            sweeps.append(Work(operations: [.discardGradient] + plan.proposedEnd, source: source, isLast: true))
+        }
+        return sweeps
+    }
 
-        func sweeps(
-            of segment: Plan.Segment, source: String, gathers: Bool, end: Plan.Operation?, from first: Int = 0
-        ) -> [String] {
-            var lines: [String] = []
-            var gathers = gathers
-            for (index, sweep) in segment.measuring.enumerated() {
-                var work = gathers ? gathering : []
-                work += sweep.operations.map(describe)
-                lines.append(
-                    line(first + index + 1, work, gathers ? "gradient" : source, Traffic(gathers: gathers, end: nil)))
-                gathers = false
+    private func section(_ title: String, _ sweeps: [Work]) -> [String] {
+        var lines = ["\(title): \(count(sweeps.count, "sweep"))"]
+        for (index, sweep) in sweeps.enumerated() {
+            let work = sweep.operations.compactMap(describe) + traffic(sweep)
+            for (position, line) in work.enumerated() {
+                lines.append((position == 0 ? "  sweep \(index + 1)  " : "           ") + line)
             }
-            guard let end else { return lines }
-            var work = gathers ? gathering : []
-            work += (segment.final + [end]).map(describe)
-            let isGathering = gathers || end == .accumulate
-            lines.append(
-                line(
-                    first + segment.measuring.count + 1, work, isGathering ? "gradient" : source,
-                    Traffic(gathers: isGathering, end: end)))
-            return lines
         }
+        return lines
+    }
 
-        private struct Traffic {
-            var gathers: Bool
-            var end: Plan.Operation?
+    // MARK: What is read and written
+
+    private func traffic(_ sweep: Work) -> [String] {
+        var reads: [(name: String, bytes: Int)] = []
+        var writes: [(name: String, bytes: Int)] = []
+        func touch(_ name: String, _ bytes: Int, isWritten: Bool) {
+            if !reads.contains(where: { $0.name == name }) { reads.append((name, bytes)) }
+            if isWritten, !writes.contains(where: { $0.name == name }) { writes.append((name, bytes)) }
         }
-
-        private var gathering: [String] {
-            (engine.plan.microBatch?.final ?? []).map(describe) + [describe(.accumulate)]
-        }
-
-        private func line(_ number: Int, _ work: [String], _ source: String, _ traffic: Traffic) -> String {
-            var reads = [(source, 4)]
-            var writes: [(String, Int)] = []
-            if traffic.gathers {
-                reads.append(("accumulator", 4))
-                writes.append(("accumulator", 4))
+        func touchSlots(of owner: Int, count: Int, isWritten: Bool) {
+            let first = engine.firstSlots[owner]
+            for slot in first..<first + count {
+                touch(engine.slotNames[slot], engine.slotTypes[slot].byteCount, isWritten: isWritten)
             }
-            if traffic.end == .update {
-                let first = engine.firstSlots[engine.stages.count]
-                let own = (first..<engine.slots.count).map { (engine.slotNames[$0], engine.slotTypes[$0].byteCount) }
-                reads += [("parameter", 4)] + own
-                writes += [("parameter", 4)] + own
-                if let copy = engine.parameterCopy { writes.append(("copy", copy.elementType.byteCount)) }
-            }
-            if traffic.end == .store { writes.append(("gradient", 4)) }
-            let written = writes.isEmpty ? "" : "\n    writes \(Self.bytes(writes)) for each element"
-            return
-                "  sweep \(number): \(work.joined(separator: ", "))\n    reads \(Self.bytes(reads)) for each element\(written)"
         }
-
-        private static func bytes(_ parts: [(name: String, bytes: Int)]) -> String {
-            "\(parts.reduce(0) { $0 + $1.bytes }) B (\(parts.map(\.name).joined(separator: ", ")))"
-        }
-
-        private func describe(_ operation: Plan.Operation) -> String {
+        if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
+        for operation in sweep.operations {
             switch operation {
-            case .scale(let run):
-                return engine.plan.runs[run].map { engine.stageNames[$0] }.joined(separator: " · ") + " (one factor)"
-            case .transform(let stage): return engine.stageNames[stage]
-            case .measure(let column): return measurement(column)
-            case .accumulate: return engine.plan.accumulating.map { engine.stageNames[$0] } ?? "accumulate"
-            case .propose: return "\(engine.optimizer?.name ?? "optimizer") proposes an update"
-            case .rememberParameters, .measureUpdate: return "measure the change"
-            case .addToHistograms: return "count magnitudes"
-            case .copyParameters: return "copy the parameters"
-            case .discardGradient: return "without the gradient"
-            case .update: return "\(engine.optimizer?.name ?? "optimizer") updates"
-            case .store: return "store"
+            case .accumulate: touch("accumulator", 4, isWritten: true)
+            case .transform(let stage):
+                let slots = engine.firstSlots[stage + 1] - engine.firstSlots[stage]
+                touchSlots(of: stage, count: slots, isWritten: sweep.isLast)
+                if engine.stages[stage].requirements.contains(where: \.readsParameters) {
+                    touch("parameter", 4, isWritten: false)
+                }
+            case .measure(let column):
+                if plan.columns[column].what.readsParameters { touch("parameter", 4, isWritten: false) }
+            case .propose, .update:
+                touch("parameter", 4, isWritten: operation == .update)
+                touchSlots(of: engine.stages.count, count: engine.optimizerSlotCount, isWritten: true)
+            case .copyParameters:
+                writes.append(("copy of parameters", engine.parameterCopy?.elementType.byteCount ?? 0))
+            case .store: writes.append(("gradient", 4))
+            case .scale, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
             }
         }
+        return [line("reads", reads), line("writes", writes)].compactMap { $0 }
+    }
 
-        private func measurement(_ column: Int) -> String {
-            let plan = engine.plan
-            let stages = plan.sources.indices.filter { plan.sources[$0].contains(column) }
-            let segments = [plan.microBatch, plan.window].compactMap { $0 }
-            let checks = segments.flatMap(\.measuring).flatMap(\.checks).filter { $0.column == column }
-            var uses = stages.map { engine.stageNames[$0] }
-            if checks.contains(where: { $0.stage == nil || !stages.contains($0.stage ?? -1) }) {
-                uses.append("the check that all is finite")
-            }
-            return "measure \(plan.columns[column].what) for \(uses.joined(separator: ", "))"
+    private func line(_ verb: String, _ parts: [(name: String, bytes: Int)]) -> String? {
+        guard !parts.isEmpty else { return nil }
+        let total = parts.reduce(0) { $0 + $1.bytes }
+        return "\(verb) \(total) B for each element: \(parts.map(\.name).joined(separator: ", "))"
+    }
+
+    // MARK: What is done
+
+    private func describe(_ operation: Plan.Operation) -> String? {
+        let optimizer = engine.optimizer?.name ?? "the optimizer"
+        switch operation {
+        case .scale(let run):
+            let names = plan.runs[run].map { engine.stageNames[$0] }.joined(separator: " · ")
+            return plan.runs[run].count > 1 ? "\(names), as one factor" : names
+        case .transform(let stage): return engine.stageNames[stage]
+        case .measure(let column): return measurement(column)
+        case .accumulate: return plan.accumulating.map { engine.stageNames[$0] }
+        case .propose: return "\(optimizer) proposes an update"
+        case .update: return "\(optimizer) updates"
+        case .copyParameters: return "copy parameters"
+        case .measureUpdate: return "measure the change of parameters for the report"
+        case .store: return "store"
+        case .addToHistograms: return "count magnitudes"
+        case .rememberParameters, .discardGradient: return nil
         }
     }
+
+    private func measurement(_ column: Int) -> String {
+        let stages = plan.sources.indices.filter { plan.sources[$0].contains(column) }
+        let checks = ([plan.microBatch, plan.window].compactMap { $0 }).flatMap(\.measuring).flatMap(\.checks)
+        var uses = stages.map { engine.stageNames[$0] }
+        if checks.contains(where: { $0.column == column && ($0.stage.map { !stages.contains($0) } ?? true) }) {
+            uses.append("the check that all is finite")
+        }
+        if plan.proposal?.update == column || plan.proposal?.parameter == column {
+            uses.append(engine.optimizer?.name ?? "the optimizer")
+        }
+        if uses.isEmpty || (column == plan.inputColumn && !engine.layers.isEmpty) { uses.append("the report") }
+        return "measure \(plan.columns[column].what) for \(uses.joined(separator: ", "))"
+    }
+
+    private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }
