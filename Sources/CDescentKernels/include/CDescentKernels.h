@@ -1,0 +1,78 @@
+// The kernels of blocks for AVX2 and AVX-512. What each computes, and in which order it adds, is laid down by the
+// portable kernels in Sources/DescentSIMD/Kernels, which give the same bits.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/// A stretch of gradient: factor * source - factor * mean of the row, without the means where they are null.
+typedef struct {
+    const float *_Nonnull source;
+    intptr_t rows;
+    intptr_t columns;
+    float factor;
+    const float *_Nullable means;
+} descent_pending;
+
+/// The coefficients of one step of Adam.
+typedef struct {
+    float beta1;
+    float one_minus_beta1;
+    float beta2;
+    float one_minus_beta2;
+    float epsilon;
+    float second_correction;
+    float rate;
+    float coupled_decay;
+    float decoupled_factor;
+} descent_adam;
+
+/// The coefficients of one step of stochastic gradient descent.
+typedef struct {
+    float sign;
+    float rate;
+    float decay;
+    float kept;
+    float taken;
+    float of_gradient;
+    float of_velocity;
+} descent_sgd;
+
+/// The kernels of one instruction set.
+typedef struct {
+    double (*_Nonnull sum_of_squares)(const float *_Nonnull source, intptr_t count, float mean);
+    double (*_Nonnull sum_of_magnitudes)(const float *_Nonnull source, intptr_t count, float mean);
+    float (*_Nonnull largest_magnitude)(const float *_Nonnull source, intptr_t count, float mean);
+    /// Writes the mean of each row; says whether all of them are finite.
+    bool (*_Nonnull row_means)(
+        const float *_Nonnull source, intptr_t rows, intptr_t columns, float *_Nonnull means);
+    /// Adds up squares of elements without their row's mean, from a row up to the first that one pass cannot measure.
+    intptr_t (*_Nonnull centered_squares)(
+        const float *_Nonnull source, intptr_t first_row, intptr_t rows, intptr_t columns, float *_Nonnull means,
+        double *_Nonnull total);
+    void (*_Nonnull materialize)(const descent_pending *_Nonnull gradient, float *_Nonnull destination);
+    void (*_Nonnull accumulate)(
+        const descent_pending *_Nonnull gradient, float *_Nonnull accumulator, float factor, bool overwriting);
+    void (*_Nonnull sgd)(
+        const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nullable velocity,
+        const descent_sgd *_Nonnull step);
+    void (*_Nonnull adam)(
+        const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nonnull first,
+        float *_Nonnull second, float *_Nullable largest, const descent_adam *_Nonnull step);
+    void (*_Nonnull widen_float16)(
+        const uint16_t *_Nonnull source, float *_Nonnull destination, intptr_t count);
+    void (*_Nonnull widen_bfloat16)(
+        const uint16_t *_Nonnull source, float *_Nonnull destination, intptr_t count);
+    void (*_Nonnull narrow_float16)(
+        const float *_Nonnull source, uint16_t *_Nonnull destination, intptr_t count);
+    void (*_Nonnull narrow_bfloat16)(
+        const float *_Nonnull source, uint16_t *_Nonnull destination, intptr_t count);
+    void (*_Nonnull narrow_bfloat16_at_random)(
+        const float *_Nonnull source, uint16_t *_Nonnull destination, intptr_t count, uint32_t seed, uint32_t first);
+} descent_kernels;
+
+/// The kernels for AVX2 with F16C; null where the processor has not got them.
+const descent_kernels *_Nullable descent_kernels_avx2(void);
+
+/// The kernels for AVX-512 (F, BW, DQ, VL); null where the processor has not got them.
+const descent_kernels *_Nullable descent_kernels_avx512(void);
