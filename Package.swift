@@ -20,6 +20,7 @@ let package = Package(
             name: "Descent",
             dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
         ),
+        .executableTarget(name: "adding", dependencies: ["Descent"]),
         .testTarget(
             name: "DescentTests", dependencies: ["Descent", "DescentCore"], resources: [.copy("Fixtures")]),
     ],
