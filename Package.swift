@@ -15,11 +15,13 @@ let package = Package(
         .target(name: "DescentCore"),
         .target(name: "DescentTransforms", dependencies: ["DescentCore"]),
         .target(name: "DescentOptimizers", dependencies: ["DescentCore"]),
-        .target(name: "DescentSIMD", dependencies: ["DescentCore"]),
+        .target(name: "CDescentKernels"),
+        .target(name: "DescentSIMD", dependencies: ["DescentCore", "CDescentKernels"]),
         .target(
             name: "Descent",
             dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
         ),
+        .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
@@ -29,7 +31,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.name != "AllocationCounter" {
+for target in package.targets where !["AllocationCounter", "CDescentKernels"].contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),

@@ -22,6 +22,8 @@ public struct SIMDBackend: TensorBackend {
 
     /// How many threads a sweep may use.
     public let threadCount: Int
+    /// The instructions that kernels are made of.
+    public let instructionSet: InstructionSet
     let blockLength: Int
     let elementsPerThread: Int
 
@@ -37,15 +39,19 @@ public struct SIMDBackend: TensorBackend {
     ///   - blockLength: How many elements a block holds at most, unless one row has more; at least 1. Results
     ///     depend on it in their last bits.
     ///   - elementsPerThread: How many elements make it worth waking another thread; at least 1.
+    ///   - instructionSet: The instructions that kernels are made of, which the processor has to have.
     public init(
-        threads: Int, blockLength: Int = defaultBlockLength, elementsPerThread: Int = defaultElementsPerThread
+        threads: Int, blockLength: Int = defaultBlockLength, elementsPerThread: Int = defaultElementsPerThread,
+        instructionSet: InstructionSet = .preferred
     ) {
+        precondition(instructionSet.isAvailable, "This processor does not have \(instructionSet).")
         precondition(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
         precondition(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
         precondition(elementsPerThread >= 1, "A thread needs at least one element, not \(elementsPerThread).")
         threadCount = threads
         self.blockLength = blockLength
         self.elementsPerThread = elementsPerThread
+        self.instructionSet = instructionSet
     }
 
     public func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> TensorSet {
@@ -70,7 +76,7 @@ public struct SIMDBackend: TensorBackend {
         let rows = max(1, blockLength / parameter.columnCount)
         // Units that are the last dimension lie side by side: take whole vectors of them.
         return parameter.outputAxis == .last
-            ? max(Kernels.laneCount, rows / Kernels.laneCount * Kernels.laneCount) : rows
+            ? max(PortableKernels.laneCount, rows / PortableKernels.laneCount * PortableKernels.laneCount) : rows
     }
 
     public func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> SIMDWorkspace {

@@ -95,7 +95,7 @@ extension SIMDBlock {
             return copy
         }
         let copy = scratch.slot(index) + compact
-        Kernels.widen(tensors.words(parameterIndex) + offset, tensors.elementType, into: copy, count: count)
+        kernels.widen(tensors.words(parameterIndex) + offset, tensors.elementType, into: copy, count: count)
         return copy
     }
 
@@ -108,9 +108,9 @@ extension SIMDBlock {
         if tensors.elementType == .bfloat16 {
             let seed = UInt32(truncatingIfNeeded: memory.appliedSteps) &* 0x85eb_ca6b
             let place = UInt32(truncatingIfNeeded: parameterIndex << 3 | index) &* 0xc2b2_ae35
-            Kernels.narrowAtRandom(copy, into: words, count: count, seed: seed ^ place, first: offset)
+            kernels.narrowAtRandom(copy, into: words, count: count, seed: seed ^ place, first: offset)
         } else {
-            Kernels.narrow(copy, tensors.elementType, into: words, count: count)
+            kernels.narrow(copy, tensors.elementType, into: words, count: count)
         }
     }
 

@@ -2,16 +2,18 @@ public import DescentCore
 
 extension SIMDBlock {
     public mutating func apply(_ rule: SGDRule) {
-        let (block, rates, parameters) = (self, rates, parametersToUpdate)
+        let kernels = kernels
+        let (block, parameters, step) = (self, parametersToUpdate, SGDCoefficients(rule, rates))
         forEachRun { run, offset, compact in
             let count = run.rows * run.columns
             let velocity = rule.momentum == 0 ? nil : block.slot(0, offset: offset, compact: compact, count: count)
-            Kernels.sgd(run, parameters + offset, velocity: velocity, rule, rates)
+            kernels.sgd(run, parameters + offset, velocity: velocity, step)
             if velocity != nil { block.keepSlot(0, offset: offset, compact: compact, count: count) }
         }
     }
 
     public mutating func apply(_ rule: AdamRule) {
+        let kernels = kernels
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)
         forEachRun { run, offset, compact in
@@ -19,7 +21,7 @@ extension SIMDBlock {
             func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
                 block.slot(index, offset: offset, compact: compact, count: count)
             }
-            Kernels.adam(
+            kernels.adam(
                 run, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil, step)
             for index in 0..<(rule.amsgrad ? 3 : 2) {
                 block.keepSlot(index, offset: offset, compact: compact, count: count)
@@ -32,7 +34,7 @@ extension SIMDBlock {
         for line in 0..<stripe.lines {
             let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
             let values = self.slot(slot, offset: offset, compact: compact, count: stripe.lineLength)
-            Kernels.blend(
+            PortableKernels.blend(
                 parameters + offset, into: values, count: stripe.lineLength, weight: weight, replacing: replacing)
             keepSlot(slot, offset: offset, compact: compact, count: stripe.lineLength)
         }
@@ -49,11 +51,11 @@ extension SIMDBlock {
     public mutating func updateNorm() -> Double {
         let (remembered, parameters) = (scratch.remembered, parametersToUpdate)
         for line in 0..<stripe.lines {
-            Kernels.subtract(
+            PortableKernels.subtract(
                 parameters + stripe.start + line * stripe.stride, from: remembered + line * stripe.lineLength,
                 count: stripe.lineLength)
         }
-        return Kernels.norm(.l2, remembered, rows: 1, columns: count, means: nil)
+        return kernels.norm(.l2, remembered, rows: 1, columns: count, means: nil)
     }
 
     public mutating func copyParameters() {
@@ -64,7 +66,7 @@ extension SIMDBlock {
             if copy.elementType == .float32 {
                 (copy.floats(parameterIndex) + offset).update(from: parameters + offset, count: stripe.lineLength)
             } else {
-                Kernels.narrow(
+                kernels.narrow(
                     parameters + offset, copy.elementType, into: copy.words(parameterIndex) + offset,
                     count: stripe.lineLength)
             }

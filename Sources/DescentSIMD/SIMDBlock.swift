@@ -74,6 +74,7 @@ public struct SIMDBlock: UpdateBlock {
         }
     }
 
+    var kernels: Kernels { scratch.kernels }
     var isWorkingCopy: Bool { source == scratch.gradient }
     private var isStriped: Bool { stripe.lines != 1 || stripe.stride != 0 }
 
@@ -96,16 +97,17 @@ public struct SIMDBlock: UpdateBlock {
     // MARK: Operations that read
 
     public mutating func norm(_ norm: Norm) -> Double {
+        let kernels = kernels
         readSource()
         if norm == .l2, isCentered, !means.isKnown, !isStriped {
-            let measured = Kernels.centeredNorm(source, rows: rowCount, columns: columnCount, means: meansToFill())
+            let measured = kernels.centeredNorm(source, rows: rowCount, columns: columnCount, means: meansToFill())
             rememberMeans()
             return measured * Double(factor.magnitude)
         }
         var combiner = Norm.Combiner(norm)
         forEachRun { run, _, _ in
             combiner.add(
-                Kernels.norm(norm, run.source, rows: run.rows, columns: run.columns, means: run.means)
+                kernels.norm(norm, run.source, rows: run.rows, columns: run.columns, means: run.means)
                     * Double(run.factor.magnitude))
         }
         return combiner.value
@@ -116,7 +118,7 @@ public struct SIMDBlock: UpdateBlock {
         var combiner = Norm.Combiner(norm)
         for line in 0..<stripe.lines {
             let start = parameters.floats(parameterIndex) + stripe.start + line * stripe.stride
-            combiner.add(Kernels.norm(norm, start, rows: 1, columns: stripe.lineLength, means: nil))
+            combiner.add(kernels.norm(norm, start, rows: 1, columns: stripe.lineLength, means: nil))
         }
         return combiner.value
     }
@@ -126,21 +128,22 @@ public struct SIMDBlock: UpdateBlock {
         // Neither a factor nor a mean makes a number finite or not, unless the mean itself is not.
         var found = 0
         for line in 0..<stripe.lines {
-            found += Kernels.nonFiniteCount(source + line * sourceStride, count: stripe.lineLength)
+            found += PortableKernels.nonFiniteCount(source + line * sourceStride, count: stripe.lineLength)
         }
         return found
     }
 
     public mutating func count(below limit: Float) -> Int {
         var found = 0
-        forEachRun { run, _, _ in found += Kernels.count(run, below: limit) }
+        forEachRun { run, _, _ in found += PortableKernels.count(run, below: limit) }
         return found
     }
 
     public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
+        let kernels = kernels
         let accumulator = memory.slots[slot].floats(parameterIndex)
         forEachRun { run, offset, _ in
-            Kernels.accumulate(run, into: accumulator + offset, factor: factor, overwriting: overwriting)
+            kernels.accumulate(run, into: accumulator + offset, factor: factor, overwriting: overwriting)
         }
         source = accumulator + stripe.start
         sourceStride = stripe.stride
@@ -159,16 +162,17 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func store() {
+        let kernels = kernels
         guard let output = memory.output else { preconditionFailure("a sweep without an output cannot store") }
         if output.elementType == .float32 {
             let destination = output.floats(parameterIndex)
             if destination + stripe.start == source, factor == 1, !isCentered { return }
-            forEachRun { run, offset, _ in Kernels.materialize(run, into: destination + offset) }
+            forEachRun { run, offset, _ in kernels.materialize(run, into: destination + offset) }
         } else {
             materialize()
             let destination = output.words(parameterIndex)
             forEachRun { run, offset, _ in
-                Kernels.narrow(
+                kernels.narrow(
                     run.source, output.elementType, into: destination + offset, count: run.rows * run.columns)
             }
         }
@@ -178,12 +182,12 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func clamp(to range: ClosedRange<Float>) {
         materialize()
-        Kernels.clamp(source, count: count, to: range)
+        PortableKernels.clamp(source, count: count, to: range)
     }
 
     public mutating func zeroNonFinite() {
         materialize()
-        Kernels.zeroNonFinite(source, count: count)
+        PortableKernels.zeroNonFinite(source, count: count)
     }
 
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
@@ -191,11 +195,11 @@ public struct SIMDBlock: UpdateBlock {
         materialize()
         let start = parameters.floats(parameterIndex) + stripe.start
         if isStriped {
-            Kernels.clipUnits(
+            PortableKernels.clipUnits(
                 source, stride: sourceStride, by: start, parameterStride: stripe.stride, lines: stripe.lines,
                 units: stripe.lineLength, factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
         } else {
-            Kernels.clipRows(
+            kernels.clipRows(
                 source, by: start, rows: rowCount, columns: columnCount, factor: factor, minimumNorm: minimumNorm,
                 epsilon: epsilon)
         }
@@ -221,9 +225,10 @@ public struct SIMDBlock: UpdateBlock {
 
     /// Makes a working copy of the block in scratch, with everything that is pending carried out.
     mutating func materialize() {
+        let kernels = kernels
         if isWorkingCopy, factor == 1, !isCentered { return }
         let destination = scratch.gradient
-        forEachRun { run, _, compact in Kernels.materialize(run, into: destination + compact) }
+        forEachRun { run, _, compact in kernels.materialize(run, into: destination + compact) }
         source = destination
         sourceStride = stripe.lineLength
         factor = 1
@@ -237,7 +242,7 @@ public struct SIMDBlock: UpdateBlock {
         let words = memory.gradients.words(parameterIndex)
         source = scratch.widened
         for line in 0..<stripe.lines {
-            Kernels.widen(
+            kernels.widen(
                 words + stripe.start + line * stripe.stride, memory.gradients.elementType,
                 into: source + line * stripe.lineLength, count: stripe.lineLength)
         }
@@ -248,13 +253,14 @@ public struct SIMDBlock: UpdateBlock {
         guard isCentered else { return }
         let values = meansToFill()
         if !means.isKnown {
-            Kernels.unitMeans(source, lines: stripe.lines, stride: sourceStride, units: stripe.lineLength, into: values)
+            PortableKernels.unitMeans(
+                source, lines: stripe.lines, stride: sourceStride, units: stripe.lineLength, into: values)
             rememberMeans()
         }
         isCentered = false
         let pending = factor
         materialize()
-        Kernels.subtractUnitMeans(
+        PortableKernels.subtractUnitMeans(
             source, lines: stripe.lines, units: stripe.lineLength, factor: pending, means: UnsafePointer(values))
     }
 
@@ -263,7 +269,7 @@ public struct SIMDBlock: UpdateBlock {
         guard isCentered else { return nil }
         let values = meansToFill()
         if !means.isKnown {
-            Kernels.rowMeans(source, rows: rowCount, columns: columnCount, into: values)
+            kernels.rowMeans(source, rows: rowCount, columns: columnCount, into: values)
             rememberMeans()
         }
         return UnsafePointer(values)

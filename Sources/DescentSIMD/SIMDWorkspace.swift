@@ -33,7 +33,10 @@ public final class SIMDWorkspace: @unchecked Sendable {
             }
         }
         self.portions = portions
-        scratch = (0..<backend.threadCount).map { _ in ThreadScratch(elementCount: longest, rowCount: rows) }
+        let kernels = Kernels(backend.instructionSet)
+        scratch = (0..<backend.threadCount).map { _ in
+            ThreadScratch(elementCount: longest, rowCount: rows, kernels: kernels)
+        }
     }
 
     deinit { slots.deallocate() }

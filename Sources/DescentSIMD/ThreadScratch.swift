@@ -2,6 +2,7 @@
 ///
 /// Each thread of a sweep is given its own, which is what makes it safe.
 final class ThreadScratch: @unchecked Sendable {
+    let kernels: Kernels
     private let elementCount: Int
     private let rowCount: Int
     /// The working copy of a gradient, a widened gradient, four slots, six transposed copies, and
@@ -11,7 +12,8 @@ final class ThreadScratch: @unchecked Sendable {
     /// Stands for a gradient that has not been read yet; there is nothing there.
     let unread = AlignedMemory.allocate(0)
 
-    init(elementCount: Int, rowCount: Int) {
+    init(elementCount: Int, rowCount: Int, kernels: Kernels) {
+        self.kernels = kernels
         self.elementCount = elementCount
         self.rowCount = rowCount
     }

@@ -1,4 +1,4 @@
-extension Kernels {
+extension PortableKernels {
     /// Adds a gradient times a factor to an accumulator, or overwrites it.
     static func accumulate(
         _ gradient: PendingGradient, into accumulator: UnsafeMutablePointer<Float>, factor: Float, overwriting: Bool

@@ -1,6 +1,6 @@
 import DescentCore
 
-extension Kernels {
+extension PortableKernels {
     /// One step of Adam or AdamW; see ``DescentCore/AdamRule`` for the formula.
     static func adam(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,

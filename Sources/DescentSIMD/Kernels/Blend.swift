@@ -1,4 +1,4 @@
-extension Kernels {
+extension PortableKernels {
     /// Moves a slot towards the parameters and, if wanted, the parameters to the slot.
     static func blend(
         _ parameters: UnsafeMutablePointer<Float>, into slot: UnsafeMutablePointer<Float>, count: Int, weight: Float,

@@ -1,15 +1,15 @@
 import DescentCore
 
-extension Kernels {
-    /// Widens 16-bit elements to float32, exactly.
+extension PortableKernels {
+    /// Widens 16-bit elements to float32, exactly; a NaN becomes quiet, as processors make it.
     static func widen(
         _ source: UnsafePointer<UInt16>, _ elementType: ElementType, into destination: UnsafeMutablePointer<Float>,
         count: Int
     ) {
         if elementType == .bfloat16 {
-            for index in 0..<count { destination[index] = Float(BFloat16(bitPattern: source[index])) }
+            for index in 0..<count { destination[index] = quiet(Float(BFloat16(bitPattern: source[index]))) }
         } else {
-            for index in 0..<count { destination[index] = Float(Binary16(bitPattern: source[index])) }
+            for index in 0..<count { destination[index] = quiet(Float(Binary16(bitPattern: source[index]))) }
         }
     }
 
@@ -51,5 +51,11 @@ extension Kernels {
             let quiet: UInt32 = !isFinite && bits & 0x007f_ffff != 0 ? 0x40_0000 : 0
             destination[index] = UInt16(truncatingIfNeeded: ((overflows ? bits : rounded) | quiet) >> 16)
         }
+    }
+
+    @inline(__always)
+    private static func quiet(_ value: Float) -> Float {
+        Float(
+            bitPattern: value.bitPattern & 0x7fff_ffff > 0x7f80_0000 ? value.bitPattern | 0x40_0000 : value.bitPattern)
     }
 }

@@ -1,4 +1,4 @@
-extension Kernels {
+extension PortableKernels {
     /// The number of elements that are NaN or infinite: those whose exponent has all bits set.
     static func nonFiniteCount(_ source: UnsafePointer<Float>, count: Int) -> Int {
         var found: Int32 = 0

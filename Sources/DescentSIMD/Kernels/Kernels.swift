@@ -1,5 +1,146 @@
-/// The arithmetic of blocks, in plain Swift: a file for each operation.
+import CDescentKernels
+import DescentCore
+
+/// The arithmetic of blocks, at one level of the processor.
+///
+/// Each kernel has a portable version in Swift, in a file of its own; hot ones also have versions for wider
+/// instruction sets, in the C target, which give the same bits.
+struct Kernels: Sendable {
+    private nonisolated(unsafe) let table: UnsafePointer<descent_kernels>?
+
+    /// The kernels for an instruction set, which the processor has to have.
+    init(_ instructionSet: InstructionSet) { table = instructionSet.table }
+
+    // MARK: Reductions
+
+    func sumOfSquares(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
+        guard let table else { return PortableKernels.sumOfSquares(source, count: count, minus: mean) }
+        return table.pointee.sum_of_squares(source, count, mean)
+    }
+
+    func sumOfMagnitudes(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
+        guard let table else { return PortableKernels.sumOfMagnitudes(source, count: count, minus: mean) }
+        return table.pointee.sum_of_magnitudes(source, count, mean)
+    }
+
+    func largestMagnitude(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Float {
+        guard let table else { return PortableKernels.largestMagnitude(source, count: count, minus: mean) }
+        return table.pointee.largest_magnitude(source, count, mean)
+    }
+
+    func centeredSquares(
+        _ source: UnsafePointer<Float>, from first: Int, rows: Int, columns: Int, means: UnsafeMutablePointer<Float>,
+        total: inout Double
+    ) -> Int {
+        guard let table else {
+            return PortableKernels.centeredSquares(
+                source, from: first, rows: rows, columns: columns, means: means, total: &total)
+        }
+        return table.pointee.centered_squares(source, first, rows, columns, means, &total)
+    }
+
+    func fillRowMeans(
+        _ source: UnsafePointer<Float>, rows: Int, columns: Int, into means: UnsafeMutablePointer<Float>
+    ) -> Bool {
+        guard let table else {
+            return PortableKernels.fillRowMeans(source, rows: rows, columns: columns, into: means)
+        }
+        return table.pointee.row_means(source, rows, columns, means)
+    }
+
+    // MARK: Elements
+
+    func materialize(_ gradient: PendingGradient, into destination: UnsafeMutablePointer<Float>) {
+        guard let table, gradient.factor != 1 || gradient.means != nil else {
+            return PortableKernels.materialize(gradient, into: destination)
+        }
+        withUnsafePointer(to: descent_pending(gradient)) { table.pointee.materialize($0, destination) }
+    }
+
+    func accumulate(
+        _ gradient: PendingGradient, into accumulator: UnsafeMutablePointer<Float>, factor: Float, overwriting: Bool
+    ) {
+        guard let table else {
+            return PortableKernels.accumulate(gradient, into: accumulator, factor: factor, overwriting: overwriting)
+        }
+        withUnsafePointer(to: descent_pending(gradient)) {
+            table.pointee.accumulate($0, accumulator, factor, overwriting)
+        }
+    }
+
+    func sgd(
+        _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
+        velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
+    ) {
+        guard let table else { return PortableKernels.sgd(gradient, parameters, velocity: velocity, step) }
+        let coefficients = descent_sgd(
+            sign: step.sign, rate: step.rate, decay: step.decay, kept: step.kept, taken: step.taken,
+            of_gradient: step.ofGradient, of_velocity: step.ofVelocity)
+        withUnsafePointer(to: descent_pending(gradient)) { gradient in
+            withUnsafePointer(to: coefficients) { table.pointee.sgd(gradient, parameters, velocity, $0) }
+        }
+    }
+
+    func adam(
+        _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
+        first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
+        largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
+    ) {
+        guard let table else {
+            return PortableKernels.adam(gradient, parameters, first: first, second: second, largest: largest, step)
+        }
+        let coefficients = descent_adam(
+            beta1: step.beta1, one_minus_beta1: step.oneMinusBeta1, beta2: step.beta2,
+            one_minus_beta2: step.oneMinusBeta2, epsilon: step.epsilon, second_correction: step.secondCorrection,
+            rate: step.rate, coupled_decay: step.coupledDecay, decoupled_factor: step.decoupledFactor)
+        withUnsafePointer(to: descent_pending(gradient)) { gradient in
+            withUnsafePointer(to: coefficients) {
+                table.pointee.adam(gradient, parameters, first, second, largest, $0)
+            }
+        }
+    }
+
+    // MARK: Sixteen bits
+
+    func widen(
+        _ source: UnsafePointer<UInt16>, _ elementType: ElementType, into destination: UnsafeMutablePointer<Float>,
+        count: Int
+    ) {
+        guard let table else { return PortableKernels.widen(source, elementType, into: destination, count: count) }
+        let kernel = elementType == .bfloat16 ? table.pointee.widen_bfloat16 : table.pointee.widen_float16
+        kernel(source, destination, count)
+    }
+
+    func narrow(
+        _ source: UnsafePointer<Float>, _ elementType: ElementType, into destination: UnsafeMutablePointer<UInt16>,
+        count: Int
+    ) {
+        guard let table else { return PortableKernels.narrow(source, elementType, into: destination, count: count) }
+        let kernel = elementType == .bfloat16 ? table.pointee.narrow_bfloat16 : table.pointee.narrow_float16
+        kernel(source, destination, count)
+    }
+
+    func narrowAtRandom(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutablePointer<UInt16>, count: Int, seed: UInt32,
+        first: Int
+    ) {
+        guard let table else {
+            return PortableKernels.narrowAtRandom(source, into: destination, count: count, seed: seed, first: first)
+        }
+        table.pointee.narrow_bfloat16_at_random(source, destination, count, seed, UInt32(truncatingIfNeeded: first))
+    }
+}
+
+extension descent_pending {
+    fileprivate init(_ gradient: PendingGradient) {
+        self.init(
+            source: gradient.source, rows: gradient.rows, columns: gradient.columns, factor: gradient.factor,
+            means: gradient.means)
+    }
+}
+
+/// The arithmetic of blocks in plain Swift: a file for each operation.
 ///
 /// Element-wise kernels are plain loops, which the compiler vectorizes. Reductions name their lanes, so that the
 /// order of additions is part of the program.
-enum Kernels {}
+enum PortableKernels {}

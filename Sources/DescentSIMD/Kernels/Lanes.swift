@@ -4,9 +4,11 @@
 /// Sixteen floats side by side.
 typealias Lanes = SIMD16<Float>
 
-extension Kernels {
+extension PortableKernels {
     /// How many floats are side by side.
     static let laneCount = 16
+    /// How many elements are added in float lanes before the sum moves on to Double.
+    static let chunk = 4096
 
     /// Loads up to 16 elements; lanes past the last one are 0.
     @inline(__always)
@@ -118,5 +120,59 @@ extension Kernels {
             start = end
         }
         return total
+    }
+
+    static func sumOfSquares(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
+        reduce(source, count: count, mean: mean) { $0 + $1 * $1 }
+    }
+
+    static func sumOfMagnitudes(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
+        reduce(source, count: count, mean: mean) { $0 + magnitude($1) }
+    }
+
+    /// The largest magnitude, or NaN if there is one.
+    static func largestMagnitude(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Float {
+        // Magnitudes order like their bit patterns, and NaN comes last.
+        var lanes = SIMD16<UInt32>()
+        var index = 0
+        while index < count {
+            let vector = load(source + index, count - index) - partial(mean, count - index)
+            let bits = magnitudeBits(vector)
+            lanes.replace(with: bits, where: bits .> lanes)
+            index += 16
+        }
+        return Float(bitPattern: lanes.max())
+    }
+
+    /// Adds up squares of elements without their row's mean, from a row up to the first that one pass cannot measure.
+    static func centeredSquares(
+        _ source: UnsafePointer<Float>, from first: Int, rows: Int, columns: Int, means: UnsafeMutablePointer<Float>,
+        total: inout Double
+    ) -> Int {
+        for row in first..<rows {
+            let sums = sumAndSquares(source + row * columns, count: columns)
+            let mean = sums.sum / Double(columns)
+            means[row] = Float(mean)
+            let centered = sums.squares - sums.sum * mean
+            let isPlain =
+                centered.isFinite && centered >= 0.25 * sums.squares
+                && sums.squares >= Kernels.smallestMeanSquare * Double(columns)
+            guard isPlain else { return row }
+            total += centered
+        }
+        return rows
+    }
+
+    /// Writes the mean of each row; says whether all of them are finite.
+    static func fillRowMeans(
+        _ source: UnsafePointer<Float>, rows: Int, columns: Int, into means: UnsafeMutablePointer<Float>
+    ) -> Bool {
+        var isFinite = true
+        for row in 0..<rows {
+            let mean = sumAndSquares(source + row * columns, count: columns).sum / Double(columns)
+            means[row] = Float(mean)
+            isFinite = isFinite && mean.isFinite
+        }
+        return isFinite
     }
 }

@@ -1,4 +1,4 @@
-extension Kernels {
+extension PortableKernels {
     /// Writes a gradient with everything pending carried out; the destination may be the source.
     static func materialize(_ gradient: PendingGradient, into destination: UnsafeMutablePointer<Float>) {
         let (source, factor) = (gradient.source, gradient.factor)

@@ -2,7 +2,7 @@ import DescentCore
 
 extension Kernels {
     /// Clips each row of a gradient by the norm of the parameter's row.
-    static func clipRows(
+    func clipRows(
         _ gradient: UnsafeMutablePointer<Float>, by parameters: UnsafePointer<Float>, rows: Int, columns: Int,
         factor: Float, minimumNorm: Float, epsilon: Float
     ) {

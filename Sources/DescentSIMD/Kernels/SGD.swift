@@ -1,32 +1,50 @@
 import DescentCore
 
-extension Kernels {
+extension PortableKernels {
     /// One step of stochastic gradient descent; see ``DescentCore/SGDRule`` for the formula.
     static func sgd(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
-        velocity: UnsafeMutablePointer<Float>?, _ rule: SGDRule, _ rates: UpdateRates
+        velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
     ) {
         let source = gradient.source
-        let sign: Float = rule.maximize ? -1 : 1
-        let factor = sign * gradient.factor
-        let (rate, decay, momentum) = (rates.learningRate, rates.weightDecay, rule.momentum)
-        let (kept, taken): (Float, Float) = rule.isFirst ? (0, 1) : (momentum, 1 - rule.dampening)
-        let (ofGradient, ofVelocity): (Float, Float) = rule.nesterov ? (1, momentum) : (0, 1)
+        let factor = step.sign * gradient.factor
         gradient.forEachStretch { offset, count, shift in
-            let shift = sign * shift
+            let shift = step.sign * shift
             guard let velocity else {
                 for index in offset..<offset + count {
-                    let decayed = (factor * source[index] + shift) + decay * parameters[index]
-                    parameters[index] -= rate * decayed
+                    let decayed = (factor * source[index] + shift) + step.decay * parameters[index]
+                    parameters[index] -= step.rate * decayed
                 }
                 return
             }
             for index in offset..<offset + count {
-                let decayed = (factor * source[index] + shift) + decay * parameters[index]
-                let moved = (kept * velocity[index] + taken * decayed).flushed
+                let decayed = (factor * source[index] + shift) + step.decay * parameters[index]
+                let moved = (step.kept * velocity[index] + step.taken * decayed).flushed
                 velocity[index] = moved
-                parameters[index] -= rate * (ofGradient * decayed + ofVelocity * moved)
+                parameters[index] -= step.rate * (step.ofGradient * decayed + step.ofVelocity * moved)
             }
         }
+    }
+}
+
+/// The numbers that a step of stochastic gradient descent needs for one parameter's rates.
+struct SGDCoefficients {
+    /// -1 to climb, 1 to descend.
+    let sign: Float
+    let rate: Float
+    let decay: Float
+    /// What the velocity keeps of itself, and takes of the gradient.
+    let kept: Float
+    let taken: Float
+    /// What the step is made of.
+    let ofGradient: Float
+    let ofVelocity: Float
+
+    init(_ rule: SGDRule, _ rates: UpdateRates) {
+        sign = rule.maximize ? -1 : 1
+        rate = rates.learningRate
+        decay = rates.weightDecay
+        (kept, taken) = rule.isFirst ? (0, 1) : (rule.momentum, 1 - rule.dampening)
+        (ofGradient, ofVelocity) = rule.nesterov ? (1, rule.momentum) : (0, 1)
     }
 }

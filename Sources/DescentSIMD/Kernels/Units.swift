@@ -1,4 +1,4 @@
-extension Kernels {
+extension PortableKernels {
     /// Sums of units that lie side by side, one in each lane, over lines a stride apart.
     ///
     /// Every 256 lines the float sums move on to Double.
