@@ -9,6 +9,8 @@
 // Sixteen lanes, in one register or in two.
 typedef float lanes __attribute__((vector_size(64)));
 typedef float unaligned_lanes __attribute__((vector_size(64), aligned(4)));
+typedef float half_lanes __attribute__((vector_size(32)));
+typedef float quarter_lanes __attribute__((vector_size(16)));
 typedef int32_t bits __attribute__((vector_size(64)));
 
 #pragma clang attribute push(__attribute__((target("avx2,f16c"))), apply_to = function)

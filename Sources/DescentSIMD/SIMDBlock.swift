@@ -17,8 +17,9 @@ public struct SIMDBlock: UpdateBlock {
     public var slotAccess = SlotAccess()
     public var rates = UpdateRates()
 
-    let memory: SweepMemory
-    let scratch: ThreadScratch
+    /// Belongs to the sweep, which outlives its blocks; as scratch does, whose counting would cost more than using it.
+    private let sweepMemory: UnsafePointer<SweepMemory>
+    unowned(unsafe) let scratch: ThreadScratch
     /// Where the block lies in memory.
     let stripe: Stripe
     /// Where the gradient is read: in memory, or in scratch once it has been widened or worked on.
@@ -45,7 +46,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     init(
-        _ extent: BlockExtent, of parameter: ParameterDescription, index: Int, memory: SweepMemory,
+        _ extent: BlockExtent, of parameter: ParameterDescription, index: Int, memory: UnsafePointer<SweepMemory>,
         scratch: ThreadScratch
     ) {
         parameterIndex = extent.parameterIndex
@@ -57,23 +58,24 @@ public struct SIMDBlock: UpdateBlock {
             parameter.outputAxis == .last
             ? Stripe(start: firstRow, lines: columnCount, lineLength: rowCount, stride: parameter.rowCount)
             : Stripe(start: firstRow * columnCount, lines: 1, lineLength: rowCount * columnCount, stride: 0)
-        self.memory = memory
+        sweepMemory = memory
         self.scratch = scratch
-        if memory.gradients.elementType == .float32 {
-            source = memory.gradients.floats(parameterIndex) + stripe.start
+        if memory.pointee.gradients.elementType == .float32 {
+            source = memory.pointee.gradients.floats(parameterIndex) + stripe.start
             sourceStride = stripe.stride
         } else {
             // Widened when it is first read.
             source = scratch.unread
             sourceStride = stripe.lineLength
         }
-        if let rowMeans = memory.rowMeans, parameter.rank > 1 {
+        if let rowMeans = memory.pointee.rowMeans, parameter.rank > 1 {
             means.values = rowMeans.values + extent.firstRow
             means.flag = rowMeans.isKnown + index
             means.isKnown = rowMeans.isKnown[index]
         }
     }
 
+    var memory: SweepMemory { sweepMemory.pointee }
     var kernels: Kernels { scratch.kernels }
     var isWorkingCopy: Bool { source == scratch.gradient }
     private var isStriped: Bool { stripe.lines != 1 || stripe.stride != 0 }

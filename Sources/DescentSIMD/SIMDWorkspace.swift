@@ -56,6 +56,12 @@ public final class SIMDWorkspace: @unchecked Sendable {
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
         let slots = slotAddresses(sweep.slots)
         let memory = SweepMemory(sweep, slots: slots)
+        withUnsafePointer(to: memory) { run(sweep, SendableAddress($0), body) }
+    }
+
+    private func run(
+        _ sweep: borrowing Sweep<TensorSet>, _ memory: SendableAddress, _ body: @Sendable (inout SIMDBlock, Int) -> Void
+    ) {
         let blocks = sweep.blocks
         let range = sweep.range
         let backwards = sweep.runsBackwards
@@ -65,7 +71,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
                 let index = backwards ? portion.upperBound - 1 - offset : portion.lowerBound + offset
                 let extent = blocks[index]
                 var block = SIMDBlock(
-                    extent, of: parameters[extent.parameterIndex], index: index, memory: memory, scratch: scratch)
+                    extent, of: parameters[extent.parameterIndex], index: index, memory: memory.address, scratch: scratch)
                 body(&block, index)
             }
         }

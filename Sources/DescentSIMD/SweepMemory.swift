@@ -42,3 +42,10 @@ struct TensorAddresses {
     /// The start of a tensor of 16 bits.
     func words(_ index: Int) -> UnsafeMutablePointer<UInt16> { bases[index].assumingMemoryBound(to: UInt16.self) }
 }
+
+/// The address of a sweep's memory, which its threads share and none of them changes.
+struct SendableAddress: @unchecked Sendable {
+    let address: UnsafePointer<SweepMemory>
+
+    init(_ address: UnsafePointer<SweepMemory>) { self.address = address }
+}

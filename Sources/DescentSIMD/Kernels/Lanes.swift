@@ -155,7 +155,7 @@ extension PortableKernels {
             means[row] = Float(mean)
             let centered = sums.squares - sums.sum * mean
             let isPlain =
-                centered.isFinite && centered >= 0.25 * sums.squares
+                centered.isFinite && centered >= 0x1p-4 * sums.squares
                 && sums.squares >= Kernels.smallestMeanSquare * Double(columns)
             guard isPlain else { return row }
             total += centered

@@ -1,0 +1,92 @@
+/// What one sweep does to each block: the innermost loop of a step.
+///
+/// It is generic over the block alone, and knows no backend, so that what it needs to know of the block's type is
+/// looked up once for each block and not once for each operation.
+struct BlockWork: Sendable {
+    private let stages: [any GradientTransform]
+    private let optimizer: (any Optimizer)?
+    private let proposing: (any ProposingOptimizer)?
+    private let columns: [Plan.Column]
+    private let prologue: [Plan.Operation]
+    private let operations: [Plan.Operation]
+    private let end: [Plan.Operation]
+    private let gathering: Gathering?
+    private let windowFactor: Float
+    private let keepsSlots: Bool
+    private let firstSlots: [Int]
+    private let optimizerSlotCount: Int
+    private let rates: [UpdateRates]
+    private let runFactors: [Float]
+    private let parameterCount: Int
+    private let blockCount: Int
+    private let buffers: StepBuffers
+    private let histograms: HistogramSink?
+
+    init<Backend: TensorBackend>(_ engine: Engine<Backend>, _ program: SweepProgram) {
+        stages = engine.stages
+        optimizer = engine.optimizer
+        proposing = engine.plan.proposal == nil ? nil : engine.optimizer as? any ProposingOptimizer
+        columns = engine.plan.columns
+        prologue = program.gathering?.runsMicroBatchStages == true ? engine.plan.microBatch?.final ?? [] : []
+        operations = program.operations
+        end = program.end
+        gathering = program.gathering
+        windowFactor = program.windowFactor ?? 1
+        keepsSlots = program.keepsSlots
+        firstSlots = engine.firstSlots
+        optimizerSlotCount = engine.optimizerSlotCount
+        rates = engine.rates?.rates ?? []
+        runFactors = engine.runFactors
+        parameterCount = engine.layout.count
+        blockCount = engine.blocks.count
+        buffers = engine.buffers
+        histograms = program.makesHistograms ? engine.histogramSink : nil
+    }
+
+    func run(on block: inout some UpdateBlock, at index: Int) {
+        if let gathering {
+            for operation in prologue { perform(operation, on: &block, at: index, keepsSlots: true) }
+            block.accumulate(into: gathering.slot, factor: gathering.factor, overwriting: gathering.overwrites)
+        }
+        if windowFactor != 1 { block.scale(by: windowFactor) }
+        if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
+        for operation in operations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
+        for operation in end { perform(operation, on: &block, at: index, keepsSlots: true) }
+    }
+
+    private func perform(
+        _ operation: Plan.Operation, on block: inout some UpdateBlock, at index: Int, keepsSlots: Bool
+    ) {
+        switch operation {
+        case .scale(let run):
+            block.scale(by: runFactors[run * parameterCount + block.parameterIndex])
+        case .transform(let stage):
+            let first = firstSlots[stage]
+            block.slotAccess = SlotAccess(first: first, count: firstSlots[stage + 1] - first, isKept: keepsSlots)
+            stages[stage].transform(&block)
+        case .measure(let column):
+            buffers.blockNorms[column * blockCount + index] = columns[column].what.measure(&block)
+        case .update:
+            prepareUpdate(of: &block)
+            optimizer?.update(&block)
+        case .propose:
+            prepareUpdate(of: &block)
+            proposing?.propose(&block)
+        case .rememberParameters: block.rememberParameters()
+        case .measureUpdate(let column): buffers.blockNorms[column * blockCount + index] = block.updateNorm()
+        case .addToHistograms:
+            var histogram = MagnitudeHistogram()
+            block.addElements(to: &histogram)
+            histograms?.add(histogram, of: block.parameterIndex)
+        case .copyParameters: block.copyParameters()
+        case .discardGradient: block.discardGradient()
+        case .store: block.store()
+        case .accumulate: break
+        }
+    }
+
+    private func prepareUpdate(of block: inout some UpdateBlock) {
+        block.slotAccess = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        block.rates = rates[block.parameterIndex]
+    }
+}
