@@ -33,6 +33,8 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let stageOrder = Code("stageOrder")
         /// The loss scale fell to its minimum and gradients still overflow.
         public static let lossScaleExhausted = Code("lossScaleExhausted")
+        /// More steps in a row were skipped than the pipeline was told to put up with.
+        public static let tooManySkips = Code("tooManySkips")
         /// Gradients were made with another loss scale than the pipeline's.
         public static let lossScaleMismatch = Code("lossScaleMismatch")
         /// A micro-batch's weight is negative or not finite.

@@ -102,6 +102,23 @@ import Testing
         }
     }
 
+    @Test func `more skipped steps in a row than allowed throw, and an applied step starts the count anew`() throws {
+        var pipeline = try Pipeline(for: parameters, nonFinite: .skipAtMost(2)) {} driving: { AdamW() }
+        var (updated, spoiled) = (parameters, parameters)
+        spoiled["fc.bias"][0] = .nan
+        for gradients in [spoiled, spoiled, parameters, spoiled, spoiled] {
+            _ = try pipeline.step(&updated, gradients: gradients)
+        }
+        let before = updated.bits
+        let error = #expect(throws: DescentError.self) { try pipeline.step(&updated, gradients: spoiled) }
+        #expect(error?.code == .tooManySkips)
+        #expect(error?.parameter == "fc.bias")
+        #expect(updated.bits == before)
+        #expect(throws: DescentError.self) {
+            try Pipeline(for: parameters, nonFinite: .skipAtMost(0)) {} driving: { AdamW() }
+        }
+    }
+
     @Test func `the first parameter that is not finite is the one named`() throws {
         var pipeline = try makePipeline()
         var updated = parameters

@@ -84,6 +84,7 @@ extension Engine {
         if let proposal = plan.proposal { updateAsProposed(proposal, tensors, windowFactor: window.factor) }
         noteChange()
         appliedSteps += 1
+        nonFiniteInARow = 0
         try finishStages(nil)
         report.appliedSteps = appliedSteps
         report.skippedSteps = skippedSteps
@@ -112,7 +113,16 @@ extension Engine {
     mutating func conclude(skipping reason: SkipReason) throws(DescentError) -> StepOutcome {
         skippedSteps += 1
         try finishStages(reason)
-        return tell(.skipped(reason))
+        let outcome = tell(.skipped(reason))
+        guard reason.code == .nonFinite else { return outcome }
+        nonFiniteInARow += 1
+        if let nonFiniteLimit, nonFiniteInARow > nonFiniteLimit {
+            throw DescentError(
+                .tooManySkips, parameter: reason.parameter,
+                "\(nonFiniteInARow) steps in a row were skipped, the last because \(reason). The model does not recover by "
+                    + "itself: go back to a checkpoint, lower the learning rate, or clip.")
+        }
+        return outcome
     }
 
     /// Tells all stages how the step ended; throws what the first of them throws, after the last has been told.

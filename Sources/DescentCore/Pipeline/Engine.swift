@@ -33,6 +33,9 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var workspace: Backend.Workspace
     var appliedSteps = 0
     var skippedSteps = 0
+    /// How many steps in a row have been skipped for gradients that are not finite, and how many may be.
+    var nonFiniteInARow = 0
+    let nonFiniteLimit: Int?
     var report = StepReport()
 
     // Buffers of a step, kept so that no step allocates.
@@ -85,6 +88,13 @@ struct Engine<Backend: TensorBackend>: Sendable {
             blockRanges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
         }
         self.blockRanges = blockRanges
+        if case .skipAtMost(let limit) = options.nonFinite {
+            try DescentError.require(
+                limit >= 1, "Pipeline", "the limit of skipped steps is \(limit); it has to be at least 1.")
+            nonFiniteLimit = limit
+        } else {
+            nonFiniteLimit = nil
+        }
         self.optimizerSlotCount = optimizer?.slots.count ?? 0
         self.layers = Self.layers(of: options.reporting.contains(.layerNorms) ? layout : nil)
         self.parameterCopy = options.parameterCopy.map { backend.makeTensors(layout, $0) }

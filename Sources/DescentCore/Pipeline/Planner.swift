@@ -40,12 +40,12 @@ struct Planner {
         findRuns()
         plan.accumulating = stages.firstIndex { $0 is any Accumulating }
         guard let accumulating = plan.accumulating, let stage = stages[accumulating] as? any Accumulating else {
-            plan.window = segment(stages.indices, checksInput: surroundings.policy == .skip, isWindow: true)
+            plan.window = segment(stages.indices, checksInput: surroundings.policy.skips, isWindow: true)
             return
         }
         plan.microBatch = segment(0..<accumulating, checksInput: stage.dropsNonFinite)
         plan.window = segment(
-            accumulating + 1..<stages.count, checksInput: surroundings.policy == .skip, isWindow: true)
+            accumulating + 1..<stages.count, checksInput: surroundings.policy.skips, isWindow: true)
     }
 
     /// Plans what comes after the stages.

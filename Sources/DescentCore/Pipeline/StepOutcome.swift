@@ -8,8 +8,16 @@ public enum StepOutcome: Sendable {
     case skipped(SkipReason)
 
     /// Whether the parameters were updated.
-    public var isApplied: Bool {
-        if case .applied = self { true } else { false }
+    public var isApplied: Bool { report != nil }
+
+    /// What the step was like, if it was applied.
+    public var report: StepReport? {
+        if case .applied(let report) = self { report } else { nil }
+    }
+
+    /// Why the step was skipped, if it was.
+    public var skipReason: SkipReason? {
+        if case .skipped(let reason) = self { reason } else { nil }
     }
 }
 
@@ -74,6 +82,10 @@ public enum NonFinitePolicy: Sendable, Hashable {
     ///
     /// Where the chain measures no norm anyway, this costs one sweep that reads the gradients.
     case skip
+    /// The same, but so many skipped steps in a row throw: a model that never recovers is not trained in silence.
+    case skipAtMost(Int)
     /// The step is applied, NaN and infinities included, unless a stage objects.
     case propagate
+
+    var skips: Bool { self != .propagate }
 }
