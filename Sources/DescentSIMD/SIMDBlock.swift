@@ -28,6 +28,8 @@ public struct SIMDBlock: UpdateBlock {
     var factor: Float = 1
     var isCentered = false
     private var means = MeansCache()
+    /// Where the next sweep looks for means.
+    private let keptMeans: MeansCache
 
     /// The place of a block in the memory of a tensor.
     struct Stripe {
@@ -68,9 +70,11 @@ public struct SIMDBlock: UpdateBlock {
             sourceStride = stripe.lineLength
         }
         if let rowMeans = memory.rowMeans, parameter.rank > 1 {
-            means.values = rowMeans.values + extent.firstRow
-            means.flag = rowMeans.isKnown + index
+            keptMeans = MeansCache(values: rowMeans.values + extent.firstRow, flag: rowMeans.isKnown + index)
+            means = keptMeans
             means.isKnown = rowMeans.isKnown[index]
+        } else {
+            keptMeans = MeansCache()
         }
     }
 
@@ -146,7 +150,9 @@ public struct SIMDBlock: UpdateBlock {
         sourceStride = stripe.stride
         self.factor = 1
         isCentered = false
-        means.isKnown = false
+        // What the next sweep reads is the accumulator: means of the micro-batch are of no use to it.
+        means = keptMeans
+        means.flag?.pointee = false
     }
 
     public mutating func store() {
