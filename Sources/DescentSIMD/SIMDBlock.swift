@@ -253,6 +253,8 @@ public struct SIMDBlock: UpdateBlock {
         materialize()
         Kernels.subtractUnitMeans(
             source, lines: stripe.lines, units: stripe.lineLength, factor: pending, means: UnsafePointer(values))
+        // What is left has no means, whatever is done to it next.
+        means = MeansCache()
     }
 
     /// The means of the source's rows if they are to be subtracted, computed when they are not known yet.
