@@ -126,12 +126,8 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func nonFiniteCount() -> Int {
-        readSource()
-        // Neither a factor nor a mean makes a number finite or not, unless the mean itself is not.
         var found = 0
-        for line in 0..<stripe.lines {
-            found += Kernels.nonFiniteCount(source + line * sourceStride, count: stripe.lineLength)
-        }
+        forEachRun { run, _, _ in found += Kernels.nonFiniteCount(run) }
         return found
     }
 
