@@ -31,6 +31,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var order: StageOrder { base.order }
     public var requirements: [Requirement] { base.requirements }
     public var observations: [Requirement] { base.observations }
+    public var repairsNonFinite: Bool { base.repairsNonFinite }
     public var effect: StageEffect { base.effect }
     public var slots: [Slot] { base.slots }
 
