@@ -13,6 +13,7 @@ extension Engine {
     mutating func step(
         _ tensors: StepTensors, weight: Double, closesWindow: Bool
     ) throws(DescentError) -> StepOutcome {
+        try validateElementType(of: tensors.parameters)
         makeUnique()
         report.norms.removeAll(keepingCapacity: true)
         report.counts.removeAll(keepingCapacity: true)

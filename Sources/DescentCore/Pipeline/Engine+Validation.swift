@@ -3,6 +3,14 @@ extension Engine {
         try layout.requireMatch(of: other, as: role)
     }
 
+    /// Refuses parameters that are not float32: arithmetic on them is in place.
+    func validateElementType(of parameters: Backend.Tensors?) throws(DescentError) {
+        guard let parameters, parameters.elementType != .float32 else { return }
+        throw DescentError(
+            .elementTypeMismatch,
+            "The parameters are \(parameters.elementType); they have to be float32. Gradients may have 16 bits.")
+    }
+
     func validate(weight: Double, lossScale: Float?) throws(DescentError) {
         guard weight.isFinite, weight >= 0 else {
             throw DescentError(
