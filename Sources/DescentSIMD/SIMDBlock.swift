@@ -29,6 +29,8 @@ public struct SIMDBlock: UpdateBlock {
     var factor: Float = 1
     var isCentered = false
     private var means = MeansCache()
+    /// Where the next sweep looks for means.
+    private let keptMeans: MeansCache
 
     /// The place of a block in the memory of a tensor.
     struct Stripe {
@@ -69,9 +71,11 @@ public struct SIMDBlock: UpdateBlock {
             sourceStride = stripe.lineLength
         }
         if let rowMeans = memory.pointee.rowMeans, parameter.rank > 1 {
-            means.values = rowMeans.values + extent.firstRow
-            means.flag = rowMeans.isKnown + index
+            keptMeans = MeansCache(values: rowMeans.values + extent.firstRow, flag: rowMeans.isKnown + index)
+            means = keptMeans
             means.isKnown = rowMeans.isKnown[index]
+        } else {
+            keptMeans = MeansCache()
         }
     }
 
@@ -126,12 +130,8 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func nonFiniteCount() -> Int {
-        readSource()
-        // Neither a factor nor a mean makes a number finite or not, unless the mean itself is not.
         var found = 0
-        for line in 0..<stripe.lines {
-            found += PortableKernels.nonFiniteCount(source + line * sourceStride, count: stripe.lineLength)
-        }
+        forEachRun { run, _, _ in found += PortableKernels.nonFiniteCount(run) }
         return found
     }
 
@@ -151,7 +151,8 @@ public struct SIMDBlock: UpdateBlock {
         sourceStride = stripe.stride
         self.factor = 1
         isCentered = false
-        means.isKnown = false
+        // What the next sweep reads is the accumulator: means of the micro-batch are of no use to it.
+        means = keptMeans
         means.flag?.pointee = false
     }
 
@@ -264,6 +265,8 @@ public struct SIMDBlock: UpdateBlock {
         materialize()
         PortableKernels.subtractUnitMeans(
             source, lines: stripe.lines, units: stripe.lineLength, factor: pending, means: UnsafePointer(values))
+        // What is left has no means, whatever is done to it next.
+        means = MeansCache()
     }
 
     /// The means of the source's rows if they are to be subtracted, computed when they are not known yet.

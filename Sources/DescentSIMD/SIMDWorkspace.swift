@@ -71,7 +71,8 @@ public final class SIMDWorkspace: @unchecked Sendable {
                 let index = backwards ? portion.upperBound - 1 - offset : portion.lowerBound + offset
                 let extent = blocks[index]
                 var block = SIMDBlock(
-                    extent, of: parameters[extent.parameterIndex], index: index, memory: memory.address, scratch: scratch)
+                    extent, of: parameters[extent.parameterIndex], index: index, memory: memory.address,
+                    scratch: scratch)
                 body(&block, index)
             }
         }

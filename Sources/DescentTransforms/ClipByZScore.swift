@@ -63,6 +63,8 @@ public struct ClipByZScore: GradientScaling {
                 maximum = state.mean + (deviation > 0 ? Double(threshold) * Double(threshold) / z * deviation : 0)
             }
         }
+        // After norms of 0 alone there is nothing to clip to; clipped to 0, no later norm would ever move the mean.
+        if Float(maximum) == 0 { maximum = .infinity }
         clippedNorm = min(norm, maximum)
         // With no epsilon the norm becomes the maximum itself.
         step.clip(step.layout.indices, norm: norm, to: Float(maximum), epsilon: 0)

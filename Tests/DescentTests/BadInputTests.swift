@@ -103,7 +103,10 @@ import Testing
     }
 
     @Test func `more skipped steps in a row than allowed throw, and an applied step starts the count anew`() throws {
-        var pipeline = try Pipeline(for: parameters, nonFinite: .skipAtMost(2)) {} driving: { AdamW() }
+        var pipeline = try Pipeline(for: parameters, nonFinite: .skipAtMost(2)) {
+        } driving: {
+            AdamW()
+        }
         var (updated, spoiled) = (parameters, parameters)
         spoiled["fc.bias"][0] = .nan
         for gradients in [spoiled, spoiled, parameters, spoiled, spoiled] {
@@ -115,7 +118,10 @@ import Testing
         #expect(error?.parameter == "fc.bias")
         #expect(updated.bits == before)
         #expect(throws: DescentError.self) {
-            try Pipeline(for: parameters, nonFinite: .skipAtMost(0)) {} driving: { AdamW() }
+            try Pipeline(for: parameters, nonFinite: .skipAtMost(0)) {
+            } driving: {
+                AdamW()
+            }
         }
     }
 

@@ -24,6 +24,7 @@ extension Engine {
         _ tensors: StepTensors, weight: Double, closesWindow: Bool
     ) throws(DescentError) -> StepOutcome {
         try requireParameters(tensors)
+        if let parameters = tensors.parameters { try requireFloat32(parameters) }
         beginStep()
         guard plan.accumulating != nil else { return try finishWindow(tensors, Window()) }
         return try accumulate(tensors, weight: weight, closesWindow: closesWindow)

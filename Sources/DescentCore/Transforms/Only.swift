@@ -31,6 +31,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var order: StageOrder { base.order }
     public var requirements: [Requirement] { base.requirements }
     public var observations: [Requirement] { base.observations }
+    public var repairsNonFinite: Bool { base.repairsNonFinite }
     public var effect: StageEffect { base.effect }
     public var slots: [Slot] { base.slots }
 
@@ -47,7 +48,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         let outer = step.selection
-        step.selection = outer.map { zip($0, selection).map { $0 && $1 } } ?? selection
+        step.selection = selection(within: outer)
         try base.prepare(&step)
         step.selection = outer
     }
@@ -56,5 +57,13 @@ public struct Only<Base: GradientTransform>: GradientTransform {
         if selection[block.parameterIndex] { base.transform(&block) }
     }
 
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) { try base.finish(conclusion) }
+    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
+        var conclusion = conclusion
+        conclusion.incoming.selection = selection(within: conclusion.incoming.selection)
+        try base.finish(conclusion)
+    }
+
+    private func selection(within outer: [Bool]?) -> [Bool] {
+        outer.map { zip($0, selection).map { $0 && $1 } } ?? selection
+    }
 }

@@ -1,8 +1,12 @@
 extension PortableKernels {
     /// The number of elements that are NaN or infinite: those whose exponent has all bits set.
-    static func nonFiniteCount(_ source: UnsafePointer<Float>, count: Int) -> Int {
+    static func nonFiniteCount(_ gradient: PendingGradient) -> Int {
+        let (source, factor) = (gradient.source, gradient.factor)
         var found: Int32 = 0
-        for index in 0..<count where source[index].bitPattern & 0x7f80_0000 == 0x7f80_0000 { found += 1 }
+        gradient.forEachStretch { offset, count, shift in
+            for index in offset..<offset + count
+            where (factor * source[index] + shift).bitPattern & 0x7f80_0000 == 0x7f80_0000 { found += 1 }
+        }
         return Int(found)
     }
 
