@@ -12,7 +12,8 @@ let package = Package(
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
     ],
     targets: [
-        .target(name: "DescentCore"),
+        .target(name: "CDescentMath"),
+        .target(name: "DescentCore", dependencies: ["CDescentMath"]),
         .target(name: "DescentTransforms", dependencies: ["DescentCore"]),
         .target(name: "DescentOptimizers", dependencies: ["DescentCore"]),
         .target(name: "CDescentKernels"),
@@ -31,7 +32,8 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where !["AllocationCounter", "CDescentKernels"].contains(target.name) {
+let targetsInC = ["AllocationCounter", "CDescentKernels", "CDescentMath"]
+for target in package.targets where !targetsInC.contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),

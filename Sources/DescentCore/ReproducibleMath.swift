@@ -1,8 +1,16 @@
+public import CDescentMath
+
 /// The elementary functions that schedules and bias corrections need, made of IEEE arithmetic alone.
 ///
 /// The C library's `pow` and `cos` differ in their last bits from one system to the next. These are slower, called a
 /// few times a step, and give the same bits wherever Swift runs.
 public enum ReproducibleMath {
+    /// The square root, correctly rounded; NaN for a number below 0.
+    ///
+    /// It is what `squareRoot()` gives, but a loop of it can be turned into vectors on every platform.
+    @inlinable
+    public static func squareRoot(_ value: Float) -> Float { descent_square_root(value) }
+
     /// The base raised to a whole power of at least 0, by repeated squaring.
     ///
     /// - Complexity: O(log `exponent`).

@@ -64,7 +64,7 @@ public struct Adagrad: Optimizer {
         block.updateEach { gradient, parameter, sum in
             let decayed = gradient + decay * parameter
             sum = (start + sum) + decayed * decayed
-            parameter -= rate * (decayed / (sum.squareRoot() + epsilon))
+            parameter -= rate * (decayed / (ReproducibleMath.squareRoot(sum) + epsilon))
         }
     }
 }

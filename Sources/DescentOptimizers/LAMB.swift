@@ -83,6 +83,6 @@ public struct LAMB: ProposingOptimizer {
     }
 
     private func direction(_ first: Float, _ second: Float) -> Float {
-        (first * firstCorrection) / (second.squareRoot() * secondCorrection + epsilon)
+        (first * firstCorrection) / (ReproducibleMath.squareRoot(second) * secondCorrection + epsilon)
     }
 }

@@ -82,7 +82,7 @@ public struct RMSProp: Optimizer {
 
     private func direction(_ gradient: Float, _ squares: inout Float) -> Float {
         squares = (alpha * squares + ((1 - alpha) * gradient) * gradient).flushed
-        return gradient / (squares.squareRoot() + epsilon)
+        return gradient / (ReproducibleMath.squareRoot(squares) + epsilon)
     }
 
     private func direction(_ gradient: Float, _ squares: inout Float, _ mean: inout Float) -> Float {
@@ -90,6 +90,6 @@ public struct RMSProp: Optimizer {
         mean = (alpha * mean + (1 - alpha) * gradient).flushed
         // Rounding can make the variance of a gradient that hardly changes negative.
         let variance = max(squares - mean * mean, 0)
-        return gradient / (variance.squareRoot() + epsilon)
+        return gradient / (ReproducibleMath.squareRoot(variance) + epsilon)
     }
 }

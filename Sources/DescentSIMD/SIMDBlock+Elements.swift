@@ -1,69 +1,64 @@
 public import DescentCore
 
 extension SIMDBlock {
-    public mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
+    public mutating func beginAccess() -> UnsafeBlockElements {
         materialize()
-        if stripe.stride != 0 { return withTransposedElements(body) }
-        let count = count
-        let access = slotAccess
-        let empty = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
-        let parameters = memory.parameters.map {
-            UnsafeMutableBufferPointer(start: $0.floats(parameterIndex) + stripe.start, count: count)
-        }
-        let elements = UnsafeBlockElements(
-            gradient: UnsafeMutableBufferPointer(start: source, count: count), parameters: parameters ?? empty,
-            output: empty
+        if stripe.stride != 0 { return transposedElements() }
+        let (count, access) = (count, slotAccess)
+        return UnsafeBlockElements(
+            gradient: UnsafeMutableBufferPointer(start: source, count: count),
+            parameters: elements(memory.parameters.map { $0.floats(parameterIndex) + stripe.start }),
+            output: elements(nil)
         ) { index in
-            guard index < access.count else { return empty }
-            return UnsafeMutableBufferPointer(
-                start: slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept), count: count
-            )
+            guard index < access.count else { return elements(nil) }
+            return elements(slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept))
         }
-        let result = body(elements)
-        if access.isKept {
-            for index in 0..<access.count { keepSlot(index, offset: stripe.start, compact: 0, count: count) }
-        }
-        return result
     }
 
-    /// Gives rows as rows where units are the last dimension: in copies, put back afterwards.
-    private mutating func withTransposedElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
-        let access = slotAccess
-        let empty = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
-        let count = count
-        let gradient = scratch.transposed(0)
-        transpose(from: source, sourceStride, into: gradient)
-        let parameters = memory.parameters.map { tensors in
-            let copy = scratch.transposed(1)
-            transpose(from: tensors.floats(parameterIndex) + stripe.start, stripe.stride, into: copy)
-            return UnsafeMutableBufferPointer(start: copy, count: count)
+    public mutating func endAccess(_ elements: UnsafeBlockElements) {
+        if stripe.stride != 0 { return putBack(elements) }
+        guard slotAccess.isKept else { return }
+        for index in 0..<slotAccess.count { keepSlot(index, offset: stripe.start, compact: 0, count: count) }
+    }
+
+    private func elements(_ start: UnsafeMutablePointer<Float>?) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(start: start, count: start == nil ? 0 : count)
+    }
+
+    // MARK: Rows as rows, where units are the last dimension: in copies, put back afterwards
+
+    private func transposedElements() -> UnsafeBlockElements {
+        transpose(from: source, sourceStride, into: scratch.transposed(0))
+        if let parameters = memory.parameters {
+            transpose(
+                from: parameters.floats(parameterIndex) + stripe.start, stripe.stride, into: scratch.transposed(1))
         }
-        let elements = UnsafeBlockElements(
-            gradient: UnsafeMutableBufferPointer(start: gradient, count: count), parameters: parameters ?? empty,
-            output: empty
+        return UnsafeBlockElements(
+            gradient: elements(scratch.transposed(0)),
+            parameters: elements(memory.parameters == nil ? nil : scratch.transposed(1)), output: elements(nil)
         ) { index in
-            guard index < access.count else { return empty }
-            let copy = scratch.transposed(2 + index)
+            guard index < slotAccess.count else { return elements(nil) }
             for line in 0..<stripe.lines {
                 _ = slot(
                     index, offset: stripe.start + line * stripe.stride, compact: line * stripe.lineLength,
                     count: stripe.lineLength, isLent: true)
             }
-            transpose(from: scratch.slot(index), stripe.lineLength, into: copy)
-            return UnsafeMutableBufferPointer(start: copy, count: count)
+            transpose(from: scratch.slot(index), stripe.lineLength, into: scratch.transposed(2 + index))
+            return elements(scratch.transposed(2 + index))
         }
-        let result = body(elements)
-        transposeBack(gradient, to: source, sourceStride)
-        if let copy = parameters?.baseAddress, let tensors = memory.parameters {
-            transposeBack(copy, to: tensors.floats(parameterIndex) + stripe.start, stripe.stride)
+    }
+
+    private func putBack(_ elements: UnsafeBlockElements) {
+        transposeBack(scratch.transposed(0), to: source, sourceStride)
+        if let parameters = memory.parameters {
+            transposeBack(
+                scratch.transposed(1), to: parameters.floats(parameterIndex) + stripe.start, stripe.stride)
         }
-        if access.isKept {
-            for index in 0..<access.count {
-                transposeBack(scratch.transposed(2 + index), to: scratch.slot(index), stripe.lineLength)
-                for line in 0..<stripe.lines { returnSlot(index, line: line) }
-            }
+        guard slotAccess.isKept else { return }
+        for index in 0..<slotAccess.count {
+            transposeBack(scratch.transposed(2 + index), to: scratch.slot(index), stripe.lineLength)
+            for line in 0..<stripe.lines { returnSlot(index, line: line) }
         }
-        return result
     }
 
     private func transpose(

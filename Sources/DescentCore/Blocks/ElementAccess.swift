@@ -2,6 +2,14 @@ extension GradientBlock {
     /// The number of elements in the block.
     public var count: Int { rowCount * columnCount }
 
+    /// Gives access to the memory of the block for the duration of a call.
+    @inlinable @inline(__always)
+    public mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        return body(memory)
+    }
+
     /// Gives the block's elements to read and to change, row by row.
     ///
     /// This is all that an element-wise stage needs:
@@ -23,12 +31,12 @@ extension GradientBlock {
     /// ```swift
     /// block.transformEach { $0 /= 1 + $0.magnitude }
     /// ```
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func transformEach(_ body: (inout Float) -> Void) {
-        withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress else { return }
-            for index in 0..<memory.gradient.count { body(&gradient[index]) }
-        }
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress else { return }
+        for index in 0..<memory.gradient.count { body(&gradient[index]) }
     }
 
     /// Gives the block's elements together with the parameters that they are the gradient of.
@@ -64,75 +72,74 @@ extension UpdateBlock {
     /// ```swift
     /// block.updateEach { gradient, parameter in parameter -= rate * gradient }
     /// ```
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func updateEach(_ body: (_ gradient: Float, _ parameter: inout Float) -> Void) {
-        withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress else {
-                return
-            }
-            for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index]) }
-        }
-    }
-
-    /// Turns each gradient into something else, with its parameter and elements of the optimizer's first two slots.
-    @inlinable
-    public mutating func proposeEach(
-        _ body: (_ gradient: inout Float, _ parameter: Float, _ first: inout Float, _ second: inout Float) -> Void
-    ) {
-        withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-                let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
-            else { return }
-            for index in 0..<memory.gradient.count {
-                body(&gradient[index], parameters[index], &first[index], &second[index])
-            }
-        }
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
+        else { return }
+        for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index]) }
     }
 
     /// Updates each parameter, and its element of the optimizer's first slot, along its gradient.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func updateEach(
         _ body: (_ gradient: Float, _ parameter: inout Float, _ slot: inout Float) -> Void
     ) {
-        withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-                let slot = memory.slots.0.baseAddress
-            else { return }
-            for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index], &slot[index]) }
-        }
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+            let slot = memory.slots.0.baseAddress
+        else { return }
+        for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index], &slot[index]) }
     }
 
     /// Updates each parameter, and its elements of the optimizer's first two slots, along its gradient.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func updateEach(
         _ body: (_ gradient: Float, _ parameter: inout Float, _ first: inout Float, _ second: inout Float) -> Void
     ) {
-        withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-                let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
-            else { return }
-            for index in 0..<memory.gradient.count {
-                body(gradient[index], &parameters[index], &first[index], &second[index])
-            }
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+        else { return }
+        for index in 0..<memory.gradient.count {
+            body(gradient[index], &parameters[index], &first[index], &second[index])
         }
     }
 
     /// Updates each parameter, and its elements of the optimizer's first three slots, along its gradient.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func updateEach(
         _ body: (
             _ gradient: Float, _ parameter: inout Float, _ first: inout Float, _ second: inout Float,
             _ third: inout Float
         ) -> Void
     ) {
-        withUnsafeElements { memory in
-            guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-                let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
-                let third = memory.slots.2.baseAddress
-            else { return }
-            for index in 0..<memory.gradient.count {
-                body(gradient[index], &parameters[index], &first[index], &second[index], &third[index])
-            }
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
+            let third = memory.slots.2.baseAddress
+        else { return }
+        for index in 0..<memory.gradient.count {
+            body(gradient[index], &parameters[index], &first[index], &second[index], &third[index])
+        }
+    }
+
+    /// Turns each gradient into something else, with its parameter and elements of the optimizer's first two slots.
+    @inlinable @inline(__always)
+    public mutating func proposeEach(
+        _ body: (_ gradient: inout Float, _ parameter: Float, _ first: inout Float, _ second: inout Float) -> Void
+    ) {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
+            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+        else { return }
+        for index in 0..<memory.gradient.count {
+            body(&gradient[index], parameters[index], &first[index], &second[index])
         }
     }
 }

@@ -4,7 +4,7 @@
 /// named here may be *lazy*: scaling and centering change two numbers that the next operation which reads the
 /// elements takes into account. ``withElements(_:)`` always shows true, current values.
 ///
-/// A backend implements ``withUnsafeElements(_:)`` and the geometry. Everything else has a plain default made of
+/// A backend implements ``beginAccess()``, ``endAccess(_:)`` and the geometry. Everything else has a plain default made of
 /// that, which is also what faster implementations are tested against.
 public protocol GradientBlock {
     /// The position of the block's parameter in the layout that the pipeline was built for.
@@ -22,8 +22,13 @@ public protocol GradientBlock {
 
     /// Gives access to the memory of the block, with everything that was pending carried out.
     ///
-    /// This is the one access that a backend has to provide. Stages use the safe accesses made of it.
-    mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result
+    /// With ``endAccess(_:)`` this is the one access that a backend has to provide; stages use the safe ones made of it.
+    /// It comes in two halves, and not as one call of a closure, so that the loop over elements between them becomes
+    /// part of the stage that wrote it.
+    mutating func beginAccess() -> UnsafeBlockElements
+
+    /// Ends the access to the memory of the block that ``beginAccess()`` gave.
+    mutating func endAccess(_ elements: UnsafeBlockElements)
 
     /// Multiplies every element by a factor.
     mutating func scale(by factor: Float)

@@ -7,41 +7,48 @@ extension PortableKernels {
         first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
         largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
     ) {
-        let (source, factor) = (gradient.source, gradient.factor)
         gradient.forEachStretch { offset, count, shift in
-            if let largest {
-                for index in offset..<offset + count {
-                    let decayed = (factor * source[index] + shift) + step.coupledDecay * parameters[index]
-                    let square = moments(decayed, &first[index], &second[index], step)
-                    let denominator = largest[index] > square ? largest[index] : square
-                    largest[index] = denominator
-                    move(&parameters[index], first[index], denominator, step)
-                }
-            } else {
-                for index in offset..<offset + count {
-                    let decayed = (factor * source[index] + shift) + step.coupledDecay * parameters[index]
-                    let square = moments(decayed, &first[index], &second[index], step)
-                    move(&parameters[index], first[index], square, step)
-                }
+            let (source, factor) = (gradient.source + offset, gradient.factor)
+            let (parameters, first, second) = (parameters + offset, first + offset, second + offset)
+            guard let largest = largest.map({ $0 + offset }) else {
+                return adam(
+                    source, factor, shift, parameters, first, second, count: count, step)
+            }
+            // The largest moments take the place of the second ones in the denominator.
+            for index in 0..<count {
+                let decayed = (factor * source[index] + shift) + step.coupledDecay * parameters[index]
+                let moment = (step.beta1 * first[index] + step.oneMinusBeta1 * decayed).flushed
+                let square = (step.beta2 * second[index] + (step.oneMinusBeta2 * decayed) * decayed).flushed
+                let denominator = largest[index] > square ? largest[index] : square
+                first[index] = moment
+                second[index] = square
+                largest[index] = denominator
+                let root = ReproducibleMath.squareRoot(denominator) * step.secondCorrection + step.epsilon
+                parameters[index] = parameters[index] * step.decoupledFactor - step.rate * (moment / root)
             }
         }
     }
 
-    @inline(__always)
-    private static func moments(
-        _ gradient: Float, _ first: inout Float, _ second: inout Float, _ step: AdamRule.Coefficients
-    ) -> Float {
-        first = (step.beta1 * first + step.oneMinusBeta1 * gradient).flushed
-        let square = (step.beta2 * second + (step.oneMinusBeta2 * gradient) * gradient).flushed
-        second = square
-        return square
-    }
-
-    @inline(__always)
-    private static func move(
-        _ parameter: inout Float, _ moment: Float, _ square: Float, _ step: AdamRule.Coefficients
+    /// The same without AMSGrad, for a stretch of one shift: with every number a local one, the loop is vectorized.
+    private static func adam(
+        _ source: UnsafePointer<Float>, _ factor: Float, _ shift: Float, _ parameters: UnsafeMutablePointer<Float>,
+        _ first: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>, count: Int,
+        _ step: AdamRule.Coefficients
     ) {
-        let root = square.squareRoot() * step.secondCorrection + step.epsilon
-        parameter = parameter * step.decoupledFactor - step.rate * (moment / root)
+        let (beta1, oneMinusBeta1, beta2, oneMinusBeta2) = (
+            step.beta1, step.oneMinusBeta1, step.beta2, step.oneMinusBeta2
+        )
+        let (correction, epsilon, rate) = (step.secondCorrection, step.epsilon, step.rate)
+        let (coupledDecay, decoupledFactor) = (step.coupledDecay, step.decoupledFactor)
+        for index in 0..<count {
+            let parameter = parameters[index]
+            let decayed = (factor * source[index] + shift) + coupledDecay * parameter
+            let moment = (beta1 * first[index] + oneMinusBeta1 * decayed).flushed
+            let square = (beta2 * second[index] + (oneMinusBeta2 * decayed) * decayed).flushed
+            first[index] = moment
+            second[index] = square
+            let root = ReproducibleMath.squareRoot(square) * correction + epsilon
+            parameters[index] = parameter * decoupledFactor - rate * (moment / root)
+        }
     }
 }

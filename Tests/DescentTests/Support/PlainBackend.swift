@@ -102,39 +102,40 @@ struct PlainBlock: UpdateBlock {
         self.log = log
     }
 
-    mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
+    mutating func beginAccess() -> UnsafeBlockElements {
         let index = parameterIndex
         if gradient == nil {
             gradient = sweep.gradients.storage.values[index]
             let count = count
             log.add { $0.elementsRead += count }
         }
-        var slots = (0..<UnsafeBlockElements.maximumSlotCount).map { offset in
-            offset < slotAccess.count ? sweep.slots[slotAccess.first + offset].storage.values[index] : []
+        return UnsafeBlockElements(
+            gradient: Self.allocate(gradient ?? []),
+            parameters: Self.allocate(sweep.parameters?.storage.values[index] ?? []),
+            output: Self.allocate(sweep.output?.storage.values[index] ?? [])
+        ) { offset in
+            Self.allocate(
+                offset < slotAccess.count ? sweep.slots[slotAccess.first + offset].storage.values[index] : [])
         }
-        var parameters = sweep.parameters?.storage.values[index] ?? []
-        var output = sweep.output?.storage.values[index] ?? []
-        var working = gradient ?? []
-        let result = working.withUnsafeMutableBufferPointer { working in
-            parameters.withUnsafeMutableBufferPointer { parameters in
-                output.withUnsafeMutableBufferPointer { output in
-                    withBuffers(&slots) { slots in
-                        body(
-                            UnsafeBlockElements(gradient: working, parameters: parameters, output: output) { slots[$0] }
-                        )
-                    }
-                }
-            }
-        }
-        gradient = working
-        sweep.parameters?.storage.values[index] = parameters
-        sweep.output?.storage.values[index] = output
+    }
+
+    mutating func endAccess(_ elements: UnsafeBlockElements) {
+        gradient = Array(elements.gradient)
+        sweep.parameters?.storage.values[parameterIndex] = Array(elements.parameters)
+        sweep.output?.storage.values[parameterIndex] = Array(elements.output)
+        let slots = [elements.slots.0, elements.slots.1, elements.slots.2, elements.slots.3]
         if slotAccess.isKept {
             for offset in 0..<slotAccess.count {
-                sweep.slots[slotAccess.first + offset].storage.values[index] = slots[offset]
+                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = Array(slots[offset])
             }
         }
-        return result
+        for buffer in [elements.gradient, elements.parameters, elements.output] + slots { buffer.deallocate() }
+    }
+
+    private static func allocate(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+        _ = buffer.initialize(from: values)
+        return buffer
     }
 
     mutating func rememberParameters() { remembered = sweep.parameters?.storage.values[parameterIndex] ?? [] }
@@ -150,22 +151,5 @@ struct PlainBlock: UpdateBlock {
     mutating func copyParameters() {
         guard let copy = sweep.parameterCopy, let parameters = sweep.parameters else { return }
         copy.storage.values[parameterIndex] = parameters.storage.values[parameterIndex].map(copy.elementType.rounded)
-    }
-
-    private func withBuffers<Result>(
-        _ arrays: inout [[Float]], _ body: ([UnsafeMutableBufferPointer<Float>]) -> Result
-    ) -> Result {
-        let buffers = arrays.map { array in
-            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: array.count)
-            _ = buffer.initialize(from: array)
-            return buffer
-        }
-        defer {
-            for index in arrays.indices {
-                arrays[index] = Array(buffers[index])
-                buffers[index].deallocate()
-            }
-        }
-        return body(buffers)
     }
 }

@@ -1,0 +1,1 @@
+#include "CDescentMath.h"
