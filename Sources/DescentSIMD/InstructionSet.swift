@@ -8,7 +8,9 @@ import CDescentKernels
     import Darwin
 #endif
 
-/// The instructions that kernels are made of. All give the same bits; wider ones are faster.
+/// The instructions that kernels are made of.
+///
+/// All give the same bits; wider ones are faster.
 public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     /// Swift's own SIMD, for every processor.
     case portable
