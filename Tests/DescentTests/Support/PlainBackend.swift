@@ -3,7 +3,7 @@ import Synchronization
 
 /// The smallest backend there can be: arrays, one block a tensor, and every operation the plain default.
 ///
-/// It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
+/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
 struct PlainBackend: TensorBackend {
     let threadCount = 1
     let log = TrafficLog()
@@ -88,6 +88,7 @@ struct PlainBlock: UpdateBlock {
     var rates = UpdateRates()
     private let sweep: Sweep<PlainTensors>
     private let log: TrafficLog
+    private let outputAxis: OutputAxis
     private var gradient: [Float]?
 
     init(_ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>, _ log: TrafficLog) {
@@ -96,22 +97,35 @@ struct PlainBlock: UpdateBlock {
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
+        outputAxis = parameter.outputAxis
         self.sweep = sweep
         self.log = log
+    }
+
+    /// A tensor row by row: transposed where units are the last dimension.
+    private func rows(_ values: [Float]) -> [Float] {
+        guard outputAxis == .last, !values.isEmpty else { return values }
+        return (0..<count).map { values[$0 % columnCount * rowCount + $0 / columnCount] }
+    }
+
+    /// Rows as they lie in memory.
+    private func memoryOrder(_ rows: [Float]) -> [Float] {
+        guard outputAxis == .last, !rows.isEmpty else { return rows }
+        return (0..<count).map { rows[$0 % rowCount * columnCount + $0 / rowCount] }
     }
 
     mutating func withUnsafeElements<Result>(_ body: (UnsafeBlockElements) -> Result) -> Result {
         let index = parameterIndex
         if gradient == nil {
-            gradient = sweep.gradients.storage.values[index]
+            gradient = rows(sweep.gradients.storage.values[index])
             let count = count
             log.add { $0.elementsRead += count }
         }
         var slots = (0..<UnsafeBlockElements.maximumSlotCount).map { offset in
-            offset < slotAccess.count ? sweep.slots[slotAccess.first + offset].storage.values[index] : []
+            offset < slotAccess.count ? rows(sweep.slots[slotAccess.first + offset].storage.values[index]) : []
         }
-        var parameters = sweep.parameters?.storage.values[index] ?? []
-        var output = sweep.output?.storage.values[index] ?? []
+        var parameters = rows(sweep.parameters?.storage.values[index] ?? [])
+        var output = rows(sweep.output?.storage.values[index] ?? [])
         var working = gradient ?? []
         let result = working.withUnsafeMutableBufferPointer { working in
             parameters.withUnsafeMutableBufferPointer { parameters in
@@ -125,11 +139,11 @@ struct PlainBlock: UpdateBlock {
             }
         }
         gradient = working
-        sweep.parameters?.storage.values[index] = parameters
-        sweep.output?.storage.values[index] = output
+        sweep.parameters?.storage.values[index] = memoryOrder(parameters)
+        sweep.output?.storage.values[index] = memoryOrder(output)
         if slotAccess.isKept {
             for offset in 0..<slotAccess.count {
-                sweep.slots[slotAccess.first + offset].storage.values[index] = slots[offset]
+                sweep.slots[slotAccess.first + offset].storage.values[index] = memoryOrder(slots[offset])
             }
         }
         return result
