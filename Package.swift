@@ -22,7 +22,8 @@ let package = Package(
         ),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
         .testTarget(
-            name: "DescentTests", dependencies: ["Descent", "DescentCore"], resources: [.copy("Fixtures")]),
+            name: "DescentTests", dependencies: ["Descent", "DescentCore", "DescentTransforms"],
+            resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )
