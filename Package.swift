@@ -26,7 +26,8 @@ let package = Package(
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
-            name: "DescentTests", dependencies: ["Descent", "DescentCore", "AllocationCounter"],
+            name: "DescentTests",
+            dependencies: ["Descent", "DescentCore", "DescentTransforms", "AllocationCounter"],
             resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The smallest backend there can be: arrays, one block a tensor, and every operation the plain default.
 ///
-/// It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
+/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
 struct PlainBackend: TensorBackend {
     let threadCount = 1
     let log = TrafficLog()
@@ -89,6 +89,7 @@ struct PlainBlock: UpdateBlock {
     var rates = UpdateRates()
     private let sweep: Sweep<PlainTensors>
     private let log: TrafficLog
+    private let outputAxis: OutputAxis
     private var gradient: [Float]?
     private var remembered: [Float] = []
 
@@ -98,35 +99,49 @@ struct PlainBlock: UpdateBlock {
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
+        outputAxis = parameter.outputAxis
         self.sweep = sweep
         self.log = log
+    }
+
+    /// A tensor row by row: transposed where units are the last dimension.
+    private func rows(_ values: [Float]) -> [Float] {
+        guard outputAxis == .last, !values.isEmpty else { return values }
+        return (0..<count).map { values[$0 % columnCount * rowCount + $0 / columnCount] }
+    }
+
+    /// Rows as they lie in memory.
+    private func memoryOrder(_ rows: [Float]) -> [Float] {
+        guard outputAxis == .last, !rows.isEmpty else { return rows }
+        return (0..<count).map { rows[$0 % rowCount * columnCount + $0 / rowCount] }
     }
 
     mutating func beginAccess() -> UnsafeBlockElements {
         let index = parameterIndex
         if gradient == nil {
-            gradient = sweep.gradients.storage.values[index]
+            gradient = rows(sweep.gradients.storage.values[index])
             let count = count
             log.add { $0.elementsRead += count }
         }
         return UnsafeBlockElements(
             gradient: Self.allocate(gradient ?? []),
-            parameters: Self.allocate(sweep.parameters?.storage.values[index] ?? []),
-            output: Self.allocate(sweep.output?.storage.values[index] ?? [])
+            parameters: Self.allocate(rows(sweep.parameters?.storage.values[index] ?? [])),
+            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? []))
         ) { offset in
             Self.allocate(
-                offset < slotAccess.count ? sweep.slots[slotAccess.first + offset].storage.values[index] : [])
+                offset < slotAccess.count ? rows(sweep.slots[slotAccess.first + offset].storage.values[index]) : [])
         }
     }
 
     mutating func endAccess(_ elements: UnsafeBlockElements) {
         gradient = Array(elements.gradient)
-        sweep.parameters?.storage.values[parameterIndex] = Array(elements.parameters)
-        sweep.output?.storage.values[parameterIndex] = Array(elements.output)
+        sweep.parameters?.storage.values[parameterIndex] = memoryOrder(Array(elements.parameters))
+        sweep.output?.storage.values[parameterIndex] = memoryOrder(Array(elements.output))
         let slots = [elements.slots.0, elements.slots.1, elements.slots.2, elements.slots.3]
         if slotAccess.isKept {
             for offset in 0..<slotAccess.count {
-                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = Array(slots[offset])
+                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = memoryOrder(
+                    Array(slots[offset]))
             }
         }
         for buffer in [elements.gradient, elements.parameters, elements.output] + slots { buffer.deallocate() }
