@@ -37,10 +37,3 @@ public struct ClipByNorm: GradientScaling {
         }
     }
 }
-
-/// Refuses a threshold or an epsilon out of range.
-func requireThreshold(_ maximum: Float, _ epsilon: Float, of stage: String) throws(DescentError) {
-    try DescentError.requirePositive(maximum, "the maximum norm", of: stage)
-    try DescentError.require(
-        epsilon.isFinite && epsilon >= 0, stage, "epsilon is \(epsilon); it has to be a finite number of at least 0.")
-}

@@ -292,28 +292,3 @@ public struct SIMDBlock: UpdateBlock {
         means.flag?.pointee = true
     }
 }
-
-/// A stretch of gradient as kernels read it: `factor * source - factor * mean of the row`.
-struct PendingGradient {
-    let source: UnsafePointer<Float>
-    let rows: Int
-    let columns: Int
-    let factor: Float
-    /// The means to subtract; nil where nothing is subtracted.
-    let means: UnsafePointer<Float>?
-
-    init(source: UnsafePointer<Float>, rows: Int, columns: Int, factor: Float, means: UnsafePointer<Float>?) {
-        self.source = source
-        self.rows = rows
-        self.columns = columns
-        self.factor = factor
-        self.means = means
-    }
-
-    /// Runs a body for each stretch of elements that share a shift: each row, or the whole block at once.
-    @inline(__always)
-    func forEachStretch(_ body: (_ offset: Int, _ count: Int, _ shift: Float) -> Void) {
-        guard let means else { return body(0, rows * columns, 0) }
-        for row in 0..<rows { body(row * columns, columns, -(factor * means[row])) }
-    }
-}

@@ -1,0 +1,17 @@
+import DescentCore
+
+/// Refuses a threshold or an epsilon out of range.
+func requireThreshold(_ maximum: Float, _ epsilon: Float, of stage: String) throws(DescentError) {
+    try DescentError.requirePositive(maximum, "the maximum norm", of: stage)
+    try DescentError.require(
+        epsilon.isFinite && epsilon >= 0, stage, "epsilon is \(epsilon); it has to be a finite number of at least 0.")
+}
+
+/// Refuses a condition that holds for no parameter.
+func requireMatch(
+    _ condition: (ParameterDescription) -> Bool, in layout: ParameterLayout, of stage: String
+) throws(DescentError) {
+    let names = layout.prefix(8).map(\.name).joined(separator: ", ")
+    try DescentError.require(
+        layout.isEmpty || layout.contains(where: condition), stage, "no parameter is chosen; there are \(names).")
+}
