@@ -11,6 +11,8 @@ typedef float lanes __attribute__((vector_size(64)));
 typedef float unaligned_lanes __attribute__((vector_size(64), aligned(4)));
 typedef float half_lanes __attribute__((vector_size(32)));
 typedef float quarter_lanes __attribute__((vector_size(16)));
+typedef double doubles __attribute__((vector_size(128)));
+typedef double unaligned_doubles __attribute__((vector_size(128), aligned(8)));
 typedef int32_t bits __attribute__((vector_size(64)));
 
 #pragma clang attribute push(__attribute__((target("avx2,f16c"))), apply_to = function)
