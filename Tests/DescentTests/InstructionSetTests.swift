@@ -1,4 +1,5 @@
 import Descent
+import Foundation
 import Testing
 
 /// The same bits at every level of the processor.
@@ -34,5 +35,14 @@ import Testing
     @Test func `portable kernels are available everywhere`() {
         #expect(InstructionSet.portable.isAvailable)
         #expect(InstructionSet.preferred.isAvailable)
+    }
+
+    @Test func `an instruction set that does not exist, forced by the environment, ends the program with a reason`() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            setenv("DESCENT_INSTRUCTION_SET", "avx1024", 1)
+            _ = SIMDBackend()
+        }
+        let message = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(message.contains("DESCENT_INSTRUCTION_SET is \"avx1024\"; this processor has portable"))
     }
 }
