@@ -4,8 +4,8 @@ import Testing
 
 /// What holds for every chain, shown on random ones; a failure names its seed as the argument.
 @Suite struct PropertyTests {
-    private func backend(threads: Int) -> SIMDBackend {
-        SIMDBackend(threads: threads, blockLength: 24, elementsPerThread: 16)
+    private func backend(threads: Int, _ instructionSet: InstructionSet = .preferred) -> SIMDBackend {
+        SIMDBackend(threads: threads, blockLength: 24, elementsPerThread: 16, instructionSet: instructionSet)
     }
 
     private func difference(_ found: [[Float]], _ expected: [[Float]]) -> Double {
@@ -69,13 +69,15 @@ import Testing
         }
     }
 
-    @Test(arguments: 200..<260 as Range<UInt64>) func `any number of threads gives the same bits`(
+    @Test(arguments: 200..<260 as Range<UInt64>)
+    func `any number of threads and every instruction set give the same bits`(
         _ seed: UInt64
     ) throws {
         let test = try RandomCase(seed: seed)
-        let trained = try [1, 2, 8].map { threads in
+        let levels = InstructionSet.allCases.filter(\.isAvailable).map { backend(threads: 1, $0) }
+        let trained = try ([backend(threads: 2), backend(threads: 8)] + levels).map { backend in
             var parameters = TensorSet.random(test.layout, seed: seed)
-            var pipeline = try Pipeline(for: parameters, on: backend(threads: threads)) {
+            var pipeline = try Pipeline(for: parameters, on: backend) {
                 test.stages
             } driving: {
                 test.optimizer
@@ -85,7 +87,7 @@ import Testing
             }
             return parameters.bits
         }
-        #expect(trained[1] == trained[0] && trained[2] == trained[0], "\(test.description)")
+        #expect(trained.allSatisfy { $0 == trained[0] }, "\(test.description)")
     }
 
     @Test(arguments: 300..<360 as Range<UInt64>) func `a chain alone gives what an optimizer at its end is given`(

@@ -99,6 +99,36 @@ import Testing
         #expect(updated.bits == parameters.bits)
     }
 
+    @Test func `the average and the copy of a frozen parameter are the parameter itself`() throws {
+        for optimizer: any Optimizer in [
+            SGD(learningRate: 0.1).averagingParameters(decay: 0.9),
+            LAMB().averagingParameters(decay: 0.9).lookingAhead(synchronizationPeriod: 2),
+        ] {
+            var updated = parameters
+            var pipeline = try Pipeline(for: parameters, parameterCopy: .bfloat16, on: backend) {
+                Accumulate(steps: 2)
+                Freeze { $0.name.hasPrefix("encoder.") || $0.name == "decoder.kernel" }
+            } driving: {
+                optimizer
+            }
+            func expectCopies() throws {
+                let copy = try #require(pipeline.parameterCopy)
+                for name in layout.map(\.name) {
+                    #expect(copy[name] == updated[name].map { ElementType.bfloat16.rounded($0) }, "\(name)")
+                }
+            }
+            try expectCopies()
+            for step in 0..<6 as Range<UInt64> {
+                _ = try pipeline.step(&updated, gradients: .random(layout, seed: step))
+                guard pipeline.appliedSteps > 0 else { continue }
+                try expectCopies()
+                let average = try #require(pipeline.averagedParameters)
+                for name in names("encoder.") + ["decoder.kernel"] { #expect(average[name] == parameters[name]) }
+            }
+            #expect(pipeline.appliedSteps == 3)
+        }
+    }
+
     // MARK: Mask
 
     @Test func `a masked gradient is zero, and momentum and decay still act`() throws {

@@ -52,5 +52,6 @@ extension Engine {
     mutating func copyParameters(_ parameters: Backend.Tensors) {
         guard parameterCopy != nil else { return }
         run(SweepProgram(end: [.copyParameters]), StepTensors(gradients: parameters, parameters: parameters))
+        runFrozen(parameters) { $0.copyParameters() }
     }
 }

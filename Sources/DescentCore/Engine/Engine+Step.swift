@@ -83,6 +83,7 @@ extension Engine {
                 windowFactor: window.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
         if !isMeasured { takeHistograms() }
         if let proposal = plan.proposal { updateAsProposed(proposal, tensors, windowFactor: window.factor) }
+        if appliedSteps == 0 { startAverageOfFrozen(tensors) }
         noteChange()
         appliedSteps += 1
         nonFiniteInARow = 0
@@ -91,6 +92,16 @@ extension Engine {
         report.skippedSteps = skippedSteps
         report.nextLossScale = lossScale
         return tell(.applied(report))
+    }
+
+    /// Makes the average of frozen parameters what they are, and will be.
+    private func startAverageOfFrozen(_ tensors: StepTensors) {
+        guard let averaging = optimizer as? any AveragingOptimizer, let parameters = tensors.parameters else { return }
+        let access = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        runFrozen(parameters) { block in
+            block.slotAccess = access
+            averaging.startAverage(of: &block)
+        }
     }
 
     /// Lets an optimizer that proposes decide, and moves the parameters.

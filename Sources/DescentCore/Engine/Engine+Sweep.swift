@@ -18,6 +18,15 @@ extension Engine {
         backend.run(sweep, in: workspace) { block, index in work.run(on: &block, at: index) }
     }
 
+    /// Runs a body over the parameters that a stage has taken out, which no other sweep reaches.
+    func runFrozen(_ parameters: Backend.Tensors, _ body: @Sendable (inout Backend.Block) -> Void) {
+        guard !frozenBlocks.isEmpty else { return }
+        let sweep = Sweep(
+            gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
+            blocks: frozenBlocks)
+        backend.run(sweep, in: backend.makeWorkspace(for: layout, blocks: frozenBlocks)) { block, _ in body(&block) }
+    }
+
     /// Counts what is not finite in one parameter's gradient as it lies in memory.
     func countNonFinite(
         _ parameter: Int, _ tensors: StepTensors, isWindow: Bool

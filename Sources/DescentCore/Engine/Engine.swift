@@ -3,6 +3,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let backend: Backend
     let layout: ParameterLayout
     let blocks: [BlockExtent]
+    /// The blocks of parameters that a stage has taken out.
+    let frozenBlocks: [BlockExtent]
     /// For each parameter, its blocks.
     let blockRanges: [Range<Int>]
     let plan: Plan
@@ -64,9 +66,11 @@ struct Engine<Backend: TensorBackend>: Sendable {
                 proposes: optimizer is any ProposingOptimizer, copiesParameters: options.parameterCopy != nil,
                 reporting: options.reporting))
         let excluding = stages.compactMap { $0 as? any Excluding }
-        let blocks = backend.blocks(of: layout).filter { block in
-            !excluding.contains { $0.excludes(layout[block.parameterIndex]) }
+        func isFrozen(_ block: BlockExtent) -> Bool {
+            excluding.contains { $0.excludes(layout[block.parameterIndex]) }
         }
+        let allBlocks = backend.blocks(of: layout)
+        let blocks = allBlocks.filter { !isFrozen($0) }
         var firstSlots: [Int] = []
         var slotNames: [String] = []
         var slotTypes: [ElementType] = []
@@ -82,6 +86,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.backend = backend
         self.layout = layout
         self.blocks = blocks
+        self.frozenBlocks = allBlocks.filter(isFrozen)
         var blockRanges = layout.map { _ in 0..<0 }
         for (index, block) in blocks.enumerated() {
             let range = blockRanges[block.parameterIndex]

@@ -107,6 +107,22 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
     }
 }
 
+/// An optimizer that keeps an average of the parameters, or wraps one that does.
+protocol AveragingOptimizer: Optimizer {
+    /// Makes a block's average what its parameters are.
+    func startAverage(of block: inout some UpdateBlock)
+}
+
+extension ExponentialMovingAverage: AveragingOptimizer {
+    func startAverage(of block: inout some UpdateBlock) {
+        block.blendParameters(into: base.slots.count, weight: 1, replacing: false)
+    }
+}
+
+extension Lookahead: AveragingOptimizer where Base: AveragingOptimizer {
+    func startAverage(of block: inout some UpdateBlock) { base.startAverage(of: &block) }
+}
+
 extension ExponentialMovingAverage: ProposingOptimizer where Base: ProposingOptimizer {
     public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
 
