@@ -34,8 +34,8 @@ typedef struct {
     float decay;
     float kept;
     float taken;
-    float of_gradient;
-    float of_velocity;
+    float momentum;
+    bool looks_ahead;
 } descent_sgd;
 
 /// The kernels of one instruction set.

@@ -75,7 +75,7 @@ struct Kernels: Sendable {
         guard let table else { return PortableKernels.sgd(gradient, parameters, velocity: velocity, step) }
         let coefficients = descent_sgd(
             sign: step.sign, rate: step.rate, decay: step.decay, kept: step.kept, taken: step.taken,
-            of_gradient: step.ofGradient, of_velocity: step.ofVelocity)
+            momentum: step.momentum, looks_ahead: step.looksAhead)
         withUnsafePointer(to: descent_pending(gradient)) { gradient in
             withUnsafePointer(to: coefficients) { table.pointee.sgd(gradient, parameters, velocity, $0) }
         }

@@ -21,7 +21,7 @@ extension PortableKernels {
                 let decayed = (factor * source[index] + shift) + step.decay * parameters[index]
                 let moved = (step.kept * velocity[index] + step.taken * decayed).flushed
                 velocity[index] = moved
-                parameters[index] -= step.rate * (step.ofGradient * decayed + step.ofVelocity * moved)
+                parameters[index] -= step.rate * (step.looksAhead ? decayed + step.momentum * moved : moved)
             }
         }
     }
@@ -36,15 +36,16 @@ struct SGDCoefficients {
     /// What the velocity keeps of itself, and takes of the gradient.
     let kept: Float
     let taken: Float
-    /// What the step is made of.
-    let ofGradient: Float
-    let ofVelocity: Float
+    let momentum: Float
+    /// Whether the step is the gradient and the velocity to come, instead of the velocity.
+    let looksAhead: Bool
 
     init(_ rule: SGDRule, _ rates: UpdateRates) {
         sign = rule.maximize ? -1 : 1
         rate = rates.learningRate
         decay = rates.weightDecay
         (kept, taken) = rule.isFirst ? (0, 1) : (rule.momentum, 1 - rule.dampening)
-        (ofGradient, ofVelocity) = rule.nesterov ? (1, rule.momentum) : (0, 1)
+        momentum = rule.momentum
+        looksAhead = rule.nesterov
     }
 }
