@@ -23,6 +23,7 @@ let package = Package(
             dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
         ),
         .executableTarget(name: "adding", dependencies: ["Descent"]),
+        .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(

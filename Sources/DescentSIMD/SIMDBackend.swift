@@ -17,8 +17,10 @@ public struct SIMDBackend: TensorBackend {
     /// How many elements a block holds at most, unless one row has more.
     public static let defaultBlockLength = 16_384
 
+    /// How far blocks of a small model are cut down.
+    private static let smallestBlockLength = 4_096
     /// How many elements make it worth waking another thread, unless told otherwise.
-    public static let defaultElementsPerThread = 32_768
+    public static let defaultElementsPerThread = 65_536
 
     /// How many threads a sweep may use.
     public let threadCount: Int
@@ -59,10 +61,12 @@ public struct SIMDBackend: TensorBackend {
     }
 
     public func blocks(of layout: ParameterLayout) -> [BlockExtent] {
+        // Small models are cut finer, so that threads end at the same time; what it depends on is the layout alone.
+        let length = min(blockLength, max(Self.smallestBlockLength, layout.elementCount / 32))
         var blocks: [BlockExtent] = []
         var firstRow = 0
         for (index, parameter) in layout.enumerated() where parameter.count > 0 {
-            let rowsOfBlock = rowsOfBlock(parameter)
+            let rowsOfBlock = rowsOfBlock(parameter, length)
             for row in stride(from: 0, to: parameter.rowCount, by: rowsOfBlock) {
                 let rows = row..<min(row + rowsOfBlock, parameter.rowCount)
                 blocks.append(BlockExtent(parameterIndex: index, rows: rows, firstRow: firstRow))
@@ -72,8 +76,8 @@ public struct SIMDBackend: TensorBackend {
         return blocks
     }
 
-    private func rowsOfBlock(_ parameter: ParameterDescription) -> Int {
-        let rows = max(1, blockLength / parameter.columnCount)
+    private func rowsOfBlock(_ parameter: ParameterDescription, _ length: Int) -> Int {
+        let rows = max(1, length / parameter.columnCount)
         // Units that are the last dimension lie side by side: take whole vectors of them.
         return parameter.outputAxis == .last
             ? max(PortableKernels.laneCount, rows / PortableKernels.laneCount * PortableKernels.laneCount) : rows

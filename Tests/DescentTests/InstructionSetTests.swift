@@ -37,7 +37,9 @@ import Testing
         #expect(InstructionSet.preferred.isAvailable)
     }
 
-    @Test func `an instruction set that does not exist, forced by the environment, ends the program with a reason`() async {
+    @Test func `an instruction set that does not exist, forced by the environment, ends the program with a reason`()
+        async
+    {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             setenv("DESCENT_INSTRUCTION_SET", "avx1024", 1)
             _ = SIMDBackend()

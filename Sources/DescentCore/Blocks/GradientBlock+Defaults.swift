@@ -151,7 +151,8 @@ extension UpdateBlock {
             let (first, second, largest) = (memory.slots.0, memory.slots.1, memory.slots.2)
             for index in memory.gradient.indices {
                 let parameter = memory.parameters[index]
-                let gradient = memory.gradient[index] + step.coupledDecay * parameter
+                var gradient = memory.gradient[index]
+                if step.coupledDecay != 0 { gradient += step.coupledDecay * parameter }
                 let moment = (step.beta1 * first[index] + step.oneMinusBeta1 * gradient).flushed
                 let square = (step.beta2 * second[index] + (step.oneMinusBeta2 * gradient) * gradient).flushed
                 first[index] = moment

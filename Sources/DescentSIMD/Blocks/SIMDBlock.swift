@@ -48,7 +48,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     init(
-        _ extent: BlockExtent, of parameter: ParameterDescription, index: Int, memory: UnsafePointer<SweepMemory>,
+        _ extent: BlockExtent, of parameter: BlockShape, index: Int, memory: UnsafePointer<SweepMemory>,
         scratch: ThreadScratch
     ) {
         parameterIndex = extent.parameterIndex
@@ -57,7 +57,7 @@ public struct SIMDBlock: UpdateBlock {
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
         stripe =
-            parameter.outputAxis == .last
+            parameter.hasUnitsLast
             ? Stripe(start: firstRow, lines: columnCount, lineLength: rowCount, stride: parameter.rowCount)
             : Stripe(start: firstRow * columnCount, lines: 1, lineLength: rowCount * columnCount, stride: 0)
         sweepMemory = memory
@@ -290,5 +290,20 @@ public struct SIMDBlock: UpdateBlock {
     private mutating func rememberMeans() {
         means.isKnown = true
         means.flag?.pointee = true
+    }
+}
+
+/// What a block has to know of its parameter's shape, without a name to count references to.
+struct BlockShape {
+    let rank: Int
+    let rowCount: Int
+    let columnCount: Int
+    let hasUnitsLast: Bool
+
+    init(_ parameter: ParameterDescription) {
+        rank = parameter.rank
+        rowCount = parameter.rowCount
+        columnCount = parameter.columnCount
+        hasUnitsLast = parameter.outputAxis == .last
     }
 }

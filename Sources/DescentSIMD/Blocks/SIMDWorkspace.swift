@@ -7,39 +7,47 @@ import Synchronization
 /// It is used by one sweep at a time, which is what makes sharing it between the sweep's threads safe: the engine
 /// that owns it is a value, and each thread uses scratch of its own.
 public final class SIMDWorkspace: @unchecked Sendable {
-    private let parameters: [ParameterDescription]
+    private let shapes: [BlockShape]
     private let usefulThreads: Int
     /// Runs of neighbouring blocks that are dealt out as one, so that tiny tensors do not contend for a counter.
     private let portions: [Range<Int>]
     private let scratch: [ThreadScratch]
-    private let next = Atomic<Int>(0)
+    /// For each thread, how far its share of the portions has been dealt out.
+    private let dealt: UnsafeMutablePointer<Atomic<Int>>
     /// Where the slots of the present sweep start; kept so that no sweep allocates.
     private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
 
     init(layout: ParameterLayout, blocks: [BlockExtent], backend: SIMDBackend) {
-        parameters = Array(layout)
+        shapes = layout.map { BlockShape($0) }
         usefulThreads = layout.elementCount / backend.elementsPerThread
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
         let rows = blocks.map(\.rows.count).max() ?? 0
         let longest = lengths.max() ?? 0
+        let portionLength = min(backend.blockLength, layout.elementCount / (16 * backend.threadCount))
         var portions: [Range<Int>] = []
         var start = 0
         var length = 0
         for index in blocks.indices {
             length += lengths[index]
-            if length >= backend.blockLength || index == blocks.count - 1 {
+            if length >= portionLength || index == blocks.count - 1 {
                 portions.append(start..<index + 1)
                 (start, length) = (index + 1, 0)
             }
         }
         self.portions = portions
+        dealt = .allocate(capacity: backend.threadCount)
+        for thread in 0..<backend.threadCount { dealt.advanced(by: thread).initialize(to: Atomic(0)) }
         let kernels = Kernels(backend.instructionSet)
         scratch = (0..<backend.threadCount).map { _ in
             ThreadScratch(elementCount: longest, rowCount: rows, kernels: kernels)
         }
     }
 
-    deinit { slots.deallocate() }
+    deinit {
+        slots.deallocate()
+        dealt.deinitialize(count: scratch.count)
+        dealt.deallocate()
+    }
 
     private func slotAddresses(_ tensors: [TensorSet]) -> UnsafePointer<TensorAddresses>? {
         if slots.count != tensors.count {
@@ -71,7 +79,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
                 let index = backwards ? portion.upperBound - 1 - offset : portion.lowerBound + offset
                 let extent = blocks[index]
                 var block = SIMDBlock(
-                    extent, of: parameters[extent.parameterIndex], index: index, memory: memory.address,
+                    extent, of: shapes[extent.parameterIndex], index: index, memory: memory.address,
                     scratch: scratch)
                 body(&block, index)
             }
@@ -80,13 +88,18 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let turns = portion(of: range.lowerBound)..<portion(of: range.upperBound - 1) + 1
         let threads = min(scratch.count, usefulThreads, turns.count)
         guard threads > 1 else { return runBlocks(range, on: scratch[0]) }
-        next.store(0, ordering: .relaxed)
+        for thread in 0..<threads { dealt[thread].store(0, ordering: .relaxed) }
         DispatchQueue.concurrentPerform(iterations: threads) { thread in
-            while true {
-                let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard turn < turns.count else { return }
-                let portion = portions[backwards ? turns.upperBound - 1 - turn : turns.lowerBound + turn]
-                runBlocks(portion, on: scratch[thread])
+            // Each thread begins with a share of its own, the same in every sweep, which its cache may still hold.
+            for offset in 0..<threads {
+                let owner = (thread + offset) % threads
+                let share = turns.share(owner, of: threads)
+                while true {
+                    let turn = dealt[owner].wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard turn < share.count else { break }
+                    let portion = portions[backwards ? share.upperBound - 1 - turn : share.lowerBound + turn]
+                    runBlocks(portion, on: scratch[thread])
+                }
             }
         }
     }
@@ -99,5 +112,12 @@ public final class SIMDWorkspace: @unchecked Sendable {
             if portions[middle].upperBound <= block { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+}
+
+extension Range where Bound == Int {
+    /// One of so many parts of about the same size.
+    fileprivate func share(_ index: Int, of count: Int) -> Range<Int> {
+        lowerBound + self.count * index / count..<lowerBound + self.count * (index + 1) / count
     }
 }

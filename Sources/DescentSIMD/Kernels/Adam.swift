@@ -16,7 +16,8 @@ extension PortableKernels {
             }
             // The largest moments take the place of the second ones in the denominator.
             for index in 0..<count {
-                let decayed = (factor * source[index] + shift) + step.coupledDecay * parameters[index]
+                var decayed = factor * source[index] + shift
+                if step.coupledDecay != 0 { decayed += step.coupledDecay * parameters[index] }
                 let moment = (step.beta1 * first[index] + step.oneMinusBeta1 * decayed).flushed
                 let square = (step.beta2 * second[index] + (step.oneMinusBeta2 * decayed) * decayed).flushed
                 let denominator = largest[index] > square ? largest[index] : square
@@ -42,7 +43,8 @@ extension PortableKernels {
         let (coupledDecay, decoupledFactor) = (step.coupledDecay, step.decoupledFactor)
         for index in 0..<count {
             let parameter = parameters[index]
-            let decayed = (factor * source[index] + shift) + coupledDecay * parameter
+            let value = factor * source[index] + shift
+            let decayed = coupledDecay != 0 ? value + coupledDecay * parameter : value
             let moment = (beta1 * first[index] + oneMinusBeta1 * decayed).flushed
             let square = (beta2 * second[index] + (oneMinusBeta2 * decayed) * decayed).flushed
             first[index] = moment

@@ -1,0 +1,48 @@
+import Descent
+
+/// A chain that is measured.
+enum BenchmarkChain: String, CaseIterable, Sendable {
+    /// Unscale with the check that all is finite, centralize, clip by the global norm, AdamW.
+    case full
+    /// The same with three more stages that clip norms.
+    case fullWithNorms = "full+norms"
+    /// Clip by the global norm, SGD with momentum.
+    case clip
+    /// Four micro-batches, then `full`.
+    case accumulate
+    /// `full` from gradients of Float16.
+    case half
+
+    /// What AdamW is set to; the peers of the comparison are set to the same.
+    static let adam = AdamW(learningRate: 0.001, weightDecay: 0.01)
+    /// What SGD is set to.
+    static let descent = SGD(learningRate: 0.01, momentum: 0.9)
+    /// How many micro-batches a window of `accumulate` has.
+    static let windowLength = 4
+
+    /// How many calls of `step` it takes to update the parameters once.
+    var microBatchCount: Int { self == .accumulate ? Self.windowLength : 1 }
+    /// How gradients are stored.
+    var gradientType: ElementType { self == .half ? .float16 : .float32 }
+    /// Whether its time is also compared, in turns, with that of `full`.
+    var isVariantOfFull: Bool { self == .fullWithNorms || self == .half }
+
+    /// The pipeline of this chain.
+    func pipeline(for parameters: TensorSet, on backend: SIMDBackend) throws -> Pipeline {
+        try Pipeline(for: parameters, on: backend) {
+            if self == .accumulate { Accumulate(steps: Self.windowLength) }
+            if self != .clip {
+                Unscale(.dynamic())
+                Centralize()
+            }
+            if self == .fullWithNorms {
+                ClipByNorm(1)
+                ClipLayerwise(default: 1)
+                ClipByGlobalNorm(2)
+            }
+            ClipByGlobalNorm(1)
+        } driving: {
+            self == .clip ? Self.descent as any Optimizer : Self.adam
+        }
+    }
+}

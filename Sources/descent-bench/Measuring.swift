@@ -1,0 +1,53 @@
+import Descent
+
+/// Measures one chain over one workload in this process.
+struct Measuring {
+    let workload: Workload
+    let chain: BenchmarkChain
+    let backend: SIMDBackend
+    /// For how long, half of it against each rival where there are two.
+    let seconds: Double
+
+    /// Measures.
+    func measurement() throws -> Measurement {
+        var subject = try Subject(workload, chain, on: backend)
+        let roofline = Roofline(for: subject)
+        let seconds = chain.isVariantOfFull ? seconds / 2 : seconds
+        let turns = try withUnsafeMutablePointer(to: &subject) { subject in
+            try Turns(seconds: seconds) {
+                try subject.pointee.step()
+            } _: {
+                roofline.step(of: subject.pointee)
+            }
+        }
+        let layout = subject.pipeline.layout
+        func nanoseconds(_ times: [Double]) -> Measurement.Nanoseconds { .init(times, elements: layout.elementCount) }
+        var measurement = Measurement(
+            workload: workload.rawValue, chain: chain.rawValue, tensors: layout.count, elements: layout.elementCount,
+            nanosecondsPerElement: nanoseconds(turns.first.map(\.whole)),
+            rooflineNanosecondsPerElement: nanoseconds(turns.second.map(\.whole)),
+            rooflineRatio: turns.ratio().shortened, rounds: turns.first.count, sweeps: subject.pipeline.sweepCount,
+            bytesPerElement: Traffic(of: subject).bytesPerElement, peakResidentBytes: PeakMemory.residentBytes,
+            threads: backend.threadCount, instructionSet: backend.instructionSet.rawValue)
+        if chain == .accumulate {
+            // Two micro-batches of four are added to what is there.
+            let count = Double(chain.microBatchCount - 2)
+            measurement.microBatch = .init(
+                nanosecondsPerElement: nanoseconds(turns.first.map { $0.adding / count }),
+                timeOverBarePass: (1 / turns.ratio(\.adding)).shortened)
+        }
+        if chain.isVariantOfFull { measurement.timeOverFull = try timeOverFull(&subject, seconds).shortened }
+        return measurement
+    }
+
+    /// The chain's time over that of `full`, which has tensors of its own.
+    private func timeOverFull(_ subject: inout Subject, _ seconds: Double) throws -> Double {
+        var full = try Subject(workload, .full, on: backend)
+        let turns = try Turns(seconds: seconds) {
+            try full.step()
+        } _: {
+            try subject.step()
+        }
+        return turns.ratio()
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+
+/// Measurements for people, a line each.
+struct ResultTable {
+    private static let titles = [
+        "workload    ", "chain     ", "   elements", "median", "   min", "roofline", "of it", "sweeps", "bytes",
+        "           peak", "notes",
+    ]
+
+    /// The titles of the columns.
+    static var header: String { titles.joined(separator: "  ") }
+
+    /// The line of one measurement.
+    static func line(_ measurement: Measurement) -> String {
+        let time = measurement.nanosecondsPerElement
+        let peak = Double(measurement.peakResidentBytes)
+        let cells = [
+            measurement.workload, measurement.chain, "\(measurement.elements)", number(time.median, 3),
+            number(time.minimum, 3), number(measurement.rooflineNanosecondsPerElement.median, 3),
+            number(measurement.rooflineRatio, 2), "\(measurement.sweeps)", "\(measurement.bytesPerElement)",
+            "\(number(peak / 0x1p20, 0)) MB " + number(peak / Double(measurement.elements), 1, width: 5),
+            notes(measurement),
+        ]
+        return zip(cells, titles).enumerated().map { column, cell in
+            let padding = String(repeating: " ", count: max(0, cell.1.count - cell.0.count))
+            return column < 2 ? cell.0 + padding : column == cells.count - 1 ? cell.0 : padding + cell.0
+        }.joined(separator: "  ")
+    }
+
+    private static func notes(_ measurement: Measurement) -> String {
+        var notes: [String] = []
+        if let ratio = measurement.timeOverFull { notes.append("\(number(ratio, 3)) over full") }
+        if let microBatch = measurement.microBatch {
+            notes.append(
+                "micro-batch \(number(microBatch.nanosecondsPerElement.median, 3)), "
+                    + "\(number(microBatch.timeOverBarePass, 2)) over a bare pass")
+        }
+        return notes.joined(separator: ", ")
+    }
+
+    private static func number(_ value: Double, _ digits: Int, width: Int = 0) -> String {
+        let text = String(format: "%.\(digits)f", value)
+        return String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+}

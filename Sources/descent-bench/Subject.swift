@@ -1,0 +1,45 @@
+import Descent
+
+/// What is measured: the pipeline of one chain over one workload, with the tensors that it works on.
+struct Subject {
+    let workload: Workload
+    let chain: BenchmarkChain
+    let backend: SIMDBackend
+    private(set) var pipeline: Pipeline
+    private(set) var parameters: TensorSet
+    let gradients: TensorSet
+
+    /// Makes tensors and the pipeline.
+    init(_ workload: Workload, _ chain: BenchmarkChain, on backend: SIMDBackend) throws {
+        self.workload = workload
+        self.chain = chain
+        self.backend = backend
+        let layout = try workload.layout
+        parameters = TensorSet(zeros: layout)
+        SampleNumbers.parameters.fill(&parameters)
+        var gradients = TensorSet(zeros: layout, chain.gradientType)
+        SampleNumbers.gradients.fill(&gradients)
+        self.gradients = gradients
+        pipeline = try chain.pipeline(for: parameters, on: backend)
+    }
+
+    /// Updates the parameters once; with micro-batches, all of a window are the same gradients.
+    mutating func step() throws -> StepTime {
+        var time = StepTime()
+        for microBatch in 1...chain.microBatchCount {
+            let start = ContinuousClock.now
+            let outcome = try pipeline.step(&parameters, gradients: gradients)
+            time.add(ContinuousClock.now - start, microBatch: microBatch, of: chain.microBatchCount)
+            let isLast = microBatch == chain.microBatchCount
+            guard outcome.isApplied == isLast else { throw UnexpectedOutcome(outcome: outcome) }
+        }
+        return time
+    }
+}
+
+/// A step that did not end as it was meant to.
+struct UnexpectedOutcome: Error, CustomStringConvertible {
+    let outcome: StepOutcome
+
+    var description: String { "a step ended with \(outcome)" }
+}
