@@ -142,6 +142,7 @@ extension Lookahead: ProposingOptimizer where Base: ProposingOptimizer {
 extension GradientPipeline {
     /// The average of the parameters that an optimizer made by `averagingParameters(decay:)` keeps; otherwise nil.
     public var averagedParameters: Backend.Tensors? {
-        slotNames.first { $0.hasSuffix(".average") }.flatMap { slot(named: $0) }
+        // The optimizer's slots come last, after those of stages.
+        slotNames.last { $0.hasSuffix(".average") }.flatMap { slot(named: $0) }
     }
 }
