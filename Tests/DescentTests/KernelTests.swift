@@ -76,8 +76,9 @@ import Testing
             let floats = Floats(rows * columns, seed: UInt64(columns), special: special)
             let (first, second) = (Floats(rows, seed: 0), Floats(rows, seed: 1))
             defer { for floats in [floats, first, second] { floats.deallocate() } }
-            let a = portable.centeredNorm(floats.start, rows: rows, columns: columns, means: first.start)
-            let b = wide.centeredNorm(floats.start, rows: rows, columns: columns, means: second.start)
+            var (a, b) = (0.5, 0.5)
+            portable.addCenteredSquares(floats.start, rows: rows, columns: columns, means: first.start, to: &a)
+            wide.addCenteredSquares(floats.start, rows: rows, columns: columns, means: second.start, to: &b)
             #expect(same(a, b), "\(columns) columns")
             #expect(first.bits(rows) == second.bits(rows))
             portable.rowMeans(floats.start, rows: rows, columns: columns, into: first.start)

@@ -104,12 +104,17 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func norm(_ norm: Norm) -> Double {
         let kernels = kernels
-        readSource()
         if norm == .l2, isCentered, !means.isKnown, !isStriped {
-            let measured = kernels.centeredNorm(source, rows: rowCount, columns: columnCount, means: meansToFill())
+            let (values, columns) = (meansToFill(), columnCount)
+            var squares = 0.0
+            forEachGroupOfRows { source, first, count in
+                kernels.addCenteredSquares(source, rows: count, columns: columns, means: values + first, to: &squares)
+            }
             rememberMeans()
-            return measured * Double(factor.magnitude)
+            return squares.squareRoot() * Double(factor.magnitude)
         }
+        // What is added to what must not depend on how the gradient is stored: take the block as a whole.
+        readSource()
         var combiner = Norm.Combiner(norm)
         forEachRun { run, _, _ in
             combiner.add(
@@ -212,12 +217,15 @@ public struct SIMDBlock: UpdateBlock {
 
     /// Runs a body for each stretch of the block that is one in memory, with its offset there and in scratch.
     mutating func forEachRun(_ body: (_ run: PendingGradient, _ offset: Int, _ compact: Int) -> Void) {
-        readSource()
         guard isStriped else {
-            let run = PendingGradient(
-                source: source, rows: rowCount, columns: columnCount, factor: factor, means: resolvedMeans())
-            return body(run, stripe.start, 0)
+            let (means, columns, factor, start) = (resolvedMeans(), columnCount, factor, stripe.start)
+            return forEachGroupOfRows { source, first, count in
+                let run = PendingGradient(
+                    source: source, rows: count, columns: columns, factor: factor, means: means.map { $0 + first })
+                body(run, start + first * columns, first * columns)
+            }
         }
+        readSource()
         centerUnits()
         for line in 0..<stripe.lines {
             let run = PendingGradient(
@@ -237,6 +245,23 @@ public struct SIMDBlock: UpdateBlock {
         factor = 1
         isCentered = false
         means = MeansCache()
+    }
+
+    /// Runs a body for all rows at once, or for a few at a time where a 16-bit gradient has yet to be widened: few enough
+    /// to be in the first cache when a kernel reads them.
+    private mutating func forEachGroupOfRows(
+        _ body: (_ source: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int) -> Void
+    ) {
+        guard source == scratch.unread else { return body(source, 0, rowCount) }
+        let words = memory.gradients.words(parameterIndex) + stripe.start
+        let rowsAtOnce = max(1, 2_048 / columnCount)
+        for first in stride(from: 0, to: rowCount, by: rowsAtOnce) {
+            let count = min(rowsAtOnce, rowCount - first)
+            kernels.widen(
+                words + first * columnCount, memory.gradients.elementType, into: scratch.widened,
+                count: count * columnCount)
+            body(scratch.widened, first, count)
+        }
     }
 
     /// Widens a 16-bit gradient into scratch, where it has not been read yet.
@@ -274,6 +299,7 @@ public struct SIMDBlock: UpdateBlock {
         guard isCentered else { return nil }
         let values = meansToFill()
         if !means.isKnown {
+            readSource()
             kernels.rowMeans(source, rows: rowCount, columns: columnCount, into: values)
             rememberMeans()
         }

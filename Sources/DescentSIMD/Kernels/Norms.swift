@@ -19,18 +19,18 @@ extension Kernels {
         return combiner.value
     }
 
-    /// The L2 norm of a block without the means of its rows, which are written down on the way.
+    /// Adds up the squares of rows without their means, which are written down on the way, row after row.
     ///
     /// One pass adds elements and squares; only where almost all of a row's size is its mean, so that the difference
     /// of the two would lose digits, or where squares leave the range of float, is the row read again.
-    func centeredNorm(
-        _ source: UnsafePointer<Float>, rows: Int, columns: Int, means: UnsafeMutablePointer<Float>
-    ) -> Double {
-        var total = 0.0
+    func addCenteredSquares(
+        _ source: UnsafePointer<Float>, rows: Int, columns: Int, means: UnsafeMutablePointer<Float>,
+        to total: inout Double
+    ) {
         var row = 0
         while true {
             row = centeredSquares(source, from: row, rows: rows, columns: columns, means: means, total: &total)
-            guard row < rows else { return total.squareRoot() }
+            guard row < rows else { return }
             let elements = source + row * columns
             if !means[row].isFinite { means[row] = Self.meanInDouble(elements, count: columns) }
             let norm = stretch(.l2, elements, count: columns, minus: means[row])
