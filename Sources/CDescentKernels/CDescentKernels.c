@@ -14,6 +14,7 @@ typedef float quarter_lanes __attribute__((vector_size(16)));
 typedef double doubles __attribute__((vector_size(128)));
 typedef double unaligned_doubles __attribute__((vector_size(128), aligned(8)));
 typedef int32_t bits __attribute__((vector_size(64)));
+typedef uint16_t unaligned_halves __attribute__((vector_size(32), aligned(2)));
 
 #pragma clang attribute push(__attribute__((target("avx2,f16c"))), apply_to = function)
 #define NAME(kernel) kernel##_avx2

@@ -102,7 +102,7 @@ import Testing
                 let second = (0..<buffers).map { Floats(count, seed: UInt64($0) + 3, misaligned: $0, special: special) }
                 defer { for floats in [source, means] + first + second { floats.deallocate() } }
                 let gradient = PendingGradient(
-                    source: source.start, rows: rows, columns: columns, factor: factor,
+                    source: source.start, .float32, rows: rows, columns: columns, factor: factor,
                     means: isCentered ? UnsafePointer(means.start) : nil)
                 run(portable, gradient, first.map(\.start))
                 run(Kernels(level), gradient, second.map(\.start))
@@ -146,6 +146,62 @@ import Testing
             kernels.materialize(gradient, into: memory[0])
             kernels.accumulate(gradient, into: memory[1], factor: 0.25, overwriting: false)
             kernels.accumulate(gradient, into: memory[2], factor: 3, overwriting: true)
+        }
+    }
+
+    @Test(arguments: levels, [ElementType.float16, .bfloat16])
+    func `kernels that widen as they load give the bits of widening first`(
+        _ level: InstructionSet, _ type: ElementType
+    ) {
+        let wide = Kernels(level)
+        let rule = AdamRule(
+            beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: false, decouplesWeightDecay: true, step: 2)
+        let adam = rule.coefficients(for: UpdateRates(learningRate: 0.01, weightDecay: 0.1))
+        let sgd = SGDCoefficients(
+            SGDRule(momentum: 0.9, dampening: 0, nesterov: false, maximize: false, isFirst: false),
+            UpdateRates(learningRate: 0.01, weightDecay: 0.1))
+        for (count, special) in Self.counts.flatMap({ [($0, false), ($0, true)] }) {
+            let (rows, columns) = count % 3 == 0 ? (3, count / 3) : (1, count)
+            let floats = Floats(count, seed: 9, special: special)
+            let words = UnsafeMutablePointer<UInt16>.allocate(capacity: count + 1)
+            defer {
+                floats.deallocate()
+                words.deallocate()
+            }
+            portable.narrow(floats.start, type, into: words + 1, count: count)
+            portable.widen(words + 1, type, into: floats.start, count: count)
+
+            if let squares = wide.sumOfSquares(words + 1, type, count: count) {
+                #expect(same(squares, wide.sumOfSquares(floats.start, count: count, minus: 0)), "\(count) elements")
+            }
+            let (means, expected) = (Floats(rows, seed: 2), Floats(rows, seed: 3))
+            defer { for floats in [means, expected] { floats.deallocate() } }
+            var total = 0.0
+            wide.addCenteredSquares(floats.start, rows: rows, columns: columns, means: expected.start, to: &total)
+            if let squares = wide.centeredSquares(words + 1, type, rows: rows, columns: columns, means: means.start) {
+                #expect(same(squares, total), "\(count) elements")
+                #expect(means.bits(rows) == expected.bits(rows))
+            } else {
+                #expect(special || count == 0, "\(count) ordinary elements had to be widened")
+            }
+
+            let memory = (0..<2).map { _ in (0..<5).map { Floats(count, seed: UInt64($0), misaligned: $0) } }
+            defer { for floats in memory.joined() { floats.deallocate() } }
+            for (index, source) in [UnsafeRawPointer(words + 1), UnsafeRawPointer(floats.start)].enumerated() {
+                for isCentered in [false, true] {
+                    let gradient = PendingGradient(
+                        source: source, index == 0 ? type : .float32, rows: rows, columns: columns,
+                        factor: isCentered ? 0.37 : 1, means: isCentered ? UnsafePointer(expected.start) : nil)
+                    let starts = memory[index].map(\.start)
+                    wide.materialize(gradient, into: starts[0])
+                    wide.accumulate(gradient, into: starts[1], factor: 0.25, overwriting: false)
+                    wide.adam(gradient, starts[0], first: starts[2], second: starts[3], largest: nil, adam)
+                    wide.sgd(gradient, starts[0], velocity: starts[4], sgd)
+                }
+            }
+            for (stored, widened) in zip(memory[0], memory[1]) {
+                #expect(stored.bits(count) == widened.bits(count), "\(count) elements")
+            }
         }
     }
 

@@ -5,9 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/// How elements are stored.
+typedef enum { descent_float32, descent_float16, descent_bfloat16 } descent_element_type;
+
 /// A stretch of gradient: factor * source - factor * mean of the row, without the means where they are null.
 typedef struct {
-    const float *_Nonnull source;
+    const void *_Nonnull source;
+    descent_element_type type;
     intptr_t rows;
     intptr_t columns;
     float factor;
@@ -40,7 +44,8 @@ typedef struct {
 
 /// The kernels of one instruction set.
 typedef struct {
-    double (*_Nonnull sum_of_squares)(const float *_Nonnull source, intptr_t count, float mean);
+    double (*_Nonnull sum_of_squares)(
+        const void *_Nonnull source, descent_element_type type, intptr_t count, float mean);
     double (*_Nonnull sum_of_magnitudes)(const float *_Nonnull source, intptr_t count, float mean);
     float (*_Nonnull largest_magnitude)(const float *_Nonnull source, intptr_t count, float mean);
     /// Writes the mean of each row; says whether all of them are finite.
@@ -48,8 +53,8 @@ typedef struct {
         const float *_Nonnull source, intptr_t rows, intptr_t columns, float *_Nonnull means);
     /// Adds up squares of elements without their row's mean, from a row up to the first that one pass cannot measure.
     intptr_t (*_Nonnull centered_squares)(
-        const float *_Nonnull source, intptr_t first_row, intptr_t rows, intptr_t columns, float *_Nonnull means,
-        double *_Nonnull total);
+        const void *_Nonnull source, descent_element_type type, intptr_t first_row, intptr_t rows, intptr_t columns,
+        float *_Nonnull means, double *_Nonnull total);
     void (*_Nonnull materialize)(const descent_pending *_Nonnull gradient, float *_Nonnull destination);
     void (*_Nonnull accumulate)(
         const descent_pending *_Nonnull gradient, float *_Nonnull accumulator, float factor, bool overwriting);

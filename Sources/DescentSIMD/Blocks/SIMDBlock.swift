@@ -103,25 +103,40 @@ public struct SIMDBlock: UpdateBlock {
     // MARK: Operations that read
 
     public mutating func norm(_ norm: Norm) -> Double {
+        let scale = Double(factor.magnitude)
+        if norm == .l2, !isStriped, let squares = squaresAsStored() { return squares.squareRoot() * scale }
         let kernels = kernels
-        if norm == .l2, isCentered, !means.isKnown, !isStriped {
-            let (values, columns) = (meansToFill(), columnCount)
-            var squares = 0.0
-            forEachGroupOfRows { source, first, count in
-                kernels.addCenteredSquares(source, rows: count, columns: columns, means: values + first, to: &squares)
-            }
-            rememberMeans()
-            return squares.squareRoot() * Double(factor.magnitude)
-        }
-        // What is added to what must not depend on how the gradient is stored: take the block as a whole.
         readSource()
+        if norm == .l2, isCentered, !means.isKnown, !isStriped {
+            var squares = 0.0
+            kernels.addCenteredSquares(
+                source, rows: rowCount, columns: columnCount, means: meansToFill(), to: &squares)
+            rememberMeans()
+            return squares.squareRoot() * scale
+        }
         var combiner = Norm.Combiner(norm)
         forEachRun { run, _, _ in
             combiner.add(
-                kernels.norm(norm, run.source, rows: run.rows, columns: run.columns, means: run.means)
+                kernels.norm(norm, run.floats, rows: run.rows, columns: run.columns, means: run.means)
                     * Double(run.factor.magnitude))
         }
         return combiner.value
+    }
+
+    /// The sum of squares of a gradient of 16 bits, with its means written down on the way; nil where it has to be
+    /// widened for that.
+    private mutating func squaresAsStored() -> Double? {
+        guard source == scratch.unread else { return nil }
+        let elements = storedElements
+        guard isCentered else {
+            return kernels.sumOfSquares(elements, memory.gradients.elementType, count: count)
+                .flatMap { $0.isFinite && $0 >= Kernels.smallestMeanSquare * Double(count) ? $0 : nil }
+        }
+        guard !means.isKnown else { return nil }
+        let squares = kernels.centeredSquares(
+            elements, memory.gradients.elementType, rows: rowCount, columns: columnCount, means: meansToFill())
+        if squares != nil { rememberMeans() }
+        return squares
     }
 
     public mutating func parameterNorm(_ norm: Norm) -> Double {
@@ -135,12 +150,14 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func nonFiniteCount() -> Int {
+        readSource()
         var found = 0
         forEachRun { run, _, _ in found += PortableKernels.nonFiniteCount(run) }
         return found
     }
 
     public mutating func count(below limit: Float) -> Int {
+        readSource()
         var found = 0
         forEachRun { run, _, _ in found += PortableKernels.count(run, below: limit) }
         return found
@@ -162,9 +179,10 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func addElements(to histogram: inout MagnitudeHistogram) {
+        readSource()
         forEachRun { run, _, _ in
             run.forEachStretch { offset, count, shift in
-                for index in offset..<offset + count { histogram.add(run.factor * run.source[index] + shift) }
+                for index in offset..<offset + count { histogram.add(run.factor * run.floats[index] + shift) }
             }
         }
     }
@@ -181,7 +199,7 @@ public struct SIMDBlock: UpdateBlock {
             let destination = output.words(parameterIndex)
             forEachRun { run, offset, _ in
                 kernels.narrow(
-                    run.source, output.elementType, into: destination + offset, count: run.rows * run.columns)
+                    run.floats, output.elementType, into: destination + offset, count: run.rows * run.columns)
             }
         }
     }
@@ -216,20 +234,21 @@ public struct SIMDBlock: UpdateBlock {
     // MARK: Memory
 
     /// Runs a body for each stretch of the block that is one in memory, with its offset there and in scratch.
+    ///
+    /// A gradient of 16 bits is handed over as it is stored, where kernels can take it.
     mutating func forEachRun(_ body: (_ run: PendingGradient, _ offset: Int, _ compact: Int) -> Void) {
-        guard isStriped else {
-            let (means, columns, factor, start) = (resolvedMeans(), columnCount, factor, stripe.start)
-            return forEachGroupOfRows { source, first, count in
-                let run = PendingGradient(
-                    source: source, rows: count, columns: columns, factor: factor, means: means.map { $0 + first })
-                body(run, start + first * columns, first * columns)
-            }
-        }
-        readSource()
-        centerUnits()
+        if isStriped { centerUnits() }
+        let means = resolvedMeans()
+        if !kernels.widensAsItLoads { readSource() }
+        let isStored = source == scratch.unread
+        let elementType = isStored ? memory.gradients.elementType : .float32
+        let elements = isStored ? storedElements : UnsafeRawPointer(source)
+        let stride = (isStored ? stripe.stride : sourceStride) * elementType.byteCount
+        let (rows, columns) = isStriped ? (1, stripe.lineLength) : (rowCount, columnCount)
         for line in 0..<stripe.lines {
             let run = PendingGradient(
-                source: source + line * sourceStride, rows: 1, columns: stripe.lineLength, factor: factor, means: nil)
+                source: elements + line * stride, elementType, rows: rows, columns: columns, factor: factor,
+                means: means)
             body(run, stripe.start + line * stripe.stride, line * stripe.lineLength)
         }
     }
@@ -247,21 +266,9 @@ public struct SIMDBlock: UpdateBlock {
         means = MeansCache()
     }
 
-    /// Runs a body for all rows at once, or for a few at a time where a 16-bit gradient has yet to be widened: few enough
-    /// to be in the first cache when a kernel reads them.
-    private mutating func forEachGroupOfRows(
-        _ body: (_ source: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int) -> Void
-    ) {
-        guard source == scratch.unread else { return body(source, 0, rowCount) }
-        let words = memory.gradients.words(parameterIndex) + stripe.start
-        let rowsAtOnce = max(1, 2_048 / columnCount)
-        for first in stride(from: 0, to: rowCount, by: rowsAtOnce) {
-            let count = min(rowsAtOnce, rowCount - first)
-            kernels.widen(
-                words + first * columnCount, memory.gradients.elementType, into: scratch.widened,
-                count: count * columnCount)
-            body(scratch.widened, first, count)
-        }
+    /// Where a gradient of 16 bits begins in memory.
+    private var storedElements: UnsafeRawPointer {
+        UnsafeRawPointer(memory.gradients.words(parameterIndex) + stripe.start)
     }
 
     /// Widens a 16-bit gradient into scratch, where it has not been read yet.
@@ -279,6 +286,7 @@ public struct SIMDBlock: UpdateBlock {
     /// Subtracts the means of units that are the last dimension, for which no kernel has an argument.
     private mutating func centerUnits() {
         guard isCentered else { return }
+        readSource()
         let values = meansToFill()
         if !means.isKnown {
             PortableKernels.unitMeans(

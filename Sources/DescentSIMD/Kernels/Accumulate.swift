@@ -3,7 +3,7 @@ extension PortableKernels {
     static func accumulate(
         _ gradient: PendingGradient, into accumulator: UnsafeMutablePointer<Float>, factor: Float, overwriting: Bool
     ) {
-        let (source, pending) = (gradient.source, gradient.factor)
+        let (source, pending) = (gradient.floats, gradient.factor)
         gradient.forEachStretch { offset, count, shift in
             if overwriting {
                 for index in offset..<offset + count {

@@ -8,7 +8,7 @@ extension PortableKernels {
         largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
     ) {
         gradient.forEachStretch { offset, count, shift in
-            let (source, factor) = (gradient.source + offset, gradient.factor)
+            let (source, factor) = (gradient.floats + offset, gradient.factor)
             let (parameters, first, second) = (parameters + offset, first + offset, second + offset)
             guard let largest = largest.map({ $0 + offset }) else {
                 return adam(

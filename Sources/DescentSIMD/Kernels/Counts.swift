@@ -1,7 +1,7 @@
 extension PortableKernels {
     /// The number of elements that are NaN or infinite: those whose exponent has all bits set.
     static func nonFiniteCount(_ gradient: PendingGradient) -> Int {
-        let (source, factor) = (gradient.source, gradient.factor)
+        let (source, factor) = (gradient.floats, gradient.factor)
         var found: Int32 = 0
         gradient.forEachStretch { offset, count, shift in
             for index in offset..<offset + count
@@ -12,7 +12,7 @@ extension PortableKernels {
 
     /// The number of elements with a magnitude below a limit.
     static func count(_ gradient: PendingGradient, below limit: Float) -> Int {
-        let (source, factor) = (gradient.source, gradient.factor)
+        let (source, factor) = (gradient.floats, gradient.factor)
         var found: Int32 = 0
         gradient.forEachStretch { offset, count, shift in
             for index in offset..<offset + count where (factor * source[index] + shift).magnitude < limit { found += 1 }

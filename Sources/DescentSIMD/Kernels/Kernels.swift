@@ -11,11 +11,32 @@ struct Kernels: Sendable {
     /// The kernels for an instruction set, which the processor has to have.
     init(_ instructionSet: InstructionSet) { table = instructionSet.table }
 
+    /// Whether norms, accumulation and updates take gradients of 16 bits as they are; otherwise these are widened first.
+    var widensAsItLoads: Bool { table != nil }
+
     // MARK: Reductions
 
     func sumOfSquares(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
         guard let table else { return PortableKernels.sumOfSquares(source, count: count, minus: mean) }
-        return table.pointee.sum_of_squares(source, count, mean)
+        return table.pointee.sum_of_squares(source, descent_float32, count, mean)
+    }
+
+    /// The sum of squares of elements of any type; nil where they have to be widened first.
+    func sumOfSquares(_ source: UnsafeRawPointer, _ elementType: ElementType, count: Int) -> Double? {
+        guard let table else { return nil }
+        return table.pointee.sum_of_squares(source, descent_element_type(elementType), count, 0)
+    }
+
+    /// The sum of squares of elements of any type without their row's mean; nil where they have to be widened first.
+    func centeredSquares(
+        _ source: UnsafeRawPointer, _ elementType: ElementType, rows: Int, columns: Int,
+        means: UnsafeMutablePointer<Float>
+    ) -> Double? {
+        guard let table else { return nil }
+        var total = 0.0
+        let done = table.pointee.centered_squares(
+            source, descent_element_type(elementType), 0, rows, columns, means, &total)
+        return done == rows ? total : nil
     }
 
     func sumOfMagnitudes(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
@@ -36,7 +57,7 @@ struct Kernels: Sendable {
             return PortableKernels.centeredSquares(
                 source, from: first, rows: rows, columns: columns, means: means, total: &total)
         }
-        return table.pointee.centered_squares(source, first, rows, columns, means, &total)
+        return table.pointee.centered_squares(source, descent_float32, first, rows, columns, means, &total)
     }
 
     func fillRowMeans(
@@ -51,6 +72,10 @@ struct Kernels: Sendable {
     // MARK: Elements
 
     func materialize(_ gradient: PendingGradient, into destination: UnsafeMutablePointer<Float>) {
+        if gradient.factor == 1, gradient.means == nil, gradient.elementType != .float32 {
+            let words = gradient.source.assumingMemoryBound(to: UInt16.self)
+            return widen(words, gradient.elementType, into: destination, count: gradient.rows * gradient.columns)
+        }
         guard let table, gradient.factor != 1 || gradient.means != nil else {
             return PortableKernels.materialize(gradient, into: destination)
         }
@@ -134,8 +159,18 @@ struct Kernels: Sendable {
 extension descent_pending {
     fileprivate init(_ gradient: PendingGradient) {
         self.init(
-            source: gradient.source, rows: gradient.rows, columns: gradient.columns, factor: gradient.factor,
-            means: gradient.means)
+            source: gradient.source, type: descent_element_type(gradient.elementType), rows: gradient.rows,
+            columns: gradient.columns, factor: gradient.factor, means: gradient.means)
+    }
+}
+
+extension descent_element_type {
+    fileprivate init(_ elementType: ElementType) {
+        switch elementType {
+        case .float32: self = descent_float32
+        case .float16: self = descent_float16
+        case .bfloat16: self = descent_bfloat16
+        }
     }
 }
 

@@ -1,18 +1,32 @@
+import DescentCore
+
 /// A stretch of gradient as kernels read it: `factor * source - factor * mean of the row`.
 struct PendingGradient {
-    let source: UnsafePointer<Float>
+    let source: UnsafeRawPointer
+    /// How the source is stored: in float32, unless ``Kernels/widensAsItLoads``.
+    let elementType: ElementType
     let rows: Int
     let columns: Int
     let factor: Float
     /// The means to subtract; nil where nothing is subtracted.
     let means: UnsafePointer<Float>?
 
-    init(source: UnsafePointer<Float>, rows: Int, columns: Int, factor: Float, means: UnsafePointer<Float>?) {
+    init(
+        source: UnsafeRawPointer, _ elementType: ElementType, rows: Int, columns: Int, factor: Float,
+        means: UnsafePointer<Float>?
+    ) {
         self.source = source
+        self.elementType = elementType
         self.rows = rows
         self.columns = columns
         self.factor = factor
         self.means = means
+    }
+
+    /// The source, where it is stored in float32.
+    var floats: UnsafePointer<Float> {
+        assert(elementType == .float32)
+        return source.assumingMemoryBound(to: Float.self)
     }
 
     /// Runs a body for each stretch of elements that share a shift: each row, or the whole block at once.

@@ -6,7 +6,7 @@ extension PortableKernels {
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
     ) {
-        let source = gradient.source
+        let source = gradient.floats
         let factor = step.sign * gradient.factor
         gradient.forEachStretch { offset, count, shift in
             let shift = step.sign * shift
