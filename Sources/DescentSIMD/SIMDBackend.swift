@@ -20,7 +20,7 @@ public struct SIMDBackend: TensorBackend {
     /// How far blocks of a small model are cut down.
     private static let smallestBlockLength = 4_096
     /// How many elements make it worth waking another thread, unless told otherwise.
-    public static let defaultElementsPerThread = 65_536
+    public static let defaultElementsPerThread = 16_384
 
     /// How many threads a sweep may use.
     public let threadCount: Int

@@ -81,3 +81,12 @@ const descent_kernels *_Nullable descent_kernels_avx2(void);
 
 /// The kernels for AVX-512 (F, BW, DQ, VL); null where the processor has not got them.
 const descent_kernels *_Nullable descent_kernels_avx512(void);
+
+/// Tells the processor that the caller is waiting in a loop.
+static inline void descent_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}

@@ -4,8 +4,10 @@
 /// looked up once for each block and not once for each operation.
 struct BlockWork: Sendable {
     private let stages: [any GradientTransform]
-    private let optimizer: (any Optimizer)?
-    private let proposing: (any ProposingOptimizer)?
+    /// One or none. An element of an array is called where it is; what an optional holds would be copied for each block,
+    /// and threads would contend for its reference count.
+    private let optimizers: [any Optimizer]
+    private let proposing: [any ProposingOptimizer]
     private let columns: [Plan.Column]
     private let prologue: [Plan.Operation]
     private let operations: [Plan.Operation]
@@ -24,8 +26,8 @@ struct BlockWork: Sendable {
 
     init<Backend: TensorBackend>(_ engine: Engine<Backend>, _ program: SweepProgram) {
         stages = engine.stages
-        optimizer = engine.optimizer
-        proposing = engine.plan.proposal == nil ? nil : engine.optimizer as? any ProposingOptimizer
+        optimizers = engine.optimizer.map { [$0] } ?? []
+        proposing = engine.plan.proposal == nil ? [] : (engine.optimizer as? any ProposingOptimizer).map { [$0] } ?? []
         columns = engine.plan.columns
         prologue = program.gathering?.runsMicroBatchStages == true ? engine.plan.microBatch?.final ?? [] : []
         operations = program.operations
@@ -68,10 +70,10 @@ struct BlockWork: Sendable {
             buffers.blockNorms[column * blockCount + index] = columns[column].what.measure(&block)
         case .update:
             prepareUpdate(of: &block)
-            optimizer?.update(&block)
+            optimizers[0].update(&block)
         case .propose:
             prepareUpdate(of: &block)
-            proposing?.propose(&block)
+            proposing[0].propose(&block)
         case .rememberParameters: block.rememberParameters()
         case .measureUpdate(let column): buffers.blockNorms[column * blockCount + index] = block.updateNorm()
         case .addToHistograms:

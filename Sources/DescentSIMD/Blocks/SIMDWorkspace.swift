@@ -1,5 +1,4 @@
 import DescentCore
-import Dispatch
 import Synchronization
 
 /// What sweeps over one layout need besides the tensors: scratch for each thread, and how blocks are dealt out.
@@ -12,6 +11,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     /// Runs of neighbouring blocks that are dealt out as one, so that tiny tensors do not contend for a counter.
     private let portions: [Range<Int>]
     private let scratch: [ThreadScratch]
+    private let team: WorkerTeam
     /// For each thread, how far its share of the portions has been dealt out.
     private let dealt: UnsafeMutablePointer<Atomic<Int>>
     /// Where the slots of the present sweep start; kept so that no sweep allocates.
@@ -37,6 +37,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
         self.portions = portions
         dealt = .allocate(capacity: backend.threadCount)
         for thread in 0..<backend.threadCount { dealt.advanced(by: thread).initialize(to: Atomic(0)) }
+        team = WorkerTeam(threads: backend.threadCount)
         let kernels = Kernels(backend.instructionSet)
         scratch = (0..<backend.threadCount).map { _ in
             ThreadScratch(elementCount: longest, rowCount: rows, kernels: kernels)
@@ -89,7 +90,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let threads = min(scratch.count, usefulThreads, turns.count)
         guard threads > 1 else { return runBlocks(range, on: scratch[0]) }
         for thread in 0..<threads { dealt[thread].store(0, ordering: .relaxed) }
-        DispatchQueue.concurrentPerform(iterations: threads) { thread in
+        team.perform(threads: threads) { thread in
             // Each thread begins with a share of its own, the same in every sweep, which its cache may still hold.
             for offset in 0..<threads {
                 let owner = (thread + offset) % threads
