@@ -4,7 +4,9 @@
 /// looked up once for each block and not once for each operation.
 struct BlockWork: Sendable {
     private let stages: [any GradientTransform]
-    /// One or none. An element of an array is called where it is; what an optional holds would be copied for each block,
+    /// One or none.
+    ///
+    /// An element of an array is called where it is; what an optional holds would be copied for each block,
     /// and threads would contend for its reference count.
     private let optimizers: [any Optimizer]
     private let proposing: [any ProposingOptimizer]
