@@ -37,6 +37,10 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let tooManySkips = Code("tooManySkips")
         /// Gradients were made with another loss scale than the pipeline's.
         public static let lossScaleMismatch = Code("lossScaleMismatch")
+        /// A state was saved by another chain, or is not what a stage remembers.
+        public static let stateMismatch = Code("stateMismatch")
+        /// A micro-batch whose gradients arrive one by one is not complete.
+        public static let incompleteMicroBatch = Code("incompleteMicroBatch")
         /// A micro-batch's weight is negative or not finite.
         public static let invalidWeight = Code("invalidWeight")
     }

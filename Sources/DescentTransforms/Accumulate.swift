@@ -38,7 +38,8 @@ public struct Accumulate: Accumulating {
         var included = 0
         var weights = 0.0
         var lastWeight = 1.0
-        var rejection: String?
+        /// Why the first micro-batch that was turned down was.
+        var rejection: SkipReason?
     }
 
     /// After how many micro-batches a window closes.
@@ -48,7 +49,6 @@ public struct Accumulate: Accumulating {
     /// What happens to micro-batches that are not finite.
     public let nonFinite: NonFinite
     public var state = State()
-    private var reason: SkipReason?
 
     /// Gathers micro-batches.
     ///
@@ -74,7 +74,6 @@ public struct Accumulate: Accumulating {
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
         state = State()
-        reason = nil
     }
 
     // MARK: Accumulating
@@ -83,7 +82,7 @@ public struct Accumulate: Accumulating {
     public var included: Int { state.included }
     public var windowLength: Int { steps }
     public var dropsNonFinite: Bool { nonFinite == .dropMicrobatch }
-    public var spoiled: SkipReason? { dropsNonFinite ? nil : reason }
+    public var spoiled: SkipReason? { dropsNonFinite ? nil : state.rejection }
 
     public var factor: Float { reduction == .weighted ? Float(state.lastWeight) : 1 }
 
@@ -105,7 +104,6 @@ public struct Accumulate: Accumulating {
     public mutating func reject(_ reason: SkipReason) {
         state.included -= 1
         state.weights -= state.lastWeight
-        state.rejection = reason.description
-        self.reason = self.reason ?? reason
+        state.rejection = state.rejection ?? reason
     }
 }

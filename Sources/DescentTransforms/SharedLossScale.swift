@@ -36,7 +36,12 @@ public final class SharedLossScale: Sendable {
     }
 
     /// The scale, and what leads to its next change.
-    public var state: LossScaleState { round.withLock { $0.state } }
+    ///
+    /// What pipelines have noted since the last ``update()`` is not part of it, and is forgotten when it is set.
+    public internal(set) var state: LossScaleState {
+        get { round.withLock { $0.state } }
+        set { round.withLock { $0 = Round(state: newValue) } }
+    }
 
     /// What every loss is to be multiplied by in this round.
     public var scale: Float { state.scale }

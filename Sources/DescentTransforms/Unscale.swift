@@ -16,21 +16,27 @@ public struct Unscale: GradientScaling, LossScaling {
 
     /// How the scale is chosen.
     public let settings: LossScale
-    public var state: LossScaleState
+    /// The scale, and what leads to its next change; a scale that is shared is saved with each of its pipelines, between
+    /// rounds.
+    public var state: LossScaleState {
+        get { shared?.state ?? own }
+        set { if let shared { shared.state = newValue } else { own = newValue } }
+    }
+    private var own: LossScaleState
     private let shared: SharedLossScale?
     private var elementCount = 0
 
     /// Divides by a loss scale of the pipeline's own.
     public init(_ lossScale: LossScale = .dynamic()) {
         settings = lossScale
-        state = LossScaleState(lossScale)
+        own = LossScaleState(lossScale)
         shared = nil
     }
 
     /// Divides by a loss scale that other pipelines divide by too.
     public init(_ shared: SharedLossScale) {
         settings = shared.settings
-        state = shared.state
+        own = shared.state
         self.shared = shared
     }
 
@@ -45,7 +51,7 @@ public struct Unscale: GradientScaling, LossScaling {
         guard settings.adaptation != nil else { return [] }
         return [.norm(.lInfinity), .count(below: Self.smallestHalf), .count(below: .leastNonzeroMagnitude)]
     }
-    public var lossScale: Float { shared?.scale ?? state.scale }
+    public var lossScale: Float { shared?.scale ?? own.scale }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try settings.validate(for: name)

@@ -49,12 +49,14 @@ struct Engine<Backend: TensorBackend>: Sendable {
 
     init(
         backend: Backend, layout: ParameterLayout, stages: [any GradientTransform], optimizer: (any Optimizer)?,
-        options: PipelineOptions
+        options: PipelineOptions, resuming state: PipelineState<Backend.Tensors>? = nil,
+        _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
         try StageOrder.check(stages.map { ($0.name, $0.order) })
         var stages = stages
-        for index in stages.indices { try stages[index].configure(for: layout) }
         var optimizer = optimizer
+        let saved = try Self.resume(&stages, &optimizer, from: state, for: layout, policy)
+        for index in stages.indices { try stages[index].configure(for: layout) }
         try optimizer?.configure(for: layout)
         rates = nil
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
@@ -122,6 +124,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.incomingFactors = [Float](repeating: 1, count: layout.count)
         self.buffers = StepBuffers(
             columnCount: plan.columns.count, blockCount: blocks.count, rowCount: plan.keepsRowMeans ? rowCount : 0)
+        if let state { restore(state, saved) }
     }
 
     /// What the loss is to be multiplied by.

@@ -15,6 +15,12 @@
 /// }
 /// ```
 public protocol Optimizer: Sendable {
+    /// What the optimizer has to remember between steps, besides its slots and the number of applied steps.
+    associatedtype State: Codable & Sendable = Stateless
+
+    /// What the optimizer remembers between steps; saved with the pipeline.
+    var state: State { get set }
+
     /// The name by which errors and explanations speak of the optimizer; by default the type's.
     var name: String { get }
     /// The learning rate of parameters that no group gives another one.
@@ -28,7 +34,7 @@ public protocol Optimizer: Sendable {
     /// At most ``UnsafeBlockElements/maximumSlotCount``.
     var slots: [Slot] { get }
 
-    /// Checks the settings and gets ready for a layout, once, when the pipeline is built.
+    /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
     ///
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
@@ -49,6 +55,13 @@ extension Optimizer {
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(appliedSteps: Int) {}
+}
+
+extension Optimizer where State == Stateless {
+    public var state: Stateless {
+        get { Stateless() }
+        set {}
+    }
 }
 
 /// An optimizer whose step depends on the size of the whole update of a parameter, such as LAMB.

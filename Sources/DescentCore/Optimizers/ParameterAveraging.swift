@@ -33,6 +33,10 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
         self.decay = decay
     }
 
+    public var state: Base.State {
+        get { base.state }
+        set { base.state = newValue }
+    }
     public var name: String { "\(base.name) with averaging" }
     public var learningRate: Schedule { base.learningRate }
     public var weightDecay: Float { base.weightDecay }
@@ -76,6 +80,10 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
         self.slowStepSize = slowStepSize
     }
 
+    public var state: Base.State {
+        get { base.state }
+        set { base.state = newValue }
+    }
     public var name: String { "\(base.name) with lookahead" }
     public var learningRate: Schedule { base.learningRate }
     public var weightDecay: Float { base.weightDecay }

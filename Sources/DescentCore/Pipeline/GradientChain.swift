@@ -20,6 +20,25 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
             options: PipelineOptions(nonFinite: nonFinite))
     }
 
+    /// Builds a chain that goes on where another one was, with the same bits as if it had never stopped.
+    ///
+    /// - Throws: ``DescentError`` with code `stateMismatch` that spells out how the chain differs from the one that was
+    ///   saved, errors that name a parameter where the layout does, and what building the chain throws.
+    public init(
+        resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
+        for layout: ParameterLayout, nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform]
+    ) throws(DescentError) {
+        engine = try Engine(
+            backend: backend, layout: layout, stages: stages(), optimizer: nil,
+            options: PipelineOptions(nonFinite: nonFinite), resuming: state, policy)
+    }
+
+    /// What the chain remembers between steps.
+    public var state: PipelineState<Backend.Tensors> {
+        get throws(DescentError) { try engine.state }
+    }
+
     /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.
     public var lossScale: Float { engine.lossScale }
     /// How many steps have been applied.

@@ -41,6 +41,43 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         engine.copyParameters(parameters)
     }
 
+    /// Builds a pipeline that goes on where another one was, with the same bits as if it had never stopped.
+    ///
+    /// Settings may have changed since, such as a learning rate. Observers are not part of the state.
+    ///
+    /// - Parameters:
+    ///   - state: What the other pipeline remembered; see ``state``.
+    ///   - policy: How strictly the chain has to be the one that was saved.
+    ///   - parameters: The parameters as they were then.
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - parameterCopy: How to store a second copy of the parameters.
+    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - backend: Who does the arithmetic.
+    ///   - stages: The chain, in the order in which gradients flow.
+    ///   - optimizer: What ends the chain.
+    /// - Throws: ``DescentError`` with code `stateMismatch` that spells out how the chain differs from the one that was
+    ///   saved, errors that name a parameter where the layout does, and what building the pipeline throws.
+    public init(
+        resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
+        for parameters: Backend.Tensors, nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil,
+        reporting: ReportOptions = [], on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
+        let options = PipelineOptions(nonFinite: nonFinite, parameterCopy: parameterCopy, reporting: reporting)
+        engine = try Engine(
+            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(), options: options,
+            resuming: state, policy)
+        try engine.requireFloat32(parameters)
+        engine.copyParameters(parameters)
+    }
+
+    /// What the pipeline remembers between steps; see ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
+    ///
+    /// - Throws: ``DescentError`` with code `incompleteMicroBatch` while gradients arrive one by one.
+    public var state: PipelineState<Backend.Tensors> {
+        get throws(DescentError) { try engine.state }
+    }
+
     /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.
     public var lossScale: Float { engine.lossScale }
     /// How many steps have been applied.

@@ -34,9 +34,9 @@ public struct WindowProgress: Sendable, Hashable {
 }
 
 /// Why a step was skipped.
-public struct SkipReason: Sendable, Hashable, CustomStringConvertible {
+public struct SkipReason: Sendable, Hashable, Codable, CustomStringConvertible {
     /// The kind of a reason; more may be added in later versions.
-    public struct Code: Sendable, Hashable {
+    public struct Code: Sendable, Hashable, Codable {
         let name: String
         /// A gradient held a NaN or an infinity.
         public static let nonFinite = Code(name: "nonFinite")

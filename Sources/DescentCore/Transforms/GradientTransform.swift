@@ -38,7 +38,7 @@ public protocol GradientTransform: Sendable {
     /// At most ``UnsafeBlockElements/maximumSlotCount``.
     var slots: [Slot] { get }
 
-    /// Checks the settings and gets ready for a layout, once, when the pipeline is built.
+    /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
     ///
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)

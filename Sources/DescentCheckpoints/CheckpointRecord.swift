@@ -1,0 +1,89 @@
+import DescentCore
+import DescentJSON
+import DescentSafetensors
+
+/// What a checkpoint says besides its tensors: the document in its metadata.
+struct CheckpointRecord: Codable {
+    struct Parameter: Codable {
+        let name: String
+        let shape: [Int]
+        let outputAxis: OutputAxis
+    }
+
+    struct Slot: Codable {
+        let name: String
+        let elementType: ElementType
+    }
+
+    struct Component: Codable {
+        let kind: String
+        let name: String
+        let state: JSON
+        let slots: [Slot]
+    }
+
+    /// Where in the metadata of the file it is.
+    static let metadataKey = "descent.checkpoint"
+    /// The version of the format that is written, and the only one so far.
+    static let formatVersion = 1
+    /// What comes before the names of parameters.
+    static let parameterPrefix = "parameters/"
+
+    let formatVersion: Int
+    let appliedSteps: Int
+    let skippedSteps: Int
+    let nonFiniteInARow: Int
+    let parameters: [Parameter]
+    let components: [Component]
+
+    /// What comes before the names of parameters in the tensors of a slot: "2 Accumulate/sum/".
+    static func prefix(ofSlot slot: String, kind: String, at index: Int) -> String { "\(index) \(kind)/\(slot)/" }
+
+    init<Tensors>(_ state: PipelineState<Tensors>) throws(DescentError) {
+        formatVersion = Self.formatVersion
+        appliedSteps = state.appliedSteps
+        skippedSteps = state.skippedSteps
+        nonFiniteInARow = state.nonFiniteInARow
+        parameters = state.layout.map { Parameter(name: $0.name, shape: $0.shape, outputAxis: $0.outputAxis) }
+        var components: [Component] = []
+        for component in state.components {
+            components.append(
+                Component(
+                    kind: component.kind, name: component.name, state: try JSON(encoding: component.state),
+                    slots: component.slots.map { Slot(name: $0.name, elementType: $0.tensors.elementType) }))
+        }
+        self.components = components
+    }
+
+    /// Reads the record of a file.
+    init(_ file: SafetensorsFile) throws(DescentError) {
+        guard let text = file.metadata[Self.metadataKey] else {
+            throw DescentError(
+                .invalidFile,
+                "it holds tensors but not the state of a pipeline, which `checkpoint(to:)` writes.")
+        }
+        let document = try JSON(parsing: text)
+        guard let version = document["formatVersion"]?.number?.integer(Int.self), version >= 1 else {
+            throw DescentError(.invalidFile, "its state does not say in which version of the format it is.")
+        }
+        guard version == Self.formatVersion else {
+            throw DescentError(
+                .unsupportedVersion,
+                "it has version \(version) of the format, and this version of Descent reads version "
+                    + "\(Self.formatVersion). Resume with the version of Descent that wrote it, or a later one.")
+        }
+        self = try document.decode()
+        guard appliedSteps >= 0, skippedSteps >= 0, nonFiniteInARow >= 0 else {
+            throw DescentError(.invalidFile, "it counts fewer than 0 steps.")
+        }
+    }
+
+    func makeLayout() throws(DescentError) -> ParameterLayout {
+        var descriptions: [ParameterDescription] = []
+        for parameter in parameters {
+            descriptions.append(
+                try ParameterDescription(parameter.name, shape: parameter.shape, outputAxis: parameter.outputAxis))
+        }
+        return try ParameterLayout(descriptions)
+    }
+}

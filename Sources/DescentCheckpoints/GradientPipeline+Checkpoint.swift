@@ -1,0 +1,121 @@
+public import DescentCore
+import DescentSafetensors
+
+extension GradientPipeline {
+    /// Saves everything that a run needs to go on with the same bits, in one safetensors file.
+    ///
+    /// That is every slot, the open accumulation window with its weights, loss scale and histories, and the counts of
+    /// steps. The file is written beside the target and takes its place all at once: a process that is killed, or a
+    /// full disk, leaves the old checkpoint as it was.
+    /// ```swift
+    /// try optimizer.checkpoint(to: "run.safetensors", including: parameters)
+    /// ```
+    /// To write while training goes on, take the ``DescentCore/GradientPipeline/state`` and write that.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
+    ///   `incompleteMicroBatch` while gradients arrive one by one.
+    public func checkpoint(
+        to path: String, including parameters: Backend.Tensors? = nil
+    ) throws(DescentError) {
+        if let parameters { try requireLayout(parameters) }
+        try state.write(to: path, including: parameters)
+    }
+
+    /// Builds a pipeline that goes on from a checkpoint, with parameters that the caller has restored.
+    ///
+    /// - Parameters:
+    ///   - path: A file that ``checkpoint(to:including:)`` wrote.
+    ///   - policy: How strictly the chain has to be the one that was saved.
+    ///   - parameters: The parameters as they were then.
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - parameterCopy: How to store a second copy of the parameters.
+    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - backend: Who does the arithmetic.
+    ///   - stages: The chain, in the order in which gradients flow.
+    ///   - optimizer: What ends the chain.
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
+    ///   no checkpoint or is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if
+    ///   another chain did, and errors that name a parameter where the layout differs.
+    public init(
+        resuming path: String, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
+        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
+        self = try resuming(path) { file throws(DescentError) in
+            try GradientPipeline(
+                resuming: PipelineState(file, on: backend), policy, for: parameters, nonFinite: nonFinite,
+                parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
+        }
+    }
+
+    /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
+    ///
+    /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
+    ///
+    /// - Parameter parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
+    /// - Throws: ``DescentCore/DescentError``; also one with code `missingParameter` if the parameters were not saved.
+    public init(
+        resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
+        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
+        var restored = parameters
+        self = try resuming(path) { file throws(DescentError) in
+            let state = try PipelineState<Backend.Tensors>(file, on: backend)
+            // The state knows best how the layout differs, if it does.
+            if state.layout.elementsEqual(restored.layout) {
+                try restored.load(from: file, prefix: CheckpointRecord.parameterPrefix)
+            }
+            return try GradientPipeline(
+                resuming: state, policy, for: restored, nonFinite: nonFinite, parameterCopy: parameterCopy,
+                reporting: reporting, on: backend, stages, driving: optimizer)
+        }
+        parameters = restored
+    }
+
+    private func requireLayout(_ parameters: Backend.Tensors) throws(DescentError) {
+        guard !parameters.layout.elementsEqual(layout) else { return }
+        throw DescentError(.shapeMismatch, "The parameters to save are not those that the pipeline was built for.")
+    }
+}
+
+extension GradientChain {
+    /// Saves everything that a run needs to go on with the same bits, in one safetensors file.
+    ///
+    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:)``.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
+    public func checkpoint(to path: String) throws(DescentError) { try state.write(to: path) }
+
+    /// Builds a chain that goes on from a checkpoint.
+    ///
+    /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
+    public init(
+        resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
+        nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform]
+    ) throws(DescentError) {
+        self = try resuming(path) { file throws(DescentError) in
+            try GradientChain(
+                resuming: PipelineState(file, on: backend), policy, for: layout, nonFinite: nonFinite, on: backend,
+                stages)
+        }
+    }
+}
+
+/// Opens a checkpoint; errors on the way say which one it was.
+private func resuming<Result>(
+    _ path: String, _ body: (SafetensorsFile) throws(DescentError) -> Result
+) throws(DescentError) -> Result {
+    let file = try SafetensorsFile(contentsOf: path)
+    do throws(DescentError) { return try body(file) } catch {
+        throw DescentError(
+            error.code, parameter: error.parameter, stage: error.stage,
+            "Cannot resume from \"\(path)\": \(error.message)")
+    }
+}

@@ -1,0 +1,71 @@
+public import DescentCore
+import DescentJSON
+import DescentSafetensors
+
+extension PipelineState {
+    /// Writes the state to a safetensors file; a file that is already there is replaced all at once, or not at all.
+    ///
+    /// Tensors are written from where they are; scalar state goes to the metadata, as JSON. Each tensor and the header
+    /// have a checksum.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - parameters: The parameters, to be saved too.
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason. The
+    ///   old file is whole then.
+    /// - Complexity: O(n) in the bytes of the tensors, which are not copied.
+    public func write(to path: String, including parameters: Tensors? = nil) throws(DescentError) {
+        let record = try CheckpointRecord(self)
+        var writer = SafetensorsWriter(
+            metadata: [CheckpointRecord.metadataKey: try JSON(encoding: record).description])
+        if let parameters { try writer.add(parameters, prefix: CheckpointRecord.parameterPrefix) }
+        for (index, component) in components.enumerated() {
+            for slot in component.slots {
+                try writer.add(
+                    slot.tensors,
+                    prefix: CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index))
+            }
+        }
+        try writer.write(to: path)
+    }
+
+    /// Reads a state.
+    ///
+    /// - Parameters:
+    ///   - file: A file that ``write(to:including:)`` wrote.
+    ///   - backend: Who makes the tensors.
+    /// - Throws: ``DescentCore/DescentError`` with code `invalidFile` for a file that is not a checkpoint or is damaged,
+    ///   or `unsupportedVersion` for one of another version.
+    init<Backend: TensorBackend>(
+        _ file: SafetensorsFile, on backend: Backend
+    ) throws(DescentError) where Backend.Tensors == Tensors {
+        let record = try CheckpointRecord(file)
+        let layout = try record.makeLayout()
+        var components: [Component] = []
+        for (index, component) in record.components.enumerated() {
+            var slots: [(name: String, tensors: Tensors)] = []
+            for slot in component.slots {
+                var tensors = backend.makeTensors(layout, slot.elementType)
+                try tensors.load(
+                    from: file, prefix: CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index))
+                slots.append((slot.name, tensors))
+            }
+            components.append(
+                Component(
+                    kind: component.kind, name: component.name, state: WrittenState(json: component.state),
+                    slots: slots))
+        }
+        self.init(
+            appliedSteps: record.appliedSteps, skippedSteps: record.skippedSteps,
+            nonFiniteInARow: record.nonFiniteInARow, layout: layout, components: components)
+    }
+}
+
+/// A component's state as it stands in a file.
+private struct WrittenState: ComponentState {
+    let json: JSON
+
+    func value<State: Codable & Sendable>(as type: State.Type) throws -> State { try json.decode(type) }
+
+    func encode(to encoder: any Encoder) throws { try json.encode(to: encoder) }
+}

@@ -1,0 +1,125 @@
+/// Which saved component goes on in which component of a chain that is being built.
+struct Resumption<Tensors: TensorStorage> {
+    private let policy: ResumptionPolicy
+    /// For each component, what was saved of it; nil where it starts afresh.
+    private(set) var saved: [PipelineState<Tensors>.Component?]
+
+    /// Finds a counterpart for each component.
+    ///
+    /// - Throws: ``DescentError`` with code `stateMismatch`, which spells out the difference.
+    init(
+        _ state: PipelineState<Tensors>, for layout: ParameterLayout, kinds: [String], _ policy: ResumptionPolicy
+    ) throws(DescentError) {
+        self.policy = policy
+        try Self.requireSame(state.layout, layout)
+        let savedKinds = state.components.map(\.kind)
+        let difference = kinds.difference(from: savedKinds)
+        guard difference.isEmpty || policy == .keepWhatFits else {
+            throw DescentError(.stateMismatch, Self.explanation(savedKinds, kinds, difference))
+        }
+        var kept = state.components.map { Optional($0) }
+        for case .remove(let offset, _, _) in difference { kept[offset] = nil }
+        var rest = kept.compactMap { $0 }[...]
+        var isNew = [Bool](repeating: false, count: kinds.count)
+        for case .insert(let offset, _, _) in difference { isNew[offset] = true }
+        saved = isNew.map { $0 ? nil : rest.popFirst() }
+    }
+
+    /// Gives a component back what it remembered, before it is configured.
+    mutating func resume(
+        _ stage: inout some GradientTransform, at index: Int
+    ) throws(DescentError) {
+        try resume(&stage.state, slots: stage.slots, name: stage.name, at: index)
+    }
+
+    /// Gives the optimizer back what it remembered, before it is configured.
+    mutating func resume(_ optimizer: inout some Optimizer, at index: Int) throws(DescentError) {
+        try resume(&optimizer.state, slots: optimizer.slots, name: optimizer.name, at: index)
+    }
+
+    private mutating func resume<State: Codable & Sendable>(
+        _ state: inout State, slots: [Slot], name: String, at index: Int
+    ) throws(DescentError) {
+        guard let component = saved[index] else { return }
+        do throws(DescentError) {
+            try requireSlots(slots, of: component, name: name)
+            do { state = try component.state.value(as: State.self) } catch {
+                throw DescentError(
+                    .stateMismatch, stage: name,
+                    "\(name): what was saved of \(component.name) is not what this stage remembers: \(error)")
+            }
+        } catch {
+            guard policy == .keepWhatFits else { throw error }
+            saved[index] = nil
+        }
+    }
+
+    private func requireSlots(
+        _ slots: [Slot], of component: PipelineState<Tensors>.Component, name: String
+    ) throws(DescentError) {
+        func list(_ slots: [(String, ElementType)]) -> String {
+            slots.isEmpty ? "none" : slots.map { "\"\($0.0)\" in \($0.1)" }.joined(separator: ", ")
+        }
+        let needed = slots.map { ($0.name, $0.elementType) }
+        let found = component.slots.map { ($0.name, $0.tensors.elementType) }
+        guard needed.count == found.count, zip(needed, found).allSatisfy({ $0 == $1 }) else {
+            throw DescentError(
+                .stateMismatch, stage: name,
+                "\(name) keeps other buffers than were saved of \(component.name): it keeps \(list(needed)); saved were "
+                    + "\(list(found)).")
+        }
+    }
+
+    private static func requireSame(_ saved: ParameterLayout, _ layout: ParameterLayout) throws(DescentError) {
+        guard !saved.elementsEqual(layout) else { return }
+        for parameter in layout {
+            guard let index = saved.index(named: parameter.name) else {
+                throw DescentError(
+                    .missingParameter, parameter: parameter.name,
+                    "Nothing was saved of \"\(parameter.name)\": the state is that of another model.")
+            }
+            guard saved[index] == parameter else {
+                throw DescentError(
+                    .shapeMismatch, parameter: parameter.name,
+                    "\"\(parameter.name)\" has shape \(parameter.shape) and was saved with \(saved[index].shape)"
+                        + (saved[index].shape == parameter.shape ? " and its output units in another dimension." : "."))
+            }
+        }
+        for parameter in saved where layout.index(named: parameter.name) == nil {
+            throw DescentError(
+                .unexpectedParameter, parameter: parameter.name,
+                "The state holds \"\(parameter.name)\", which is not in the pipeline's layout.")
+        }
+        throw DescentError(.orderMismatch, "The state is that of the same parameters in another order.")
+    }
+
+    private static func explanation(
+        _ saved: [String], _ kinds: [String], _ difference: CollectionDifference<String>
+    ) -> String {
+        func list(_ kinds: [String]) -> String { kinds.isEmpty ? "nothing" : kinds.joined(separator: ", ") }
+        var removed = difference.removals.map(\.element)
+        var added: [String] = []
+        var moved: [String] = []
+        for kind in difference.insertions.map(\.element) {
+            if let index = removed.firstIndex(of: kind) {
+                removed.remove(at: index)
+                moved.append(kind)
+            } else {
+                added.append(kind)
+            }
+        }
+        let changes = [("removed", removed), ("added", added), ("moved", moved)].filter { !$0.1.isEmpty }
+            .map { "\($0.0): \(list($0.1))" }.joined(separator: "; ")
+        return
+            "The state is that of another chain. Saved: \(list(saved)). Now: \(list(kinds)). Since then, \(changes). "
+            + "Build the chain that was saved, or ask to keep what fits."
+    }
+}
+
+extension CollectionDifference.Change {
+    fileprivate var element: ChangeElement {
+        switch self {
+        case .insert(_, let element, _), .remove(_, let element, _): element
+        }
+    }
+}
