@@ -201,7 +201,9 @@ extension JSONReader {
 // MARK: Bytes
 
 extension JSONReader {
-    /// The next byte; nil at the end. All access goes through here, so that none is out of bounds.
+    /// The next byte; nil at the end.
+    ///
+    /// All access goes through here, so that none is out of bounds.
     private var byte: UInt8? { position < bytes.count ? bytes[position] : nil }
 
     private mutating func skip(_ character: Unicode.Scalar) -> Bool {
