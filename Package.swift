@@ -10,6 +10,7 @@ let package = Package(
         .library(name: "DescentTransforms", targets: ["DescentTransforms"]),
         .library(name: "DescentOptimizers", targets: ["DescentOptimizers"]),
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
+        .library(name: "DescentSafetensors", targets: ["DescentSafetensors"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -18,6 +19,8 @@ let package = Package(
         .target(name: "DescentOptimizers", dependencies: ["DescentCore"]),
         .target(name: "CDescentKernels"),
         .target(name: "DescentSIMD", dependencies: ["DescentCore", "CDescentKernels"]),
+        .target(name: "DescentJSON", dependencies: ["DescentCore"]),
+        .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentJSON", "DescentSIMD"]),
         .target(
             name: "Descent",
             dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
@@ -28,7 +31,9 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
             name: "DescentTests",
-            dependencies: ["Descent", "DescentCore", "DescentTransforms", "AllocationCounter"],
+            dependencies: [
+                "Descent", "DescentCore", "DescentTransforms", "DescentJSON", "DescentSafetensors", "AllocationCounter",
+            ],
             resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]

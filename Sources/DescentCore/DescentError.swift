@@ -43,6 +43,16 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let incompleteMicroBatch = Code("incompleteMicroBatch")
         /// A micro-batch's weight is negative or not finite.
         public static let invalidWeight = Code("invalidWeight")
+        /// A text is not JSON.
+        public static let invalidJSON = Code("invalidJSON")
+        /// JSON does not describe what it should, or a value cannot be written as JSON.
+        public static let invalidDocument = Code("invalidDocument")
+        /// A document has a setting that nothing knows.
+        public static let unknownSetting = Code("unknownSetting")
+        /// A file does not hold what it should: it is damaged, or of another kind.
+        public static let invalidFile = Code("invalidFile")
+        /// A file cannot be read or written.
+        public static let fileAccess = Code("fileAccess")
     }
 
     /// The kind of the error.

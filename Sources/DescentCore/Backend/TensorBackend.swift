@@ -47,6 +47,24 @@ public protocol TensorStorage: Sendable {
 
     /// Makes sure that a change through this value is seen by no other.
     mutating func makeUnique()
+
+    /// Gives the bytes of a tensor to a closure, to read while it runs: the elements in row-major order, as they are
+    /// stored.
+    ///
+    /// - Parameters:
+    ///   - position: The position of the tensor in the layout.
+    ///   - body: What to do with the bytes, of which there are as many as the elements take.
+    /// - Returns: What the closure returns.
+    func withBytes<Result>(
+        of position: Int, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result
+
+    /// Gives the bytes of a tensor to a closure, to change while it runs; no other value sees the change.
+    ///
+    /// See ``withBytes(of:_:)``.
+    mutating func withMutableBytes<Result>(
+        of position: Int, _ body: (UnsafeMutableRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result
 }
 
 /// Where a block lies: a run of whole rows of one parameter.

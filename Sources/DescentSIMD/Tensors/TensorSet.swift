@@ -73,6 +73,19 @@ public struct TensorSet: TensorStorage {
         if memory.isOwned, !isKnownUniquelyReferenced(&memory) { memory = memory.copy(layout) }
     }
 
+    public func withBytes<Result>(
+        of position: Int, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        try body(UnsafeRawBufferPointer(bytes(of: position)))
+    }
+
+    public mutating func withMutableBytes<Result>(
+        of position: Int, _ body: (UnsafeMutableRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        makeUnique()
+        return try body(bytes(of: position))
+    }
+
     /// Gives the elements of a float32 tensor to read, in row-major order.
     ///
     /// - Precondition: There is a tensor with that name, and the set's element type is float32.
@@ -141,6 +154,11 @@ public struct TensorSet: TensorStorage {
         let index = position(of: name)
         return UnsafeMutableBufferPointer(
             start: memory.bases[index].assumingMemoryBound(to: type), count: layout[index].count)
+    }
+
+    private func bytes(of position: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(
+            start: memory.bases[position], count: layout[position].count * elementType.byteCount)
     }
 
     private func position(of name: String) -> Int {

@@ -77,6 +77,40 @@ struct PlainTensors: TensorStorage, @unchecked Sendable {
     }
 
     var values: [[Float]] { storage.values }
+
+    func withBytes<Result>(
+        of position: Int, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        let values = storage.values[position]
+        let bytes =
+            switch elementType {
+            case .float32: values.withUnsafeBytes { Array($0) }
+            case .float16: values.map { Binary16($0).bitPattern }.withUnsafeBytes { Array($0) }
+            case .bfloat16: values.map { BFloat16($0).bitPattern }.withUnsafeBytes { Array($0) }
+            }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 4)
+        defer { buffer.deallocate() }
+        buffer.copyBytes(from: bytes)
+        return try body(UnsafeRawBufferPointer(buffer))
+    }
+
+    mutating func withMutableBytes<Result>(
+        of position: Int, _ body: (UnsafeMutableRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        makeUnique()
+        let count = storage.values[position].count
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * elementType.byteCount, alignment: 4)
+        defer { buffer.deallocate() }
+        try withBytes(of: position) { buffer.copyMemory(from: $0) }
+        let result = try body(buffer)
+        storage.values[position] =
+            switch elementType {
+            case .float32: Array(buffer.bindMemory(to: Float.self))
+            case .float16: buffer.bindMemory(to: UInt16.self).map { Float(Binary16(bitPattern: $0)) }
+            case .bfloat16: buffer.bindMemory(to: UInt16.self).map { Float(BFloat16(bitPattern: $0)) }
+            }
+        return result
+    }
 }
 
 struct PlainBlock: UpdateBlock {

@@ -1,0 +1,31 @@
+import DescentCore
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension DescentError {
+    /// What the operating system refused to do with a file, and why.
+    ///
+    /// - Parameters:
+    ///   - action: What was to be done: "write".
+    ///   - path: The file.
+    ///   - number: The operating system's number for the reason.
+    static func fileAccess(_ action: String, _ path: String, _ number: CInt = errno) -> DescentError {
+        DescentError(.fileAccess, "Cannot \(action) \"\(path)\": \(String(cString: strerror(number))).")
+    }
+}
+
+/// Calls a function of the operating system again for as long as a signal interrupts it.
+///
+/// - Returns: What the function returned last; -1 if it failed, with the reason in `errno`.
+func retryingInterrupted<Count: SignedInteger>(_ call: () -> Count) -> Count {
+    while true {
+        let result = call()
+        if result != -1 || errno != EINTR { return result }
+    }
+}

@@ -1,0 +1,149 @@
+public import DescentCore
+
+extension TensorStorage {
+    /// Saves the tensors to a safetensors file; a file that is already there is replaced all at once, or not at all.
+    ///
+    /// ```swift
+    /// try gradients.save(to: "gradients.safetensors", metadata: ["step": "12"])
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - metadata: Text to save with them.
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
+    public func save(to path: String, metadata: [String: String] = [:]) throws(DescentError) {
+        var writer = SafetensorsWriter(metadata: metadata)
+        try writer.add(self)
+        try writer.write(to: path)
+    }
+
+    /// Loads all tensors of the layout from a safetensors file.
+    ///
+    /// - Throws: ``DescentCore/DescentError``, as ``load(from:prefix:ignoringOthers:)`` does, or if the file cannot be
+    ///   opened. No element has changed then.
+    public mutating func load(contentsOf path: String) throws(DescentError) {
+        try load(from: SafetensorsFile(contentsOf: path))
+    }
+
+    /// Loads all tensors of the layout from an open safetensors file.
+    ///
+    /// The file's elements have to be stored as the tensors' are; float16 and bfloat16 are widened to float32.
+    ///
+    /// - Parameters:
+    ///   - file: The file, with the tensors in any order.
+    ///   - prefix: What comes before the layout's names in those of the file; what has no such prefix is left alone.
+    ///   - ignoringOthers: Whether the file may hold more than the layout.
+    /// - Throws: ``DescentCore/DescentError`` that names the tensor that is missing, too many, of another shape or of
+    ///   another element type, or damaged. No element has changed then.
+    public mutating func load(
+        from file: SafetensorsFile, prefix: String = "", ignoringOthers: Bool = false
+    ) throws(DescentError) {
+        let entries = try file.entries(for: layout, stored: elementType, prefix: prefix, ignoringOthers: ignoringOthers)
+        var loaded = self
+        for (position, entry) in entries.enumerated() {
+            let elementType = elementType
+            try loaded.withMutableBytes(of: position) { bytes throws(DescentError) in
+                if entry.type.elementType == elementType {
+                    try file.read(entry, into: bytes)
+                } else {
+                    try file.readWidening(entry, to: bytes.bindMemory(to: Float.self))
+                }
+            }
+        }
+        self = loaded
+    }
+}
+
+extension TensorBackend {
+    /// Makes tensors with the contents of a safetensors file, in its order.
+    ///
+    /// Their element type is that of the file; float32 if it has tensors of several types.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - outputAxis: Which dimension is the output unit.
+    /// - Returns: The tensors.
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess` or `invalidFile` for what is no safetensors file,
+    ///   and `elementTypeMismatch` for elements that are neither float32, float16 nor bfloat16.
+    public func tensors(
+        contentsOf path: String, outputAxis: OutputAxis = .first
+    ) throws(DescentError) -> Tensors {
+        let file = try SafetensorsFile(contentsOf: path)
+        let types = Set(file.entries.map(\.type))
+        var tensors = makeTensors(
+            try ParameterLayout(file, outputAxis: outputAxis),
+            types.count == 1 ? types.first?.elementType ?? .float32 : .float32)
+        try tensors.load(from: file)
+        return tensors
+    }
+}
+
+extension ParameterLayout {
+    /// The names and shapes of the tensors in a file, in the order of their data.
+    ///
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - outputAxis: Which dimension is the output unit.
+    /// - Throws: ``DescentCore/DescentError`` with code `invalidName` for an empty name, or `invalidShape`.
+    public init(_ file: SafetensorsFile, outputAxis: OutputAxis = .first) throws(DescentError) {
+        var parameters: [ParameterDescription] = []
+        for entry in file.entries {
+            parameters.append(try ParameterDescription(entry.name, shape: entry.shape, outputAxis: outputAxis))
+        }
+        try self.init(parameters)
+    }
+}
+
+extension SafetensorsFile {
+    /// The entries of a layout's parameters, in its order, if all of them are there, fit and are of a type that fits.
+    fileprivate func entries(
+        for layout: ParameterLayout, stored elementType: ElementType, prefix: String, ignoringOthers: Bool
+    ) throws(DescentError) -> [SafetensorsEntry] {
+        var found: [SafetensorsEntry] = []
+        for parameter in layout {
+            let name = prefix + parameter.name
+            guard let entry = self[name] else {
+                throw DescentError(
+                    .missingParameter, parameter: name,
+                    "\"\(path)\" has no tensor named \"\(name)\" (shape \(parameter.shape)).")
+            }
+            guard entry.shape == parameter.shape else {
+                throw DescentError(
+                    .shapeMismatch, parameter: name,
+                    "\"\(path)\" has \"\(name)\" with shape \(entry.shape); it is to be \(parameter.shape).")
+            }
+            let fits = entry.type.elementType == elementType || elementType == .float32
+            guard entry.type.elementType != nil, fits else {
+                throw DescentError(
+                    .elementTypeMismatch, parameter: name,
+                    "\"\(path)\" has \"\(name)\" stored as \(entry.type.rawValue), which cannot be loaded as "
+                        + "\(elementType) without loss; save it as \(SafetensorsType(elementType).rawValue).")
+            }
+            found.append(entry)
+        }
+        if !ignoringOthers {
+            let expected = Set(found.map(\.name))
+            for entry in entries where entry.name.hasPrefix(prefix) && !expected.contains(entry.name) {
+                throw DescentError(
+                    .unexpectedParameter, parameter: entry.name,
+                    "\"\(path)\" has a tensor \"\(entry.name)\" (shape \(entry.shape)), which nothing is to be loaded "
+                        + "from.")
+            }
+        }
+        return found
+    }
+
+    /// Reads a tensor of 16-bit floats as floats of 32 bits, which can store all of them.
+    fileprivate func readWidening(
+        _ entry: SafetensorsEntry, to floats: UnsafeMutableBufferPointer<Float>
+    ) throws(DescentError) {
+        try withBytes(of: entry) { bytes in
+            let patterns = bytes.bindMemory(to: UInt16.self)
+            if entry.type == .float16 {
+                for (index, pattern) in patterns.enumerated() { floats[index] = Float(Binary16(bitPattern: pattern)) }
+            } else {
+                for (index, pattern) in patterns.enumerated() { floats[index] = Float(BFloat16(bitPattern: pattern)) }
+            }
+        }
+    }
+}
