@@ -11,6 +11,7 @@ let package = Package(
         .library(name: "DescentOptimizers", targets: ["DescentOptimizers"]),
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
         .library(name: "DescentSafetensors", targets: ["DescentSafetensors"]),
+        .library(name: "DescentCheckpoints", targets: ["DescentCheckpoints"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -21,9 +22,13 @@ let package = Package(
         .target(name: "DescentSIMD", dependencies: ["DescentCore", "CDescentKernels"]),
         .target(name: "DescentJSON", dependencies: ["DescentCore"]),
         .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentJSON", "DescentSIMD"]),
+        .target(name: "DescentCheckpoints", dependencies: ["DescentCore", "DescentJSON", "DescentSafetensors"]),
         .target(
             name: "Descent",
-            dependencies: ["DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD"]
+            dependencies: [
+                "DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD", "DescentSafetensors",
+                "DescentCheckpoints",
+            ]
         ),
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),

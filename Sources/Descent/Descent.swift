@@ -1,6 +1,8 @@
+@_exported public import DescentCheckpoints
 @_exported public import DescentCore
 @_exported public import DescentOptimizers
 @_exported public import DescentSIMD
+@_exported public import DescentSafetensors
 @_exported public import DescentTransforms
 
 /// A chain of gradient transforms in front of an optimizer, over the default backend.

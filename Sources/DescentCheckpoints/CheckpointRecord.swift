@@ -62,8 +62,11 @@ struct CheckpointRecord: Codable {
                 .invalidFile,
                 "it holds tensors but not the state of a pipeline, which `checkpoint(to:)` writes.")
         }
+        guard file.hasChecksums else {
+            throw DescentError(.invalidFile, "its checksums are missing, without which damage would not be found.")
+        }
         let document = try JSON(parsing: text)
-        guard let version = document["formatVersion"]?.number?.integer(Int.self), version >= 1 else {
+        guard case .number(let number)? = document["formatVersion"], let version = number.integer(Int.self) else {
             throw DescentError(.invalidFile, "its state does not say in which version of the format it is.")
         }
         guard version == Self.formatVersion else {

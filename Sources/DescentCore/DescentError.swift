@@ -39,6 +39,8 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let lossScaleMismatch = Code("lossScaleMismatch")
         /// A state was saved by another chain, or is not what a stage remembers.
         public static let stateMismatch = Code("stateMismatch")
+        /// A file was written in a version of its format that cannot be read.
+        public static let unsupportedVersion = Code("unsupportedVersion")
         /// A micro-batch whose gradients arrive one by one is not complete.
         public static let incompleteMicroBatch = Code("incompleteMicroBatch")
         /// A micro-batch's weight is negative or not finite.

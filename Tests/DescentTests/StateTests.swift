@@ -6,9 +6,9 @@ import Testing
 @Suite struct StateTests {
     private let layout = try! makeLayout([[6, 5], [6]])
 
-    private func pipeline(
-        resuming state: PipelineState<TensorSet>? = nil, _ policy: ResumptionPolicy = .sameStages,
-        _ stages: [any GradientTransform], driving optimizer: any Optimizer = AdamW()
+    private func makePipeline(
+        _ stages: [any GradientTransform], driving optimizer: any Optimizer = AdamW(),
+        resuming state: PipelineState<TensorSet>? = nil, _ policy: ResumptionPolicy = .sameStages
     ) throws -> Pipeline {
         let parameters = TensorSet(zeros: state?.layout ?? layout)
         guard let state else {
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `a state does not change while the pipeline goes on`() throws {
-        var pipeline = try pipeline([])
+        var pipeline = try makePipeline([])
         var parameters = TensorSet.random(layout, seed: 1)
         _ = try pipeline.step(&parameters, gradients: .random(layout, seed: 2))
         let state = try pipeline.state
@@ -96,15 +96,15 @@ import Testing
     }
 
     @Test func `settings may change`() throws {
-        let state = try pipeline([ClipByGlobalNorm(1)]).state
-        let resumed = try pipeline(resuming: state, [ClipByGlobalNorm(2)], driving: AdamW(learningRate: 0.5))
+        let state = try makePipeline([ClipByGlobalNorm(1)]).state
+        let resumed = try makePipeline([ClipByGlobalNorm(2)], driving: AdamW(learningRate: 0.5), resuming: state)
         #expect(resumed.explain().contains("ClipByGlobalNorm(2.0)"))
     }
 
     @Test func `a chain that has changed is refused, and the difference spelled out`() throws {
-        let state = try pipeline([Unscale(), Centralize(), ClipByGlobalNorm(1)]).state
+        let state = try makePipeline([Unscale(), Centralize(), ClipByGlobalNorm(1)]).state
         let changed = error {
-            _ = try pipeline(resuming: state, [Unscale(), ClipByGlobalNorm(1), Normalize(), Centralize()])
+            _ = try makePipeline([Unscale(), ClipByGlobalNorm(1), Normalize(), Centralize()], resuming: state)
         }
         #expect(changed?.code == .stateMismatch)
         #expect(
@@ -113,20 +113,18 @@ import Testing
                 ClipByGlobalNorm, Normalize, Centralize, AdamW. Since then, added: Normalize; moved: Centralize. \
                 Build the chain that was saved, or ask to keep what fits.
                 """)
-        let optimizer = error { _ = try pipeline(resuming: state, [Unscale()], driving: SGD(learningRate: 1)) }
+        let optimizer = error { _ = try makePipeline([Unscale()], driving: SGD(learningRate: 1), resuming: state) }
         #expect(optimizer?.message.contains("removed: Centralize, ClipByGlobalNorm, AdamW; added: SGD") == true)
     }
 
     @Test func `what still fits is kept, if that is asked for`() throws {
-        var pipeline = try pipeline([Accumulate(steps: 4), Unscale(.dynamic(initial: 8)), Centralize()])
+        var pipeline = try makePipeline([Accumulate(steps: 4), Unscale(.dynamic(initial: 8)), Centralize()])
         var parameters = TensorSet.random(layout, seed: 1)
         for step in 0..<6 as Range<UInt64> {
             _ = try pipeline.step(&parameters, gradients: .random(layout, seed: step + (step == 1 ? 0 : 9)))
         }
         let state = try pipeline.state
-        let resumed = try self.pipeline(
-            resuming: state, .keepWhatFits, [Accumulate(steps: 4), ClipByGlobalNorm(1)],
-            driving: AdamW(amsgrad: true))
+        let resumed = try makePipeline([Accumulate(steps: 4), ClipByGlobalNorm(1)], driving: AdamW(amsgrad: true), resuming: state, .keepWhatFits)
         #expect(resumed.appliedSteps == 1)
         #expect(
             resumed.slot(named: "Accumulate(steps: 4, mean).sum")?.bits
@@ -134,8 +132,7 @@ import Testing
         // An optimizer that keeps other buffers starts afresh.
         #expect(resumed.slot(named: "AdamW.first moment")?.bits.allSatisfy { $0 == 0 } == true)
         let optimizer = error {
-            _ = try self.pipeline(
-                resuming: state, [Accumulate(steps: 4), Unscale(), Centralize()], driving: AdamW(amsgrad: true))
+            _ = try makePipeline([Accumulate(steps: 4), Unscale(), Centralize()], driving: AdamW(amsgrad: true), resuming: state)
         }
         #expect(optimizer?.code == .stateMismatch)
         #expect(
@@ -147,7 +144,7 @@ import Testing
     }
 
     @Test func `another layout is refused, by the name of the parameter that differs`() throws {
-        let state = try pipeline([]).state
+        let state = try makePipeline([]).state
         func code(_ shapes: [[Int]], names: [String]) throws -> (DescentError.Code?, String?) {
             let parameters = TensorSet(
                 zeros: try ParameterLayout(zip(names, shapes).map { try ParameterDescription($0, shape: $1) }))
@@ -171,7 +168,7 @@ import Testing
     }
 
     @Test func `a micro-batch that is still arriving cannot be saved`() throws {
-        var pipeline = try pipeline([])
+        var pipeline = try makePipeline([])
         try pipeline.receive(TensorSet.random(layout, seed: 1), of: 1)
         let error = error { _ = try pipeline.state }
         #expect(error?.code == .incompleteMicroBatch)
@@ -181,11 +178,11 @@ import Testing
     @Test func `a shared loss scale is resumed`() throws {
         let scale = try SharedLossScale(.dynamic(initial: 64, growthInterval: 1))
         var parameters = TensorSet.random(layout, seed: 1)
-        var pipeline = try pipeline([Unscale(scale)])
+        var pipeline = try makePipeline([Unscale(scale)])
         _ = try pipeline.step(&parameters, gradients: .random(layout, seed: 2))
         try scale.update()
         let fresh = try SharedLossScale(.dynamic(initial: 64, growthInterval: 1))
-        let resumed = try self.pipeline(resuming: pipeline.state, [Unscale(fresh)])
+        let resumed = try makePipeline([Unscale(fresh)], resuming: pipeline.state)
         #expect(fresh.scale == 128)
         #expect(resumed.lossScale == 128)
     }
