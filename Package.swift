@@ -33,11 +33,13 @@ let package = Package(
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .executableTarget(name: "endurance", dependencies: ["Descent"], path: "Tests/Endurance"),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
             name: "DescentTests",
             dependencies: [
                 "Descent", "DescentCore", "DescentTransforms", "DescentJSON", "DescentSafetensors", "AllocationCounter",
+                "endurance",
             ],
             resources: [.copy("Fixtures")]),
     ],

@@ -8,26 +8,30 @@ extension GradientPipeline {
     /// steps. The file is written beside the target and takes its place all at once: a process that is killed, or a
     /// full disk, leaves the old checkpoint as it was.
     /// ```swift
-    /// try optimizer.checkpoint(to: "run.safetensors", including: parameters)
+    /// try optimizer.checkpoint(to: "run.safetensors", including: parameters, metadata: ["epoch": "\(epoch)"])
     /// ```
+    /// What the caller has to know to go on, such as how far the data has been read, is best saved with it, as text; it
+    /// is found again in `SafetensorsFile(contentsOf: path).metadata`.
+    ///
     /// To write while training goes on, take the ``DescentCore/GradientPipeline/state`` and write that.
     ///
     /// - Parameters:
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
+    ///   - metadata: Text of the caller's by key.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public func checkpoint(
-        to path: String, including parameters: Backend.Tensors? = nil
+        to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:]
     ) throws(DescentError) {
         if let parameters { try requireLayout(parameters) }
-        try state.write(to: path, including: parameters)
+        try state.write(to: path, including: parameters, metadata: metadata)
     }
 
     /// Builds a pipeline that goes on from a checkpoint, with parameters that the caller has restored.
     ///
     /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:)`` wrote.
+    ///   - path: A file that ``checkpoint(to:including:metadata:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: The parameters as they were then.
     ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
@@ -87,10 +91,12 @@ extension GradientPipeline {
 extension GradientChain {
     /// Saves everything that a run needs to go on with the same bits, in one safetensors file.
     ///
-    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:)``.
+    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:)``.
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
-    public func checkpoint(to path: String) throws(DescentError) { try state.write(to: path) }
+    public func checkpoint(to path: String, metadata: [String: String] = [:]) throws(DescentError) {
+        try state.write(to: path, metadata: metadata)
+    }
 
     /// Builds a chain that goes on from a checkpoint.
     ///

@@ -11,13 +11,16 @@ extension PipelineState {
     /// - Parameters:
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too.
+    ///   - metadata: Text of the caller's by key, such as how far the data has been read.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason. The
     ///   old file is whole then.
     /// - Complexity: O(n) in the bytes of the tensors, which are not copied.
-    public func write(to path: String, including parameters: Tensors? = nil) throws(DescentError) {
+    public func write(
+        to path: String, including parameters: Tensors? = nil, metadata: [String: String] = [:]
+    ) throws(DescentError) {
         let record = try CheckpointRecord(self)
-        var writer = SafetensorsWriter(
-            metadata: [CheckpointRecord.metadataKey: try JSON(encoding: record).description])
+        var writer = SafetensorsWriter(metadata: metadata)
+        writer.metadata[CheckpointRecord.metadataKey] = try JSON(encoding: record).description
         if let parameters { try writer.add(parameters, prefix: CheckpointRecord.parameterPrefix) }
         for (index, component) in components.enumerated() {
             for slot in component.slots {
@@ -32,7 +35,7 @@ extension PipelineState {
     /// Reads a state.
     ///
     /// - Parameters:
-    ///   - file: A file that ``write(to:including:)`` wrote.
+    ///   - file: A file that ``write(to:including:metadata:)`` wrote.
     ///   - backend: Who makes the tensors.
     /// - Throws: ``DescentCore/DescentError`` with code `invalidFile` for a file that is not a checkpoint or is damaged,
     ///   or `unsupportedVersion` for one of another version.

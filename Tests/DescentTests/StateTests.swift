@@ -124,7 +124,8 @@ import Testing
             _ = try pipeline.step(&parameters, gradients: .random(layout, seed: step + (step == 1 ? 0 : 9)))
         }
         let state = try pipeline.state
-        let resumed = try makePipeline([Accumulate(steps: 4), ClipByGlobalNorm(1)], driving: AdamW(amsgrad: true), resuming: state, .keepWhatFits)
+        let resumed = try makePipeline(
+            [Accumulate(steps: 4), ClipByGlobalNorm(1)], driving: AdamW(amsgrad: true), resuming: state, .keepWhatFits)
         #expect(resumed.appliedSteps == 1)
         #expect(
             resumed.slot(named: "Accumulate(steps: 4, mean).sum")?.bits
@@ -132,7 +133,8 @@ import Testing
         // An optimizer that keeps other buffers starts afresh.
         #expect(resumed.slot(named: "AdamW.first moment")?.bits.allSatisfy { $0 == 0 } == true)
         let optimizer = error {
-            _ = try makePipeline([Accumulate(steps: 4), Unscale(), Centralize()], driving: AdamW(amsgrad: true), resuming: state)
+            _ = try makePipeline(
+                [Accumulate(steps: 4), Unscale(), Centralize()], driving: AdamW(amsgrad: true), resuming: state)
         }
         #expect(optimizer?.code == .stateMismatch)
         #expect(
