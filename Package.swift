@@ -28,6 +28,7 @@ let package = Package(
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .executableTarget(name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
             name: "DescentTests",

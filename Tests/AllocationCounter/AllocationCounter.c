@@ -1,6 +1,8 @@
 #include "AllocationCounter.h"
 
 #include <stddef.h>
+// Says whether the C library is glibc.
+#include <stdlib.h>
 
 // Counts by standing in for the allocator of glibc, which stays reachable under other names.
 #if defined(__GLIBC__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)

@@ -1,3 +1,4 @@
+import AllocationCounter
 import Descent
 import DescentSafetensors
 import Foundation
@@ -128,9 +129,31 @@ import Testing
             String(repeating: #"{"a":"#, count: 200_000), #"{"a":{"x":"# + String(repeating: "[", count: 200_000),
             #"{"a":{"shape":["# + String(repeating: "1,", count: 200_000),
             #"{"__metadata__":{"#
-                + (0..<70_000).map { #""\#($0)":"""# }.joined(separator: ",") + "}}",
+                + (0..<17_000).map { #""\#($0)":"""# }.joined(separator: ",") + "}}",
         ] {
             #expect(try open(file(text)).code == .invalidFile)
+        }
+    }
+
+    @Test func `no header makes the reader allocate more at once than the file has bytes, or a mebibyte`() throws {
+        func list(_ count: Int, _ item: (Int) -> String) -> String { (0..<count).map(item).joined(separator: ",") }
+        let headers = [
+            "{" + list(20_000) { "\"\($0)\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}" } + "}",
+            "{\"__metadata__\":{" + list(10_000) { "\"\($0)\":\"\"" } + "}}",
+            "{\"a\":{\"shape\":[" + list(500_000) { _ in "1" } + "]}}",
+            "{\"a\":{\"note\":[" + list(500_000) { _ in "0" } + "]}}",
+            "{\"a\":{\"note\":{" + list(50_000) { "\"\($0)\":0" } + "}}}",
+            "{\"a\":{\"shape\":[" + String(repeating: "9", count: 1_000_000) + "]}}",
+            "{\"" + String(repeating: "\\u00e9", count: 200_000) + "\":{}}",
+        ]
+        for header in headers {
+            let bytes = file(header)
+            _ = descent_take_largest_allocation()
+            _ = try? SafetensorsFile(bytes: bytes)
+            let largest = descent_take_largest_allocation()
+            let isMetadata = header.hasPrefix("{\"__metadata__\"")
+            // A string has a few bytes in front of its text.
+            #expect(largest <= (isMetadata ? 1 << 20 : bytes.count) + 64, "\(header.prefix(40)): \(largest) of \(bytes.count)")
         }
     }
 

@@ -3,7 +3,7 @@ public import DescentCore
 /// A safetensors file that is open to be read.
 ///
 /// The header is read and checked when the file is opened; tensors are read when they are asked for. No file can make
-/// this trap, or allocate more than a small multiple of its header: whatever does not hold is an error. If the file
+/// this trap, or allocate more at once than it is long (or a mebibyte): whatever does not hold is an error. If the file
 /// was written by Descent, damage to its header and tensors is found by their checksums.
 /// ```swift
 /// let file = try SafetensorsFile(contentsOf: "model.safetensors")
