@@ -153,7 +153,9 @@ import Testing
             let largest = descent_take_largest_allocation()
             let isMetadata = header.hasPrefix("{\"__metadata__\"")
             // A string has a few bytes in front of its text.
-            #expect(largest <= (isMetadata ? 1 << 20 : bytes.count) + 64, "\(header.prefix(40)): \(largest) of \(bytes.count)")
+            #expect(
+                largest <= (isMetadata ? 1 << 20 : bytes.count) + 64,
+                "\(header.prefix(40)): \(largest) of \(bytes.count)")
         }
     }
 

@@ -7,7 +7,8 @@ import Testing
     @Test func `no text makes the parser trap, and what it accepts it prints and parses again`() async {
         await #expect(processExitsWith: .success) {
             try Fuzzing.run("JSON", count: 4_000) { seed, draw in
-                let text = draw.isLucky(oneIn: 10) ? draw.noise() : draw.damage(Array(draw.json(depth: 4).description.utf8))
+                let text =
+                    draw.isLucky(oneIn: 10) ? draw.noise() : draw.damage(Array(draw.json(depth: 4).description.utf8))
                 try Self.check(text)
             }
         }
@@ -18,7 +19,9 @@ import Testing
         await #expect(processExitsWith: .success) {
             try Fuzzing.run("decoding", count: 4_000) { seed, draw in
                 let bytes = Array(try JSON(encoding: Document.random(&draw)).description.utf8)
-                guard let json = try? JSON(parsing: draw.isLucky(oneIn: 10) ? bytes : draw.damage(bytes)) else { return }
+                guard let json = try? JSON(parsing: draw.isLucky(oneIn: 10) ? bytes : draw.damage(bytes)) else {
+                    return
+                }
                 guard let document = try? json.decode(Document.self, refusingUnknownKeys: draw.isLucky(oneIn: 2)) else {
                     return
                 }
