@@ -34,6 +34,7 @@ let package = Package(
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
         .executableTarget(name: "endurance", dependencies: ["Descent"], path: "Tests/Endurance"),
+        .executableTarget(name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
             name: "DescentTests",

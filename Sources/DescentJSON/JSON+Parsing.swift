@@ -13,11 +13,7 @@ extension JSON {
 
     /// Parses UTF-8 text; see ``init(parsing:)-(String)``.
     public init(parsing bytes: [UInt8]) throws(DescentError) {
-        // A closure of the standard library rethrows any error; keep the typed one.
-        let result = bytes.withUnsafeBytes { bytes in
-            Result { () throws(DescentError) in try JSON(parsing: bytes) }
-        }
-        self = try result.get()
+        self = try bytes.span.withUnsafeBytes { bytes throws(DescentError) in try JSON(parsing: bytes) }
     }
 
     /// Parses UTF-8 text in memory of the caller's, for the duration of the call; see ``init(parsing:)-(String)``.

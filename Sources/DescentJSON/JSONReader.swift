@@ -77,28 +77,37 @@ package struct JSONReader {
     package mutating func readObject(
         _ readMember: (inout JSONReader, String) throws(DescentError) -> Void
     ) throws(DescentError) {
+        var keys: Set<String> = []
+        try readMembers { reader, key, start throws(DescentError) in
+            guard keys.insert(key).inserted else {
+                throw reader.error("the key \(key.quotedBriefly) is there twice", at: start)
+            }
+            try readMember(&reader, key)
+        }
+    }
+
+    /// Reads an object: calls a closure with each key and its place, where its value begins, to read it.
+    private mutating func readMembers(
+        _ readMember: (inout JSONReader, String, Int) throws(DescentError) -> Void
+    ) throws(DescentError) {
         try begin("{")
         defer { depth -= 1 }
         skipWhitespace()
         if skip("}") { return }
-        var keys: Set<String> = []
         repeat {
             skipWhitespace()
             let start = position
             guard byte == UInt8(ascii: "\"") else { throw unexpected("a key in quotation marks") }
             let key = try readString()
-            guard keys.insert(key).inserted else {
-                throw error("the key \(key.quotedBriefly) is there twice", at: start)
-            }
             skipWhitespace()
             guard skip(":") else { throw unexpected("\":\"") }
-            try readMember(&self, key)
+            try readMember(&self, key, start)
             skipWhitespace()
         } while skip(",")
         guard skip("}") else { throw unexpected("\",\" or \"}\"") }
     }
 
-    /// Reads a value of any kind, and forgets it.
+    /// Reads a value of any kind, and forgets it; keys that are there twice are forgotten, too.
     package mutating func skipValue() throws(DescentError) {
         switch try nextKind() {
         case .null: try readNull()
@@ -106,7 +115,7 @@ package struct JSONReader {
         case .number: _ = try readNumber()
         case .string: _ = try readString()
         case .array: try readArray { reader throws(DescentError) in try reader.skipValue() }
-        case .object: try readObject { reader, _ throws(DescentError) in try reader.skipValue() }
+        case .object: try readMembers { reader, _, _ throws(DescentError) in try reader.skipValue() }
         }
     }
 

@@ -1,6 +1,8 @@
 #include "AllocationCounter.h"
 
 #include <stddef.h>
+// Says whether the C library is glibc.
+#include <stdlib.h>
 
 // Counts by standing in for the allocator of glibc, which stays reachable under other names.
 #if defined(__GLIBC__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
@@ -11,31 +13,43 @@ extern void *__libc_realloc(void *address, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 static __thread long allocation_count;
+static __thread size_t largest_allocation;
+
+static void note(size_t size) {
+    allocation_count++;
+    if (size > largest_allocation) largest_allocation = size;
+}
 
 long descent_allocation_count(void) { return allocation_count; }
 
+long descent_take_largest_allocation(void) {
+    long largest = (long)largest_allocation;
+    largest_allocation = 0;
+    return largest;
+}
+
 void *malloc(size_t size) {
-    allocation_count++;
+    note(size);
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    allocation_count++;
+    note(count * size);
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *address, size_t size) {
-    allocation_count++;
+    note(size);
     return __libc_realloc(address, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    allocation_count++;
+    note(size);
     return __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **result, size_t alignment, size_t size) {
-    allocation_count++;
+    note(size);
     *result = __libc_memalign(alignment, size);
     return *result == NULL ? 12 : 0;
 }
@@ -43,5 +57,7 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
 #else
 
 long descent_allocation_count(void) { return -1; }
+
+long descent_take_largest_allocation(void) { return -1; }
 
 #endif

@@ -48,11 +48,11 @@ import Testing
     @Test func `every kind of float comes back bit for bit`() throws {
         var floats: [Float] = [
             0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude,
-            .infinity, -.infinity, 0.1, 1 / 3, 16_777_216, 0x1.fffffcp-127,
+            .infinity, -.infinity, 0.1, 1 / 3, 16_777_216, Float(bitPattern: 0x007f_fffe),
         ]
         var doubles: [Double] = [
             0, -0.0, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, .infinity, -.infinity,
-            0.1, 1 / 3, 0x1.ffffffffffffep-1023, 0x1.0000000000001p+53,
+            0.1, 1 / 3, Double(bitPattern: 0x000f_ffff_ffff_fffe), 0x1.0000000000001p+53,
         ]
         var generator = SeededGenerator(seed: 11)
         for _ in 0..<500 {

@@ -48,13 +48,13 @@ public protocol TensorStorage: Sendable {
     /// Makes sure that a change through this value is seen by no other.
     mutating func makeUnique()
 
-    /// Gives the bytes of a tensor to a closure, to read while it runs: the elements in row-major order, as they are
-    /// stored.
+    /// Gives the bytes of a tensor to a closure, to read while it runs: its elements in row-major order, as stored.
     ///
     /// - Parameters:
     ///   - position: The position of the tensor in the layout.
     ///   - body: What to do with the bytes, of which there are as many as the elements take.
     /// - Returns: What the closure returns.
+    /// - Throws: What the closure throws.
     func withBytes<Result>(
         of position: Int, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
     ) throws(DescentError) -> Result

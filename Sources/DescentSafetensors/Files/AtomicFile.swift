@@ -50,6 +50,13 @@ public struct AtomicFile: ~Copyable {
         position += bytes.count
     }
 
+    /// Appends bytes.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, as for a full disk.
+    public mutating func write(_ bytes: [UInt8]) throws(DescentError) {
+        try bytes.span.withUnsafeBytes { bytes throws(DescentError) in try write(bytes) }
+    }
+
     /// Writes bytes over what was written before.
     ///
     /// - Precondition: The bytes end before ``write(_:)`` goes on.

@@ -15,6 +15,7 @@ extension DescentError {
     ///   - action: What was to be done: "write".
     ///   - path: The file.
     ///   - number: The operating system's number for the reason.
+    /// - Returns: An error with code `fileAccess`.
     static func fileAccess(_ action: String, _ path: String, _ number: CInt = errno) -> DescentError {
         DescentError(.fileAccess, "Cannot \(action) \"\(path)\": \(String(cString: strerror(number))).")
     }

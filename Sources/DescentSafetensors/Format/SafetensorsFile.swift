@@ -3,7 +3,7 @@ public import DescentCore
 /// A safetensors file that is open to be read.
 ///
 /// The header is read and checked when the file is opened; tensors are read when they are asked for. No file can make
-/// this trap, or allocate more than a small multiple of its header: whatever does not hold is an error. If the file
+/// this trap, or allocate more at once than it is long (or a mebibyte): whatever does not hold is an error. If the file
 /// was written by Descent, damage to its header and tensors is found by their checksums.
 /// ```swift
 /// let file = try SafetensorsFile(contentsOf: "model.safetensors")
@@ -23,6 +23,8 @@ public struct SafetensorsFile: Sendable {
     /// Text by key.
     public let metadata: [String: String]
     /// Whether the file has a checksum of each tensor, which is checked when the tensor is read.
+    ///
+    /// Whoever knows that it was written with them should insist: damage to the name that they go by hides them.
     public var hasChecksums: Bool { checksums != nil }
     /// Where the file is, for messages.
     public let path: String
@@ -56,9 +58,9 @@ public struct SafetensorsFile: Sendable {
             guard byteCount >= 8 else {
                 throw DescentError(.invalidFile, "it has \(byteCount) bytes, less than the eight of a header's length.")
             }
-            var length: UInt64 = 0
-            try Self.read(source, at: 0, into: &length)
-            length = UInt64(littleEndian: length)
+            let length = try Self.withBytes(source, at: 0, count: 8) { bytes in
+                UInt64(littleEndian: bytes.load(as: UInt64.self))
+            }
             guard length <= SafetensorsHeader.maximumByteCount, length <= byteCount - 8 else {
                 throw DescentError(
                     .invalidFile,
@@ -67,11 +69,10 @@ public struct SafetensorsFile: Sendable {
                 )
             }
             dataOffset = 8 + Int(length)
-            let text = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(length), alignment: 8)
-            defer { text.deallocate() }
-            try Self.read(source, at: 8, into: text)
-            let header = try SafetensorsHeader(
-                json: UnsafeRawBufferPointer(text), dataByteCount: byteCount - dataOffset)
+            let dataByteCount = byteCount - dataOffset
+            let header = try Self.withBytes(source, at: 8, count: Int(length)) { text throws(DescentError) in
+                try SafetensorsHeader(json: text, dataByteCount: dataByteCount)
+            }
             checksums = try SafetensorsChecksums(checking: header)
             entries = header.entries
             metadata = header.metadata
@@ -129,6 +130,16 @@ extension SafetensorsFile {
         return try body(UnsafeRawBufferPointer(buffer))
     }
 
+    private static func withBytes<Result>(
+        _ source: Source, at offset: Int, count: Int,
+        _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
+        defer { buffer.deallocate() }
+        try read(source, at: offset, into: buffer)
+        return try body(UnsafeRawBufferPointer(buffer))
+    }
+
     private static func read(
         _ source: Source, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DescentError) {
@@ -139,13 +150,5 @@ extension SafetensorsFile {
                 buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count]))
             }
         }
-    }
-
-    private static func read(_ source: Source, at offset: Int, into value: inout UInt64) throws(DescentError) {
-        // A closure of the standard library rethrows any error; keep the typed one.
-        let result = withUnsafeMutableBytes(of: &value) { buffer in
-            Result { () throws(DescentError) in try read(source, at: offset, into: buffer) }
-        }
-        try result.get()
     }
 }

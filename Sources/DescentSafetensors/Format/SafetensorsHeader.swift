@@ -7,8 +7,8 @@ struct SafetensorsHeader {
     static let maximumByteCount = 100_000_000
     /// The most dimensions of a tensor, as many as PyTorch and NumPy allow.
     static let maximumRank = 64
-    /// The most pieces of text.
-    static let maximumMetadataCount = 65_536
+    /// The most pieces of text: what a dictionary of them takes may be more than their text, but not a mebibyte.
+    static let maximumMetadataCount = 10_000
     /// The key of the text in the header, which no tensor can have as its name.
     static let metadataKey = "__metadata__"
 
@@ -55,7 +55,7 @@ extension SafetensorsHeader {
 extension SafetensorsHeader {
     /// Reads and checks the JSON of a header.
     ///
-    /// What is allocated is in proportion to the text, whatever numbers it holds.
+    /// No more is allocated at once than the text is long or a mebibyte, whatever numbers it holds.
     ///
     /// - Parameters:
     ///   - json: The text.

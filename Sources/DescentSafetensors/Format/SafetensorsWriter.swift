@@ -123,7 +123,7 @@ public struct SafetensorsWriter: Sendable {
                     + "one of more than \(SafetensorsHeader.maximumByteCount) bytes or "
                     + "\(SafetensorsHeader.maximumMetadataCount) pieces.")
         }
-        try Self.withBytes(bytes, append)
+        try bytes.span.withUnsafeBytes(append)
         for tensor in tensors {
             try tensor.contents { bytes throws(DescentError) in
                 precondition(
@@ -135,7 +135,7 @@ public struct SafetensorsWriter: Sendable {
         }
         guard let checksums else { return }
         try checksums.write(to: &header)
-        try Self.withBytes(header.bytes, overwriteHeader)
+        try header.bytes.span.withUnsafeBytes(overwriteHeader)
     }
 
     private static func entries(_ tensors: [Tensor]) throws(DescentError) -> [SafetensorsEntry] {
@@ -153,12 +153,5 @@ public struct SafetensorsWriter: Sendable {
             end = sum
         }
         return entries
-    }
-
-    /// Runs a body with the bytes of an array; the standard library's own way forgets the type of an error.
-    private static func withBytes(
-        _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Void
-    ) throws(DescentError) {
-        try bytes.withUnsafeBytes { bytes in Result { () throws(DescentError) in try body(bytes) } }.get()
     }
 }
