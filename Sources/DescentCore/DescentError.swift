@@ -27,6 +27,8 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let elementTypeMismatch = Code("elementTypeMismatch")
         /// The tensors are the right ones in another order.
         public static let orderMismatch = Code("orderMismatch")
+        /// Two tensors that have to be apart share memory.
+        public static let sharedMemory = Code("sharedMemory")
         /// A stage's, schedule's or optimizer's setting is out of range.
         public static let invalidSetting = Code("invalidSetting")
         /// Two stages stand in an order that computes something else than it seems to.

@@ -10,16 +10,18 @@ extension GradientPipeline where Backend == SIMDBackend {
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the step was accumulated, applied or skipped.
-    /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, before anything has changed.
+    /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, or if tensors share memory that is
+    ///   written, before anything has changed.
     public mutating func step(
         unsafeParameters parameters: [UnsafeTensor], unsafeGradients gradients: [UnsafeTensor], weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let layout = layout
+        let (layout, written) = (layout, parameters)
         return try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
-            try TensorSet.withUnsafeTensors(gradients, layout: layout) { gradients throws(DescentError) in
-                try step(
-                    &parameters, gradients: gradients, weight: weight, lossScale: lossScale,
+            try TensorSet.withUnsafeTensors(gradients, layout: layout) { foreign throws(DescentError) in
+                try DescentError.requireSeparate(written: written, read: gradients)
+                return try step(
+                    &parameters, gradients: foreign, weight: weight, lossScale: lossScale,
                     closingWindow: closingWindow)
             }
         }
@@ -67,13 +69,15 @@ extension GradientChain where Backend == SIMDBackend {
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Applied if the optimizer is to follow, otherwise accumulated or skipped.
-    /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, before anything has changed.
+    /// - Throws: ``DescentCore/DescentError`` if names or sizes do not match, or if tensors share memory that is
+    ///   written, before anything has changed.
     public mutating func transform(
         unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try TensorSet.withUnsafeTensors(gradients, layout: layout) { gradients throws(DescentError) in
-            try transform(&gradients, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
+        try TensorSet.withUnsafeTensors(gradients, layout: layout) { foreign throws(DescentError) in
+            try DescentError.requireSeparate(written: gradients)
+            return try transform(&foreign, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
         }
     }
 }

@@ -1,0 +1,45 @@
+import DescentCore
+
+extension DescentError {
+    /// Refuses tensors to be written that share memory with each other or with tensors to be read.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with code `sharedMemory` that names two tensors.
+    /// - Complexity: O(n log n) in the number of tensors; O(n) where they are in the order of memory.
+    static func requireSeparate(
+        written: [UnsafeTensor], read: [UnsafeTensor] = []
+    ) throws(DescentError) {
+        let (written, read) = (written.map { Extent($0, isWritten: true) }, read.map { Extent($0, isWritten: false) })
+        let extents = (written + read).sorted { $0.start < $1.start }
+        var furthest: Extent?
+        var furthestWritten: Extent?
+        for extent in extents where extent.start < extent.end {
+            // What is only read may overlap; so look back at whatever reaches furthest, or furthest of what is written.
+            if let other = extent.isWritten ? furthest : furthestWritten, extent.start < other.end {
+                throw DescentError(
+                    .sharedMemory, parameter: extent.name,
+                    "\(extent.role) of \"\(extent.name)\" shares memory with \(other.role.lowercased()) of "
+                        + "\"\(other.name)\": a step would read what it has just changed. Hand over tensors that are "
+                        + "apart, and tied parameters once.")
+            }
+            if extent.end > furthest?.end ?? 0 { furthest = extent }
+            if extent.isWritten, extent.end > furthestWritten?.end ?? 0 { furthestWritten = extent }
+        }
+    }
+
+    /// Where a tensor lies in memory.
+    private struct Extent {
+        let name: String
+        let start: UInt
+        let end: UInt
+        let isWritten: Bool
+
+        init(_ tensor: UnsafeTensor, isWritten: Bool) {
+            name = tensor.name
+            start = UInt(bitPattern: tensor.address)
+            end = start + UInt(tensor.count * tensor.elementType.byteCount)
+            self.isWritten = isWritten
+        }
+
+        var role: String { isWritten ? "The memory that is written" : "The gradient" }
+    }
+}
