@@ -18,8 +18,6 @@ extension JSON {
         let value: Value
         do {
             value = try DecodingNode(json: self, codingPath: [], usage: usage).decode()
-        } catch let error as DescentError {
-            throw error
         } catch let error as DecodingError {
             throw DescentError(error, in: self, at: place)
         } catch {

@@ -77,9 +77,8 @@ public struct SafetensorsFile: Sendable {
             entries = header.entries
             metadata = header.metadata
             positions = Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), entries.indices))
-        } catch  where error.code == .fileAccess {
-            throw error
         } catch {
+            guard error.code != .fileAccess else { throw error }
             throw DescentError(
                 .invalidFile, parameter: error.parameter,
                 "\"\(path)\" is not a valid safetensors file: \(error.message)")
@@ -107,8 +106,12 @@ extension SafetensorsFile {
     ) throws(DescentError) {
         precondition(buffer.count == entry.byteCount, "A tensor of \(entry.byteCount) bytes fits no \(buffer.count).")
         try Self.read(source, at: dataOffset + entry.range.lowerBound, into: buffer)
+        try check(UnsafeRawBufferPointer(buffer), of: entry)
+    }
+
+    private func check(_ bytes: UnsafeRawBufferPointer, of entry: SafetensorsEntry) throws(DescentError) {
         guard let expected = checksums?[entry.name] else { return }
-        guard XXHash64.checksum(UnsafeRawBufferPointer(buffer)) == expected else {
+        guard XXHash64.checksum(bytes) == expected else {
             throw DescentError(
                 .invalidFile, parameter: entry.name,
                 "The tensor \"\(entry.name)\" in \"\(path)\" is damaged: its bytes do not have the checksum that they "
@@ -124,10 +127,11 @@ extension SafetensorsFile {
     public func withBytes<Result>(
         of entry: SafetensorsEntry, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: entry.byteCount, alignment: 64)
-        defer { buffer.deallocate() }
-        try read(entry, into: buffer)
-        return try body(UnsafeRawBufferPointer(buffer))
+        try Self.withBytes(source, at: dataOffset + entry.range.lowerBound, count: entry.byteCount) {
+            bytes throws(DescentError) in
+            try check(bytes, of: entry)
+            return try body(bytes)
+        }
     }
 
     private static func withBytes<Result>(

@@ -27,7 +27,8 @@ extension TensorStorage {
 
     /// Loads all tensors of the layout from an open safetensors file.
     ///
-    /// The file's elements have to be stored as the tensors' are; float16 and bfloat16 are widened to float32.
+    /// The file's elements have to be stored as the tensors' are; float16 and bfloat16 are widened to float32. Until all
+    /// are loaded, both the old and the new elements are in memory.
     ///
     /// - Parameters:
     ///   - file: The file, with the tensors in any order.
@@ -40,9 +41,14 @@ extension TensorStorage {
     ) throws(DescentError) {
         let entries = try file.entries(for: layout, stored: elementType, prefix: prefix, ignoringOthers: ignoringOthers)
         var loaded = self
+        try loaded.read(entries, of: file)
+        self = loaded
+    }
+
+    fileprivate mutating func read(_ entries: [SafetensorsEntry], of file: SafetensorsFile) throws(DescentError) {
+        let elementType = elementType
         for (position, entry) in entries.enumerated() {
-            let elementType = elementType
-            try loaded.withMutableBytes(of: position) { bytes throws(DescentError) in
+            try withMutableBytes(of: position) { bytes throws(DescentError) in
                 if entry.type.elementType == elementType {
                     try file.read(entry, into: bytes)
                 } else {
@@ -50,7 +56,6 @@ extension TensorStorage {
                 }
             }
         }
-        self = loaded
     }
 }
 
@@ -73,7 +78,9 @@ extension TensorBackend {
         var tensors = makeTensors(
             try ParameterLayout(file, outputAxis: outputAxis),
             types.count == 1 ? types.first?.elementType ?? .float32 : .float32)
-        try tensors.load(from: file)
+        let entries = try file.entries(
+            for: tensors.layout, stored: tensors.elementType, prefix: "", ignoringOthers: false)
+        try tensors.read(entries, of: file)
         return tensors
     }
 }
