@@ -146,7 +146,10 @@ struct SwiftCompiler {
         let pipe = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments =
-            ["swiftc", "-typecheck", "-swift-version", "6", "-warnings-as-errors", "-I", modules.path]
+            [
+                "swiftc", "-emit-sil", "-o", "/dev/null", "-swift-version", "6", "-warnings-as-errors", "-I",
+                modules.path,
+            ]
             + (try moduleMaps.flatMap { ["-Xcc", "-fmodule-map-file=\($0.path)"] }) + [file.path]
         process.standardOutput = pipe
         process.standardError = pipe
