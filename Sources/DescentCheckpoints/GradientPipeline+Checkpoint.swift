@@ -60,7 +60,16 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
     ///
-    /// - Parameter parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
+    /// - Parameters:
+    ///   - path: A file that ``checkpoint(to:including:metadata:)`` wrote.
+    ///   - policy: How strictly the chain has to be the one that was saved.
+    ///   - parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - parameterCopy: How to store a second copy of the parameters.
+    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - backend: Who does the arithmetic.
+    ///   - stages: The chain, in the order in which gradients flow.
+    ///   - optimizer: What ends the chain.
     /// - Throws: ``DescentCore/DescentError``; also one with code `missingParameter` if the parameters were not saved.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,

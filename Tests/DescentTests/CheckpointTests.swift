@@ -7,10 +7,13 @@ import Testing
 /// Pipelines that go on from a file.
 @Suite struct CheckpointTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("descent-\(UUID())").path
-    private let layout = try! makeLayout([[6, 5], [6], []])
+    private let layout: ParameterLayout
     private var path: String { folder + "/run.safetensors" }
 
-    init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+    init() throws {
+        layout = try makeLayout([[6, 5], [6], []])
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
 
     private func withFolder(_ body: () throws -> Void) rethrows {
         defer { try? FileManager.default.removeItem(atPath: folder) }

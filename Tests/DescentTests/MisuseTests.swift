@@ -4,7 +4,9 @@ import Testing
 
 /// Ways to use a pipeline that cannot be meant; `Misuse.md` lists them all, with the tests.
 @Suite struct MisuseTests {
-    private let layout = try! makeLayout([[4, 3], [4]])
+    private let layout: ParameterLayout
+
+    init() throws { layout = try makeLayout([[4, 3], [4]]) }
 
     @Test func `every misuse in the documentation names a test that exists`() throws {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -4,7 +4,9 @@ import Testing
 
 /// A pipeline that goes on from what another one remembered.
 @Suite struct StateTests {
-    private let layout = try! makeLayout([[6, 5], [6]])
+    private let layout: ParameterLayout
+
+    init() throws { layout = try makeLayout([[6, 5], [6]]) }
 
     private func makePipeline(
         _ stages: [any GradientTransform], driving optimizer: any Optimizer = AdamW(),

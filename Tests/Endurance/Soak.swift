@@ -16,7 +16,7 @@ struct Soak {
         var gradients = parameters
         var pipeline = try Pipeline(for: parameters, reporting: .layerNorms) {
             Accumulate(steps: 2)
-            Unscale(.dynamic())
+            Unscale(.dynamic(growthInterval: 20))
             ClipByPercentile(90, historyLength: 1_000)
             ClipByGlobalNorm(1)
         } driving: {

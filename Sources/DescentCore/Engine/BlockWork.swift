@@ -4,10 +4,6 @@
 /// looked up once for each block and not once for each operation.
 struct BlockWork: Sendable {
     private let stages: [any GradientTransform]
-    /// One or none.
-    ///
-    /// An element of an array is called where it is; what an optional holds would be copied for each block,
-    /// and threads would contend for its reference count.
     private let optimizers: [any Optimizer]
     private let proposing: [any ProposingOptimizer]
     private let columns: [Plan.Column]
@@ -28,8 +24,8 @@ struct BlockWork: Sendable {
 
     init<Backend: TensorBackend>(_ engine: Engine<Backend>, _ program: SweepProgram) {
         stages = engine.stages
-        optimizers = engine.optimizer.map { [$0] } ?? []
-        proposing = engine.plan.proposal == nil ? [] : (engine.optimizer as? any ProposingOptimizer).map { [$0] } ?? []
+        optimizers = engine.optimizers
+        proposing = engine.plan.proposal == nil ? [] : engine.optimizers.compactMap { $0 as? any ProposingOptimizer }
         columns = engine.plan.columns
         prologue = program.gathering?.runsMicroBatchStages == true ? engine.plan.microBatch?.final ?? [] : []
         operations = program.operations

@@ -73,7 +73,11 @@ extension Engine {
             factors: factors, veto: nil, norms: norms, counts: counts, stage: stageNames[stage])
         factors = ScaleFactors()
         (norms, counts) = ([], [])
-        try stages[stage].prepare(&preparation)
+        if stage == plan.accumulating {
+            try accumulators[0].prepare(&preparation)
+        } else {
+            try stages[stage].prepare(&preparation)
+        }
         swap(&stageFactors[stage], &preparation.factors)
         swap(&report.norms, &preparation.norms)
         swap(&report.counts, &preparation.counts)

@@ -70,7 +70,7 @@ extension Engine {
             inboxSlot = slots.count
             slots.append(backend.makeTensors(layout, .float32))
         }
-        if isDirect { withAccumulating { $0.admit(weight: weight) } }
+        if isDirect, plan.accumulating != nil { accumulators[0].admit(weight: weight) }
         // What is measured may depend on the parameters, which arrive with the step.
         let readsParameters = plan.window.stages.contains { stages[$0].requirements.contains(where: \.readsParameters) }
         let isMeasured = isDirect && isWindowFull && !plan.window.measuring.isEmpty && !readsParameters

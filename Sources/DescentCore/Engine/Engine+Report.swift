@@ -4,7 +4,7 @@ extension Engine {
         report.measuredNorm = nil
         guard let column = plan.inputColumn else { return }
         var scale: Float = 1
-        for stage in plan.columns[column].firstFactor..<stages.count where stages[stage] is any LossScaling {
+        for stage in plan.columns[column].firstFactor..<stages.count where stages[stage].lossScale != 1 {
             scale *= stageFactors[stage].uniform
         }
         let norms = measured[column].values

@@ -46,9 +46,9 @@ extension Engine {
     ) throws(DescentError) -> StepOutcome {
         var rejection: SkipReason?
         if tensors.gradients != nil, let segment = plan.microBatch {
-            withAccumulating { $0.admit(weight: weight) }
+            accumulators[0].admit(weight: weight)
             rejection = try measure(segment, tensors, gathering: nil)
-            if let rejection { withAccumulating { $0.reject(rejection) } }
+            if let rejection { accumulators[0].reject(rejection) }
         }
         let adds = tensors.gradients != nil && rejection == nil
         let gathering = adds ? gatheringIntoWindow() : nil
@@ -73,7 +73,7 @@ extension Engine {
         if isMeasured { takeHistograms() }
         if let reason { return try conclude(skipping: reason) }
         noteNorms()
-        optimizer?.prepare(appliedSteps: appliedSteps)
+        for index in optimizers.indices { optimizers[index].prepare(appliedSteps: appliedSteps) }
         rates?.resolve(appliedSteps: appliedSteps)
         report.learningRate = optimizer?.learningRate.value(at: appliedSteps) ?? 0
         foldRuns()
@@ -113,7 +113,7 @@ extension Engine {
         if var proposing = optimizer as? any ProposingOptimizer {
             proposing.decide(
                 updateNorms: measured[proposal.update].values, parameterNorms: measured[proposal.parameter].values)
-            optimizer = proposing
+            optimizers[0] = proposing
         }
         run(
             SweepProgram(
@@ -147,7 +147,11 @@ extension Engine {
                 incoming: GradientStatistics(
                     measured: measured, columns: plan.sources[index], factors: incomingFactors))
             do {
-                try stages[index].finish(conclusion)
+                if index == plan.accumulating {
+                    try accumulators[0].finish(conclusion)
+                } else {
+                    try stages[index].finish(conclusion)
+                }
             } catch { failure = failure ?? error }
         }
         if let failure { throw failure }

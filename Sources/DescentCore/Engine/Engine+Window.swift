@@ -1,29 +1,18 @@
 extension Engine {
-    /// Calls a body with the accumulating stage, to read it or to change it.
-    mutating func withAccumulating<Result>(_ body: (inout any Accumulating) -> Result) -> Result? {
-        guard let index = plan.accumulating, var stage = stages[index] as? any Accumulating else { return nil }
-        let result = body(&stage)
-        stages[index] = stage
-        return result
-    }
-
-    private var accumulating: (any Accumulating)? {
-        plan.accumulating.flatMap { stages[$0] as? any Accumulating }
-    }
-
     /// Whether a window has been given micro-batches and is not closed.
-    var isWindowOpen: Bool { accumulating.map { $0.received > 0 } ?? false }
+    var isWindowOpen: Bool { accumulators.contains { $0.received > 0 } }
 
     /// Whether the window has been given as many micro-batches as it takes.
-    var isWindowFull: Bool { accumulating.map { $0.received >= $0.windowLength } ?? true }
+    var isWindowFull: Bool { accumulators.allSatisfy { $0.received >= $0.windowLength } }
 
     /// What the window's sum is multiplied by.
-    var closingFactor: Float { accumulating?.closingFactor ?? 1 }
+    var closingFactor: Float { plan.accumulating == nil ? 1 : accumulators[0].closingFactor }
 
     /// How the micro-batch last admitted becomes part of the window.
     func gatheringIntoWindow() -> Gathering? {
-        guard let accumulating, let accumulatorSlot else { return nil }
-        return Gathering(slot: accumulatorSlot, factor: accumulating.factor, overwrites: accumulating.included == 1)
+        guard let accumulatorSlot else { return nil }
+        return Gathering(
+            slot: accumulatorSlot, factor: accumulators[0].factor, overwrites: accumulators[0].included == 1)
     }
 
     /// The outcome of a micro-batch that leaves its window open.
@@ -31,17 +20,17 @@ extension Engine {
         tell(
             .accumulated(
                 WindowProgress(
-                    received: accumulating?.received ?? 0, included: accumulating?.included ?? 0,
-                    length: accumulating?.windowLength ?? 0, rejection: rejection)))
+                    received: accumulators[0].received, included: accumulators[0].included,
+                    length: accumulators[0].windowLength, rejection: rejection)))
     }
 
     /// Why the window cannot become a step, where it cannot.
     func reasonNotToClose() -> SkipReason? {
-        guard let accumulating else { return nil }
-        if let spoiled = accumulating.spoiled { return spoiled }
-        guard accumulating.included == 0 || !accumulating.closingFactor.isFinite else { return nil }
+        guard plan.accumulating != nil else { return nil }
+        if let spoiled = accumulators[0].spoiled { return spoiled }
+        guard accumulators[0].included == 0 || !accumulators[0].closingFactor.isFinite else { return nil }
         return SkipReason(
-            .emptyWindow, stage: accumulating.name,
+            .emptyWindow, stage: accumulators[0].name,
             "no micro-batch of the window counts: each was left out or weighs 0")
     }
 }

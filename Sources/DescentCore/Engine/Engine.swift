@@ -26,8 +26,15 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var histogramSink: HistogramSink?
     var histograms: [MagnitudeHistogram] = []
 
+    /// The stages; the one that accumulates is in ``accumulators``, and here only as it was when the engine was built.
     var stages: [any GradientTransform]
-    var optimizer: (any Optimizer)?
+    /// The stage that accumulates; none or one.
+    ///
+    /// This and the optimizer are in arrays, whose elements are called where they are: a cast or an optional would make a
+    /// copy in memory of its own, several times a step.
+    var accumulators: [any Accumulating]
+    /// The optimizer; none or one.
+    var optimizers: [any Optimizer]
     var rates: ResolvedRates?
     var slots: [Backend.Tensors]
     /// The parameters after the last applied step, in another element type.
@@ -112,7 +119,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.slotTypes = slotTypes
         self.accumulatorSlot = plan.accumulating.map { firstSlots[$0] }
         self.stages = stages
-        self.optimizer = optimizer
+        self.accumulators = plan.accumulating.flatMap { stages[$0] as? any Accumulating }.map { [$0] } ?? []
+        self.optimizers = optimizer.map { [$0] } ?? []
         self.slots = slotTypes.map { backend.makeTensors(layout, $0) }
         self.workspace = backend.makeWorkspace(for: layout, blocks: blocks)
         let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
@@ -127,12 +135,13 @@ struct Engine<Backend: TensorBackend>: Sendable {
         if let state { restore(state, saved) }
     }
 
+    /// The optimizer, if there is one.
+    var optimizer: (any Optimizer)? { optimizers.first }
+
     /// What the loss is to be multiplied by.
     var lossScale: Float {
         var scale: Float = 1
-        for stage in stages {
-            if let stage = stage as? any LossScaling { scale *= stage.lossScale }
-        }
+        for index in stages.indices { scale *= stages[index].lossScale }
         return scale
     }
 

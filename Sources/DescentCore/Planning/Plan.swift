@@ -76,7 +76,7 @@ struct Plan: Sendable {
 
     /// The first L2 norm of the window that is measured, if one is.
     var inputColumn: Int? {
-        window.measuring.first?.columns.filter { columns[$0].what == .norm(.l2) }
+        window.measuring.first?.columns.lazy.filter { columns[$0].what == .norm(.l2) }
             .min { columns[$0].position < columns[$1].position }
     }
 

@@ -10,7 +10,10 @@ extension Engine {
                     "\(arrived.count { $0 }) of \(arrived.count) gradients of a micro-batch have arrived, which cannot be "
                         + "saved. Step first.")
             }
-            var components = stages.enumerated().map { component($1, at: $0) }
+            var components = stages.indices.map { index in
+                index == plan.accumulating
+                    ? component(accumulators[0], at: index) : component(stages[index], at: index)
+            }
             if let optimizer { components.append(component(optimizer, at: stages.count)) }
             return PipelineState(
                 appliedSteps: appliedSteps, skippedSteps: skippedSteps, nonFiniteInARow: nonFiniteInARow,

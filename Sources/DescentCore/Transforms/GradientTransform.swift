@@ -33,6 +33,11 @@ public protocol GradientTransform: Sendable {
     /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
     var effect: StageEffect { get }
 
+    /// What the loss is to be multiplied by before gradients are taken, because the stage undoes it; by default 1.
+    ///
+    /// The chain's `lossScale` is the product of these.
+    var lossScale: Float { get }
+
     /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
     ///
     /// At most ``UnsafeBlockElements/maximumSlotCount``.
@@ -86,6 +91,7 @@ extension GradientTransform {
     public var observations: [Requirement] { [] }
     public var repairsNonFinite: Bool { false }
     public var effect: StageEffect { .arbitrary }
+    public var lossScale: Float { 1 }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
@@ -124,8 +130,5 @@ public protocol Excluding: GradientTransform {
     func excludes(_ parameter: ParameterDescription) -> Bool
 }
 
-/// A stage whose factor has to be undone on the loss: the chain's `lossScale` is the product of these.
-public protocol LossScaling: GradientTransform {
-    /// What the loss is to be multiplied by before gradients are taken.
-    var lossScale: Float { get }
-}
+/// A stage whose factor has to be undone on the loss, and which therefore implements ``GradientTransform/lossScale``.
+public protocol LossScaling: GradientTransform {}
