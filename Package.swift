@@ -10,6 +10,8 @@ let package = Package(
         .library(name: "DescentTransforms", targets: ["DescentTransforms"]),
         .library(name: "DescentOptimizers", targets: ["DescentOptimizers"]),
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
+        .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
+        .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -25,16 +27,23 @@ let package = Package(
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
-        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(name: "AllocationCounter"),
+        .target(name: "CAllocationProbe"),
+        .target(
+            name: "DescentTestKit",
+            dependencies: [
+                "DescentCore", "DescentOptimizers", "DescentSIMD", "DescentTransforms", "CAllocationProbe",
+            ]
+        ),
         .testTarget(
             name: "DescentTests",
-            dependencies: ["Descent", "DescentCore", "DescentTransforms", "AllocationCounter"],
+            dependencies: ["Descent", "DescentCore", "DescentTransforms", "DescentTestKit", "AllocationCounter"],
             resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )
 
-let targetsInC = ["AllocationCounter", "CDescentKernels", "CDescentMath"]
+let targetsInC = ["AllocationCounter", "CAllocationProbe", "CDescentKernels", "CDescentMath"]
 for target in package.targets where !targetsInC.contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
