@@ -14,7 +14,8 @@ struct BackendSubject<Backend: TensorBackend>: Sendable {
 
     /// Shapes of all kinds, some of them with units that are the last dimension.
     func mixtures(steps: Int = 1, numbers: Numbers = .normal) -> [Case] {
-        let first = example([[9, 5], [12], [5, 2, 3], [1, 90], [], [0, 3], [33, 2]], steps: steps, numbers: numbers)
+        let first = example(
+            [[9, 5], [12], [5, 2, 3], [1, 90], [], [0, 3], [33, 2]], steps: steps, numbers: numbers)
         var last = first
         for index in last.tensors.indices { last.tensors[index].outputAxis = .last }
         return [first, last]

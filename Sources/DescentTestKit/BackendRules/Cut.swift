@@ -29,7 +29,9 @@ extension Rule {
                 }
                 if let superfluous = expected.next() { return "there is no row for \(superfluous)" }
                 for threads in [1, 2, 5] {
-                    guard let other = subject.withThreads?(threads).blocks(of: layout), other != blocks else { continue }
+                    guard let other = subject.withThreads?(threads).blocks(of: layout), other != blocks else {
+                        continue
+                    }
                     return "with \(threads) threads the cut is \(other), otherwise \(blocks)"
                 }
                 return nil
@@ -56,7 +58,8 @@ extension Rule {
                         let sweep = Sweep(
                             gradients: tensors, blocks: access.blocks, range: range, runsBackwards: backwards)
                         if let complaint = visits(access, sweep) {
-                            return "in a sweep \(backwards ? "backwards " : "")over \(range) of \(count) blocks \(complaint)"
+                            return
+                                "in a sweep \(backwards ? "backwards " : "")over \(range) of \(count) blocks \(complaint)"
                         }
                     }
                 }

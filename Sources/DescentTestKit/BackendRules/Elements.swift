@@ -46,13 +46,15 @@ extension Rule {
                 let stored = zip(sum(before, 1), parameters).map { zip($0, $1).map(+) }
                 let expectations: [(String, Backend.Tensors, [[Float]])] = [
                     ("the gradient, which was not stored there", gradients, before), ("the output", output, stored),
-                    ("a slot before the stage's", slots[0], parameters), ("the stage's slot", slots[1], sum(parameters, 2)),
+                    ("a slot before the stage's", slots[0], parameters),
+                    ("the stage's slot", slots[1], sum(parameters, 2)),
                     ("a slot that was lent", slots[2], parameters),
                 ]
                 for (what, tensors, expected) in expectations {
                     let found = access.values(of: tensors)
                     guard let index = layout.indices.first(where: { found[$0] != expected[$0] }) else { continue }
-                    return "\(what) holds \(found[index]) in \"\(layout[index].name)\" and should hold \(expected[index])"
+                    return
+                        "\(what) holds \(found[index]) in \"\(layout[index].name)\" and should hold \(expected[index])"
                 }
                 return nil
             },
@@ -78,7 +80,9 @@ extension Rule {
                 if access.values(of: original) != values { return "a change of a copy shows in the original" }
                 for type in ElementType.allCases {
                     let tensors = access.tensors(values, type)
-                    if tensors.elementType != type { return "tensors of \(type) say that they are \(tensors.elementType)" }
+                    if tensors.elementType != type {
+                        return "tensors of \(type) say that they are \(tensors.elementType)"
+                    }
                     let found = access.values(of: tensors)
                     for (index, parameter) in layout.enumerated() {
                         let expected = values[index].map(type.rounded)

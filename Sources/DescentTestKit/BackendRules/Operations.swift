@@ -83,7 +83,10 @@ struct OperationTrial<Backend: TensorBackend> {
     /// - Parameters:
     ///   - operations: What to do to each block, in order.
     ///   - spoils: Whether gradients hold NaN and infinities.
+    /// - Returns: The difference, in words.
     func complaint(_ operations: [BlockOperation], spoils: Bool) -> String? {
+        // The gradient itself shows in what is stored of it.
+        let operations = operations + [.store]
         let layout = access.layout
         var gradient = example.gradients(step: 0, of: layout)
         if spoils {
@@ -112,7 +115,8 @@ struct OperationTrial<Backend: TensorBackend> {
         }
 
         let numbers = measured.withLock { $0 }
-        let found = [access.values(of: tensors.parameters), access.values(of: tensors.output)]
+        let found =
+            [access.values(of: tensors.parameters), access.values(of: tensors.output)]
             + tensors.slots.map { access.values(of: $0) }
         for (index, extent) in access.blocks.enumerated() {
             let parameter = layout[extent.parameterIndex]
@@ -122,11 +126,13 @@ struct OperationTrial<Backend: TensorBackend> {
                 gradient: part(gradient), parameters: part(parameters), output: part(gradient), slots: slots.map(part))
             var block = ReferenceBlock(extent, of: parameter, memory)
             let expected = operations.flatMap { $0.perform(on: &block) }
-            let how = "after \(operations) on rows \(extent.rows) of \"\(parameter.name)\", \(part(gradient).prefix(12)),"
+            let how =
+                "after \(operations) on rows \(extent.rows) of \"\(parameter.name)\", \(part(gradient).prefix(12)),"
             for (found, expected) in zip(numbers[index], expected) where !Self.agree(found, expected) {
                 return "\(how) \(found) is measured, and should be \(expected)"
             }
-            let buffers = [("parameters", memory.parameters), ("output", memory.output)]
+            let buffers =
+                [("parameters", memory.parameters), ("output", memory.output)]
                 + memory.slots.enumerated().map { ("slot \($0)", $1) }
             for ((what, expected), found) in zip(buffers, found) {
                 let found = part(found)

@@ -11,7 +11,9 @@ extension Rule where Subject == DescentTestKit.Subject {
                 without elements are all possible.
                 """,
             cases: { subject in
-                let shapes: [[[Int]]] = [[[]], [[1], [1, 1]], [[0], [4, 0], [3]], [[2, 3_000]], [[5, 1], [1, 5]]]
+                let shapes: [[[Int]]] = [
+                    [[]], [[1], [1, 1]], [[0], [4, 0], [3]], [[2, 3_000]], [[5, 1], [1, 5]],
+                ]
                 return shapes.flatMap { shapes in
                     [Numbers.normal, .ones].map { subject.example(shapes, steps: 2, numbers: $0) }
                 }

@@ -8,7 +8,7 @@ struct Rule<Subject>: Sendable {
     let expectation: String
     /// What to try it on.
     let cases: @Sendable (Subject) -> [Case]
-    /// Says what is wrong in a case; nil if nothing is. What it throws is wrong as well.
+    /// Says what is wrong in a case, or nil if nothing is; what it throws is wrong as well.
     let complaint: @Sendable (Subject, Case) throws -> String?
     /// Whether nothing that other rules find means anything where this one is broken.
     var isFundamental = false

@@ -62,7 +62,8 @@ struct Session<Backend: TensorBackend> {
             later: options.later + [Objection(isTold: objection)])
         do {
             pipeline = try GradientPipeline(
-                for: parameters, nonFinite: options.nonFinite, on: backend, { parts.stages }, driving: { parts.optimizer })
+                for: parameters, nonFinite: options.nonFinite, on: backend, { parts.stages },
+                driving: { parts.optimizer })
         } catch { throw UnsuitableCase(reason: error) }
         self.parameters = parameters
     }

@@ -27,7 +27,8 @@ extension Rule where Subject == DescentTestKit.Subject {
                     }
                     let norm = Float(combiner.value)
                     if !((told - norm).magnitude <= 1e-4 * max(told, norm)) {
-                        return "in step \(index + 1) the norm of the gradient behind it was measured as \(told), and what "
+                        return
+                            "in step \(index + 1) the norm of the gradient behind it was measured as \(told), and what "
                             + "then left it has \(norm)"
                     }
                 }

@@ -156,7 +156,9 @@ struct SelectsLinearly: GradientTransform {
         let first = block.firstRow
         let columns = block.columnCount
         block.withElements { elements in
-            for index in elements.indices where (first * columns + index).isMultiple(of: columns) { elements[index] = 0 }
+            for index in elements.indices where (first * columns + index).isMultiple(of: columns) {
+                elements[index] = 0
+            }
         }
     }
 }

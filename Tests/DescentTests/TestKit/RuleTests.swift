@@ -24,6 +24,12 @@ import Testing
         (.magnitudes, DividesByRoot()), (.continuation, CountsForItself()), (.allocations, MakesArraysOfRates()),
     ]
 
+    static let backends: [(rule: Rule<BackendSubject<FaultyBackend>>, fault: FaultyBackend.Fault)] = [
+        (.cut(), .losesATensor), (.visits(), .ignoresTheRange), (.elements(), .keepsWhatWasLent),
+        (.storage(), .storesFloatsAlone), (.operations(), .clampsNaN), (.norms(), .overflowsInNorms),
+        (.training(), .losesTheSecondSweep), (.backendThreads(), .dependsOnThreads), (.backendAllocations(), .none),
+    ]
+
     @Test func `every rule of transforms has one that breaks it`() {
         #expect(Set(Rules.ofTransforms.map(\.title)) == Set(Self.transforms.map(\.rule.title)))
     }
@@ -36,6 +42,21 @@ import Testing
     @Test(arguments: optimizers.indices) func `a rule catches an optimizer that breaks it`(_ index: Int) throws {
         let (rule, optimizer) = Self.optimizers[index]
         try expect(rule, toCatch: Subject(optimizer, [], parameterNames: defaultParameterNames))
+    }
+
+    @Test func `every rule of backends has one that breaks it`() {
+        let rules: [Rule<BackendSubject<FaultyBackend>>] = Rules.ofBackends()
+        #expect(Set(rules.map(\.title)) == Set(Self.backends.map(\.rule.title)))
+    }
+
+    @Test(arguments: backends.indices) func `a rule catches a backend that breaks it`(_ index: Int) {
+        let (rule, fault) = Self.backends[index]
+        // Where allocations cannot be counted, nothing can be said about them.
+        if fault == .none, AllocationCount.current == nil { return }
+        let subject = BackendSubject(backend: FaultyBackend(fault), declarations: []) {
+            FaultyBackend(fault, threads: $0)
+        }
+        #expect(rule.violation(by: subject)?.rule == rule.title)
     }
 
     private func expect(_ rule: Rule<Subject>, toCatch subject: Subject) throws {
