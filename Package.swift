@@ -12,6 +12,9 @@ let package = Package(
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
         .library(name: "DescentSafetensors", targets: ["DescentSafetensors"]),
         .library(name: "DescentCheckpoints", targets: ["DescentCheckpoints"]),
+        .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
+        .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
+        .plugin(name: "NewStage", targets: ["NewStage"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -33,22 +36,36 @@ let package = Package(
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
         .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
-        .executableTarget(name: "endurance", dependencies: ["Descent"], path: "Tests/Endurance"),
+        .executableTarget(
+            name: "endurance", dependencies: ["Descent", "AllocationCounter"], path: "Tests/Endurance"),
         .executableTarget(name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"]),
-        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(name: "AllocationCounter"),
+        .target(name: "CAllocationProbe"),
+        .target(
+            name: "DescentTestKit",
+            dependencies: [
+                "DescentCore", "DescentOptimizers", "DescentSIMD", "DescentTransforms", "CAllocationProbe",
+            ]
+        ),
+        .plugin(
+            name: "NewStage",
+            capability: .command(
+                intent: .custom(verb: "new-stage", description: "Makes a package with a stage for gradient pipelines."),
+                permissions: [.writeToPackageDirectory(reason: "The new package is written to a folder in it.")])
+        ),
         .testTarget(
             name: "DescentTests",
             dependencies: [
-                "Descent", "DescentCore", "DescentTransforms", "DescentJSON", "DescentSafetensors", "AllocationCounter",
-                "endurance",
+                "Descent", "DescentCore", "DescentTransforms", "DescentJSON", "DescentSafetensors", "DescentTestKit",
+                "AllocationCounter", "endurance",
             ],
             resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]
 )
 
-let targetsInC = ["AllocationCounter", "CDescentKernels", "CDescentMath"]
-for target in package.targets where !targetsInC.contains(target.name) {
+let targetsInC = ["AllocationCounter", "CAllocationProbe", "CDescentKernels", "CDescentMath"]
+for target in package.targets where target.type != .plugin && !targetsInC.contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),

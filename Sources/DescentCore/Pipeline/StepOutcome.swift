@@ -70,7 +70,7 @@ public struct StepConclusion {
     /// What the stage required or observed of the gradient that reached it.
     ///
     /// In a skipped step it may hold numbers that are not finite.
-    public internal(set) var incoming: GradientStatistics
+    public package(set) var incoming: GradientStatistics
 
     /// Whether the step was applied.
     public var isApplied: Bool { skipReason == nil }

@@ -11,6 +11,8 @@ public struct GradientStatistics {
     let factors: [Float]
     /// The parameters that count; nil for all.
     var selection: [Bool]?
+    /// Who takes note of what is read, so that something undeclared can be reported instead of stopping the program.
+    package var audit: StatisticsAudit?
 
     private func isSelected(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
 
@@ -65,8 +67,12 @@ public struct GradientStatistics {
     }
 
     private func values(_ requirement: Requirement) -> [Double] {
-        for column in columns where measured[column].what == requirement { return measured[column].values }
-        preconditionFailure("\(requirement) was read but not declared: add it to the stage's requirements.")
+        let column = columns.first { measured[$0].what == requirement }
+        audit?.note(requirement, isDeclared: column != nil)
+        if let column { return measured[column].values }
+        precondition(
+            audit != nil, "\(requirement) was read but not declared: add it to the stage's requirements.")
+        return [Double](repeating: 0, count: factors.count)
     }
 }
 

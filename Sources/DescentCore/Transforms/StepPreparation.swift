@@ -5,7 +5,7 @@ public struct StepPreparation {
     /// The number of steps applied before this one; schedules read it.
     public let appliedSteps: Int
     /// What the stage required to know of the gradient that reaches it.
-    public private(set) var incoming: GradientStatistics
+    public package(set) var incoming: GradientStatistics
 
     var factors: ScaleFactors
     var veto: String?

@@ -1,0 +1,69 @@
+import DescentCore
+
+/// A block in arrays, on which every operation has its plain meaning: the defaults of `DescentCore`.
+struct ReferenceBlock: UpdateBlock {
+    /// What the block works on, row by row.
+    final class Memory {
+        let gradient: UnsafeMutableBufferPointer<Float>
+        let parameters: UnsafeMutableBufferPointer<Float>
+        let output: UnsafeMutableBufferPointer<Float>
+        let slots: [UnsafeMutableBufferPointer<Float>]
+
+        init(gradient: [Float], parameters: [Float], output: [Float], slots: [[Float]]) {
+            self.gradient = Self.copy(gradient)
+            self.parameters = Self.copy(parameters)
+            self.output = Self.copy(output)
+            self.slots = slots.map(Self.copy)
+        }
+
+        deinit {
+            for buffer in [gradient, parameters, output] + slots { buffer.deallocate() }
+        }
+
+        private static func copy(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+            _ = buffer.initialize(from: values)
+            return buffer
+        }
+    }
+
+    let parameterIndex: Int
+    let firstRow: Int
+    let rank: Int
+    let rowCount: Int
+    let columnCount: Int
+    var slotAccess = SlotAccess()
+    var rates = UpdateRates()
+    let memory: Memory
+    private var remembered: [Float] = []
+
+    init(_ extent: BlockExtent, of parameter: ParameterDescription, _ memory: Memory) {
+        parameterIndex = extent.parameterIndex
+        firstRow = extent.rows.lowerBound
+        rank = parameter.rank
+        rowCount = extent.rows.count
+        columnCount = parameter.columnCount
+        self.memory = memory
+    }
+
+    mutating func beginAccess() -> UnsafeBlockElements {
+        let (access, slots) = (slotAccess, memory.slots)
+        return UnsafeBlockElements(
+            gradient: memory.gradient, parameters: memory.parameters, output: memory.output
+        ) { offset in
+            offset < access.count ? slots[access.first + offset] : UnsafeMutableBufferPointer(start: nil, count: 0)
+        }
+    }
+
+    mutating func endAccess(_ elements: UnsafeBlockElements) {}
+
+    mutating func copyParameters() {}
+
+    mutating func rememberParameters() { remembered = Array(memory.parameters) }
+
+    mutating func updateNorm() -> Double {
+        var combiner = Norm.Combiner(.l2)
+        for (before, after) in zip(remembered, memory.parameters) { combiner.add(Double((after - before).magnitude)) }
+        return combiner.value
+    }
+}

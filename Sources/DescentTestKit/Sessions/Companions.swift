@@ -1,0 +1,62 @@
+import DescentCore
+import Synchronization
+
+// Stages and an optimizer that stand beside a subject in the kit's pipelines.
+
+/// An optimizer that leaves parameters alone and keeps each gradient that reaches it.
+struct Recorder: Optimizer {
+    static let slotName = "Recorder.gradient"
+
+    let learningRate: Schedule = 1
+    var slots: [Slot] { ["gradient"] }
+
+    func update(_ block: inout some UpdateBlock) {
+        block.updateEach { gradient, _, kept in kept = gradient }
+    }
+}
+
+/// A stage that does nothing but bring a gradient into the condition that the subject expects or that ends a chain.
+struct Turn: GradientScaling {
+    let order: StageOrder
+
+    init(_ before: GradientCondition, _ after: GradientCondition) {
+        order = StageOrder(expects: [before], leaves: [after])
+    }
+}
+
+/// A stage that vetoes steps when it is told to.
+struct Objection: GradientScaling {
+    /// Whether it is told to.
+    final class Switch: Sendable {
+        private let mutex = Mutex(false)
+        var isOn: Bool {
+            get { mutex.withLock { $0 } }
+            set { mutex.withLock { $0 = newValue } }
+        }
+    }
+
+    let isTold: Switch
+
+    mutating func prepare(_ step: inout StepPreparation) {
+        if isTold.isOn { step.veto("the kit skips this step") }
+    }
+}
+
+/// A stage that takes the norm of the gradient that reaches it, for the report.
+struct NormWitness: GradientScaling {
+    let name = "NormWitness"
+    var requirements: [Requirement] { [.norm(.l2)] }
+
+    mutating func prepare(_ step: inout StepPreparation) {
+        step.clip(step.layout.indices, norm: step.incoming.norm(.l2), to: .infinity, epsilon: 0)
+    }
+}
+
+/// A stage whose factor, always 1/2, is known only when the gradient has been measured.
+struct LateHalf: GradientScaling {
+    var requirements: [Requirement] { [.norm(.l2)] }
+
+    mutating func prepare(_ step: inout StepPreparation) {
+        step.scale(by: step.incoming.norm(.l2) >= 0 ? 0.5 : 1)
+    }
+}

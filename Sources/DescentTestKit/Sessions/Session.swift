@@ -1,0 +1,121 @@
+import DescentCore
+
+/// A pipeline that a subject is part of, at work on a case; a copy goes its own way.
+struct Session<Backend: TensorBackend> {
+    /// What is particular about a session.
+    struct Options {
+        /// Whether the subject is saved and loaded between steps.
+        var reloads = false
+        /// Whether gradients arrive one by one, the last parameter's first.
+        var isStreamed = false
+        var nonFinite = NonFinitePolicy.skip
+        var earlier: [any GradientTransform] = []
+        var later: [any GradientTransform] = []
+        /// Which of several sets of parameters to start with.
+        var parameters = 0
+    }
+
+    /// What is particular about a step.
+    struct Event {
+        /// Which gradients to take.
+        var gradients: Int
+        /// Whether a stage behind the subject vetoes the step.
+        var isVetoed = false
+        /// Changes gradients before they are handed over.
+        var edit: ((_ parameter: ParameterDescription, _ elements: inout [Float]) -> Void)?
+
+        init(
+            _ gradients: Int, isVetoed: Bool = false,
+            edit: ((_ parameter: ParameterDescription, _ elements: inout [Float]) -> Void)? = nil
+        ) {
+            self.gradients = gradients
+            self.isVetoed = isVetoed
+            self.edit = edit
+        }
+    }
+
+    /// How many micro-batches a window may have, before it is taken for one that never closes.
+    private static var longestWindow: Int { 64 }
+
+    let subject: Subject
+    let layout: ParameterLayout
+    let log = ProbeLog()
+    private let example: Case
+    private let access: TensorAccess<Backend>
+    private let objection = Objection.Switch()
+    private let isStreamed: Bool
+    private var pipeline: GradientPipeline<Backend>
+    private var parameters: Backend.Tensors
+
+    /// Builds the pipeline.
+    ///
+    /// - Throws: ``UnsuitableCase`` if the subject refuses the layout.
+    init(_ subject: Subject, _ example: Case, on backend: Backend, _ options: Options = Options()) throws {
+        self.subject = subject
+        self.example = example
+        layout = try example.layout
+        access = TensorAccess(backend, layout)
+        isStreamed = options.isStreamed
+        let parameters = access.tensors(example.parameters(of: layout, variant: options.parameters))
+        let parts = subject.parts(
+            log: log, reloads: options.reloads, earlier: options.earlier,
+            later: options.later + [Objection(isTold: objection)])
+        do {
+            pipeline = try GradientPipeline(
+                for: parameters, nonFinite: options.nonFinite, on: backend, { parts.stages },
+                driving: { parts.optimizer })
+        } catch { throw UnsuitableCase(reason: error) }
+        self.parameters = parameters
+    }
+
+    /// Carries out one step, with as many micro-batches as its window takes.
+    mutating func step(_ event: Event) throws -> Trace.Step {
+        objection.isOn = event.isVetoed
+        defer { objection.isOn = false }
+        for microBatch in 0..<Self.longestWindow {
+            var values = example.gradients(step: event.gradients, microBatch: microBatch, of: layout)
+            if let edit = event.edit {
+                for (index, parameter) in layout.enumerated() { edit(parameter, &values[index]) }
+            }
+            let outcome = try step(access.tensors(values))
+            if case .accumulated = outcome { continue }
+            return record(outcome)
+        }
+        throw DescentError(
+            .init("openWindow"), stage: subject.name,
+            "the window of \(subject.name) is still open after \(Self.longestWindow) micro-batches")
+    }
+
+    private mutating func step(_ gradients: Backend.Tensors) throws -> StepOutcome {
+        guard isStreamed else { return try pipeline.step(&parameters, gradients: gradients) }
+        for index in layout.indices.reversed() where layout[index].count > 0 {
+            try pipeline.receive(gradients, of: index)
+        }
+        return try pipeline.step(&parameters)
+    }
+
+    private func record(_ outcome: StepOutcome) -> Trace.Step {
+        var results: [Trace.Result] = []
+        // What an accumulating stage leaves in its slot when a window has closed is of no consequence.
+        let isAccumulating = subject.transform is any Accumulating
+        for name in pipeline.slotNames where name == Recorder.slotName || !isAccumulating {
+            guard let slot = pipeline.slot(named: name) else { continue }
+            let kind = name == Recorder.slotName ? Trace.Result.Kind.gradient : .slot(name)
+            results.append(Trace.Result(kind: kind, values: access.values(of: slot)))
+        }
+        results.append(Trace.Result(kind: .parameters, values: access.values(of: parameters)))
+        return Trace.Step(outcome: outcome, results: results, state: log.state, names: layout.map(\.name))
+    }
+}
+
+extension Session {
+    /// What a subject does in all steps of a case.
+    ///
+    /// - Throws: ``UnsuitableCase``, or what a step throws.
+    static func trace(
+        of subject: Subject, _ example: Case, on backend: Backend, _ options: Options = Options()
+    ) throws -> Trace {
+        var session = try Session(subject, example, on: backend, options)
+        return Trace(steps: try (0..<example.steps).map { try session.step(Event($0)) })
+    }
+}

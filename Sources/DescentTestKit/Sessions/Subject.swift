@@ -1,0 +1,106 @@
+import DescentCore
+
+/// What is verified: a transform or an optimizer, with what a pipeline around it needs.
+struct Subject: Sendable {
+    /// The transform; nil for an optimizer.
+    let transform: (any GradientTransform)?
+    /// The optimizer; nil for a transform.
+    let optimizer: (any Optimizer)?
+    let declarations: Declarations
+    let parameterNames: [String]
+
+    init(_ transform: any GradientTransform, _ declarations: Declarations, parameterNames: [String]) {
+        self.init(transform, nil, declarations, parameterNames)
+    }
+
+    init(_ optimizer: any Optimizer, _ declarations: Declarations, parameterNames: [String]) {
+        self.init(nil, optimizer, declarations, parameterNames)
+    }
+
+    private init(
+        _ transform: (any GradientTransform)?, _ optimizer: (any Optimizer)?, _ declarations: Declarations,
+        _ parameterNames: [String]
+    ) {
+        self.transform = transform
+        self.optimizer = optimizer
+        self.declarations = declarations
+        self.parameterNames = parameterNames
+    }
+
+    var name: String { transform?.name ?? optimizer?.name ?? "" }
+
+    /// Whether a stage or the optimizer works with sums over blocks, whose last bits depend on how blocks are cut.
+    ///
+    /// - Throws: What the transform throws as it is configured.
+    func usesSums(for layout: ParameterLayout) throws -> Bool {
+        if optimizer is any ProposingOptimizer { return true }
+        guard var transform else { return false }
+        try transform.configure(for: layout)
+        return (transform.requirements + transform.observations).contains {
+            switch $0 {
+            case .norm, .parameterNorm: true
+            case .finite, .nonFiniteCount, .count, .parameters: false
+            }
+        }
+    }
+
+    /// Whether something is kept in bfloat16, which is rounded at random.
+    var roundsAtRandom: Bool {
+        ((transform?.slots ?? []) + (optimizer?.slots ?? [])).contains { $0.elementType == .bfloat16 }
+    }
+
+    /// A case of some shapes, with tensors of the names that the author gave.
+    func example(_ shapes: [[Int]], steps: Int = 4, numbers: Numbers = .normal) -> Case {
+        Case(shapes, names: parameterNames, steps: steps, numbers: numbers)
+    }
+
+    /// A mixture of shapes that are cut into many blocks.
+    var mixture: Case { example([[12, 5], [12], [5, 4, 3], [1, 90], [], [0, 3], [7]]) }
+
+    /// Whether a transform takes a parameter out of the pipeline.
+    func excludes(_ parameter: ParameterDescription) -> Bool {
+        (transform as? any Excluding)?.excludes(parameter) ?? false
+    }
+}
+
+extension Subject {
+    /// Puts the subject in a pipeline.
+    ///
+    /// - Parameters:
+    ///   - log: Where what the subject does is noted; nil puts in the transform as it is.
+    ///   - reloads: Whether the subject is saved and loaded between steps.
+    ///   - earlier: Stages before the subject.
+    ///   - later: Stages behind it.
+    /// - Returns: The stages, in an order that is right, and the optimizer.
+    func parts(
+        log: ProbeLog?, reloads: Bool = false, earlier: [any GradientTransform] = [],
+        later: [any GradientTransform] = []
+    ) -> PipelineParts {
+        guard let transform else {
+            let optimizer = optimizer ?? Recorder()
+            return PipelineParts(stages: earlier + later, optimizer: reloads ? Self.reloaded(optimizer) : optimizer)
+        }
+        let subject = log.map { Self.probe(transform, $0, reloads: reloads) } ?? transform
+        let order = transform.order
+        var (before, after): ([any GradientTransform], [any GradientTransform]) = ([], [])
+        let questions: [(GradientCondition, GradientCondition)] = [
+            (.scaled, .unscaled), (.microBatch, .window), (.local, .reduced),
+        ]
+        for (early, late) in questions where !order.leaves.contains(late) {
+            if order.expects.contains(late), order.leaves.contains(early) { before.append(Turn(early, late)) }
+            if order.expects.contains(early) || order.leaves.contains(early) { after.append(Turn(early, late)) }
+        }
+        return PipelineParts(stages: earlier + before + [subject] + after + later, optimizer: Recorder())
+    }
+
+    private static func probe<Transform: GradientTransform>(
+        _ transform: Transform, _ log: ProbeLog, reloads: Bool
+    ) -> any GradientTransform {
+        Probe(transform, log: log, reloads: reloads)
+    }
+
+    private static func reloaded(_ optimizer: any Optimizer) -> any Optimizer {
+        func wrap<Wrapped: Optimizer>(_ optimizer: Wrapped) -> any Optimizer { ReloadedOptimizer(optimizer) }
+        return wrap(optimizer)
+    }
+}

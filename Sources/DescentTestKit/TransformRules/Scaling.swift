@@ -1,0 +1,41 @@
+import DescentCore
+import DescentSIMD
+
+extension Rule where Subject == DescentTestKit.Subject {
+    /// That a stage that claims to scale does nothing else.
+    static var scaling: Rule {
+        Rule(
+            title: "a scaling stage does nothing but scale",
+            expectation: """
+                GradientScaling, or the effect .scaling, is for stages that set factors in prepare(_:). Their transform(_:) is \
+                never called and their slots are never written; a stage that works on elements has the effect .arbitrary, \
+                or .linear.
+                """,
+            cases: { $0.transform?.effect == .scaling ? [$0.example([[4, 3], [5]], steps: 1)] : [] },
+            complaint: { subject, example in
+                guard var transform = subject.transform else { return nil }
+                let (backend, layout) = (SIMDBackend(threads: 1), try example.layout)
+                try transform.configure(for: layout)
+                if !transform.slots.isEmpty, !(transform is any Accumulating) {
+                    return "it declares the slot \"\(transform.slots[0].name)\", which nothing can write to"
+                }
+                let access = TensorAccess(backend, layout)
+                let gradients = example.gradients(step: 0, of: layout)
+                var results = access.tensors(gradients)
+                let configured = transform
+                results.makeUnique()
+                let sweep = Sweep(
+                    gradients: results, parameters: access.tensors(example.parameters(of: layout)), output: results,
+                    blocks: access.blocks)
+                access.run(sweep) { block, _ in
+                    configured.transform(&block)
+                    block.store()
+                }
+                for (parameter, (before, after)) in zip(layout, zip(gradients, access.values(of: results)))
+                where zip(before, after).contains(where: { !$0.isSame(as: $1) }) {
+                    return "its transform(_:) makes \(after) of \(before) in \"\(parameter.name)\""
+                }
+                return nil
+            })
+    }
+}
