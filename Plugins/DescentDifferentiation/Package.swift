@@ -19,11 +19,11 @@ let package = Package(
                 .product(name: "DescentSIMD", package: "swift-descent"),
             ]),
         .executableTarget(
-            name: "fit",
+            name: "descent-fit",
             dependencies: ["DescentDifferentiation", .product(name: "Descent", package: "swift-descent")]),
         .testTarget(
             name: "DescentDifferentiationTests",
-            dependencies: ["DescentDifferentiation", "fit", .product(name: "Descent", package: "swift-descent")]),
+            dependencies: ["DescentDifferentiation", "descent-fit", .product(name: "Descent", package: "swift-descent")]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -7,20 +7,20 @@ import Testing
         .appendingPathComponent("../..").standardizedFileURL
 
     @Test func `each block of Swift in the README is part of the example`() throws {
-        let sources = Self.package.appendingPathComponent("Sources/fit")
+        let sources = Self.package.appendingPathComponent("Sources/descent-fit")
         let code = try FileManager.default.contentsOfDirectory(at: sources, includingPropertiesForKeys: nil)
             .map { try String(contentsOf: $0, encoding: .utf8) }
         let readme = try String(contentsOf: Self.package.appendingPathComponent("README.md"), encoding: .utf8)
         let blocks = readme.components(separatedBy: "```swift\n").dropFirst()
             .compactMap { $0.components(separatedBy: "```").first }
         try #require(!blocks.isEmpty)
-        for block in blocks { #expect(code.contains { $0.contains(block) }, "not in Sources/fit:\n\(block)") }
+        for block in blocks { #expect(code.contains { $0.contains(block) }, "not in Sources/descent-fit:\n\(block)") }
     }
 
     @Test func `the example learns to multiply`() throws {
         // The build puts the example beside the program that runs the tests.
         let product = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-            .appendingPathComponent("fit")
+            .appendingPathComponent("descent-fit")
         let (process, output) = (Process(), Pipe())
         process.executableURL = product
         process.standardOutput = output
