@@ -23,7 +23,9 @@ let package = Package(
             dependencies: ["DescentDifferentiation", .product(name: "Descent", package: "swift-descent")]),
         .testTarget(
             name: "DescentDifferentiationTests",
-            dependencies: ["DescentDifferentiation", "descent-fit", .product(name: "Descent", package: "swift-descent")]),
+            dependencies: [
+                "DescentDifferentiation", "descent-fit", .product(name: "Descent", package: "swift-descent"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

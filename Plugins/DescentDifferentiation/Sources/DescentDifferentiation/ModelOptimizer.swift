@@ -23,10 +23,10 @@ public import _Differentiation
 ///
 /// **What is copied.** Nothing, for sets of tensors and for the 64 largest arrays: the model gives them away for the
 /// length of an update, the pipeline changes them in their place, and the model gets them back. (Until then they are
-/// empty in the model, and a `didSet` or a property's setter sees that.) Smaller arrays beyond these, and single floats,
-/// are copied in and out. What another value holds too, such as a copy of the model, is copied once by Swift, before
-/// the first change. Gradients are read where they lie in the tangent vector; zeros are made for those that it leaves
-/// out.
+/// empty in the model, and a `didSet` or a property's setter sees that.) Their gradients are read where they lie in the
+/// tangent vector. Smaller arrays beyond these, single floats, and the gradients of both are copied. What another value
+/// holds too, such as a copy of the model, is copied once by Swift, before the first change. Zeros are made for
+/// gradients that the tangent vector leaves out.
 public struct ModelOptimizer<Model: Differentiable>: Sendable {
     /// The chain and the optimizer; here it can be observed, explained, and asked for histograms and slots.
     public var pipeline: GradientPipeline<SIMDBackend>

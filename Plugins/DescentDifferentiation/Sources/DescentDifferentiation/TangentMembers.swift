@@ -18,11 +18,11 @@ struct TangentMembers {
             trainable.append(path)
             return
         }
-        let children = Mirror(reflecting: value).children
-        if children.isEmpty, value is any Numeric {
+        if value is any Numeric || value is any SIMD {
             others.append((path, "\(type(of: value))"))
+            return
         }
-        for (index, child) in children.enumerated() {
+        for (index, child) in Mirror(reflecting: value).children.enumerated() {
             let name = child.label ?? "\(index)"
             visit(child.value, path.isEmpty ? name : "\(path).\(name)")
         }

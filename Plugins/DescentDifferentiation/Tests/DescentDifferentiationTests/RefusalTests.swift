@@ -117,23 +117,27 @@ import _Differentiation
     }
 
     @Test func `numbers of another type are refused by name, unless left out on purpose`() throws {
-        struct Mixed: Differentiable {
+        struct Mixed<Other: Differentiable>: Differentiable {
             var bias: [Float] = [1]
-            var precise = 0.5
+            var other: Other
         }
-        let parameters = [ModelParameter<Mixed>(\.bias, \.bias)]
-        let error = try #require(throws: DescentError.self) {
-            _ = try ModelOptimizer(for: Mixed(), parameters: parameters) { SGD(learningRate: 1) }
+        func check<Other: Differentiable & Equatable>(_ other: Other, _ gradient: Other.TangentVector) throws {
+            var model = Mixed(other: other)
+            let parameters = [ModelParameter<Mixed<Other>>(\.bias, \.bias)]
+            let error = #expect(throws: DescentError.self) {
+                _ = try ModelOptimizer(for: model, parameters: parameters) { SGD(learningRate: 1) }
+            }
+            #expect(error?.code == .elementTypeMismatch)
+            #expect(error?.parameter == "other")
+            var optimizer = try ModelOptimizer(for: model, parameters: parameters, requiresAll: false) {
+                SGD(learningRate: 1)
+            }
+            try optimizer.update(&model, along: .init(bias: [0.25], other: gradient))
+            #expect(model.bias == [0.75])
+            #expect(model.other == other)
         }
-        #expect(error.code == .elementTypeMismatch)
-        #expect(error.parameter == "precise")
-        var optimizer = try ModelOptimizer(for: Mixed(), parameters: parameters, requiresAll: false) {
-            SGD(learningRate: 1)
-        }
-        var model = Mixed()
-        try optimizer.update(&model, along: .init(bias: [0.25], precise: 1))
-        #expect(model.bias == [0.75])
-        #expect(model.precise == 0.5)
+        try check(0.5 as Double, 1)
+        try check(SIMD4<Float>(1, 2, 3, 4), SIMD4(1, 1, 1, 1))
     }
 }
 
