@@ -146,4 +146,19 @@ private final class ReferenceHost {
         }
         for variable in variables { #expect(Array(variable.values) == owned[variable.name]) }
     }
+
+    @Test func `a set of tensors lends its memory, and a copy of the set sees no change`() throws {
+        var tensors = TensorSet.random(layout, seed: 1)
+        let copy = tensors
+        try tensors.withUnsafeTensors { (lent) throws(DescentError) in
+            #expect(lent.map(\.name) == ["weight", "bias"])
+            #expect(lent.map(\.shape) == [[2, 3], [2]])
+            try TensorSet.withUnsafeTensors(lent.reversed(), layout: layout) { (borrowed) throws(DescentError) in
+                borrowed["bias"] = [7, 8]
+            }
+        }
+        #expect(tensors["bias"] == [7, 8])
+        #expect(tensors["weight"] == copy["weight"])
+        #expect(copy.bits == TensorSet.random(layout, seed: 1).bits)
+    }
 }

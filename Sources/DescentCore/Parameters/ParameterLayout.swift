@@ -18,7 +18,7 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
     public let elementCount: Int
 
     /// A layout without parameters.
-    static let empty = ParameterLayout()
+    public static let empty = ParameterLayout()
 
     private init() {
         contents = Contents(parameters: [], indices: [:])

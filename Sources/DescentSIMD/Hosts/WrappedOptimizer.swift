@@ -8,6 +8,8 @@ public protocol HostGradients {
     ) throws(DescentError) -> Result
 }
 
+extension TensorSet: HostGradients {}
+
 /// An optimizer of a host framework that is handed a model and its gradients.
 public protocol HostOptimizer {
     /// What it trains.

@@ -54,6 +54,23 @@ extension TensorSet {
         return try body(&set)
     }
 
+    /// Lends the memory of all tensors to a body, to read and to change, in the order of the layout.
+    ///
+    /// The memory must not be used after the body returns.
+    ///
+    /// - Returns: What the body returns.
+    /// - Throws: What the body throws.
+    /// - Complexity: O(n) in the number of tensors; also copies the elements if another value shares them.
+    public mutating func withUnsafeTensors<Result>(
+        _ body: ([UnsafeTensor]) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        makeUnique()
+        return try body(
+            layout.enumerated().map { index, parameter in
+                UnsafeTensor(parameter, elementType, address: bases[index])
+            })
+    }
+
     /// A set in which one tensor is borrowed and the others must not be touched, and that tensor's position.
     static func borrowing(
         _ tensor: UnsafeTensor, layout: ParameterLayout
@@ -109,5 +126,13 @@ public struct UnsafeTensor {
         self.elementType = elementType
         count = bitPatterns.count
         address = UnsafeMutableRawPointer(bitPatterns.baseAddress)
+    }
+
+    init(_ parameter: ParameterDescription, _ elementType: ElementType, address: UnsafeMutableRawPointer) {
+        name = parameter.name
+        shape = parameter.shape
+        self.elementType = elementType
+        count = parameter.count
+        self.address = address
     }
 }
