@@ -28,7 +28,8 @@ struct DescentDependency {
             mention = "[Descent](\(url))"
             let isVersion = version.wholeMatch(of: /\d+\.\d+\.\d+.*/) != nil
             declaration =
-                isVersion ? ".package(url: \"\(url)\", from: \"\(version)\")"
+                isVersion
+                ? ".package(url: \"\(url)\", from: \"\(version)\")"
                 : ".package(url: \"\(url)\", revision: \"\(revision)\")"
         case .registry(let identity, let version):
             self.identity = identity

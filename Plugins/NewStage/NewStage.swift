@@ -12,7 +12,8 @@ struct NewStage: CommandPlugin {
         guard let name = request.name else { return print(Request.usage) }
         let stage = try StageName(name)
         let caller = context.package.directoryURL
-        let folder = request.folder.map { URL(fileURLWithPath: $0, relativeTo: caller).standardizedFileURL }
+        let folder =
+            request.folder.map { URL(fileURLWithPath: $0, relativeTo: caller).standardizedFileURL }
             ?? caller.appendingPathComponent("Plugins").appendingPathComponent(stage.type)
         let dependency = try DescentDependency(of: context.package, for: folder)
         try write(StagePackage(stage: stage, dependency: dependency).files, to: folder)

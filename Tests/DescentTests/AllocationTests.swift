@@ -54,7 +54,9 @@ import Testing
         #expect(before == -1 || count >= array.count)
     }
 
-    @Test(arguments: pipelines.indices) func `steps after the first allocate nothing that grows with the model`(_ index: Int) throws {
+    @Test(arguments: pipelines.indices) func `steps after the first allocate nothing that grows with the model`(
+        _ index: Int
+    ) throws {
         let (name, type, make) = Self.pipelines[index]
         let layout = try makeLayout([[400, 9], [400], [5, 4, 3], [5]])
         var parameters = TensorSet.random(layout, seed: 1)

@@ -95,16 +95,15 @@ extension Rule {
                 is not what the backend is for.)
                 """,
             cases: { subject in
-                let isCounted = AllocationCount.current != nil && !subject.declarations.contains(.allocates)
-                return isCounted ? [subject.example([[12, 5], [12], [5, 4, 3], []], steps: 20)] : []
+                let isCounted = AllocationCount.areCounted && !subject.declarations.contains(.allocates)
+                return isCounted ? [subject.example([[300, 5], [12], [5, 4, 3], []], steps: 20)] : []
             },
             complaint: { subject, example in
                 let (backend, layout) = (subject.withThreads?(1) ?? subject.backend, try example.layout)
                 for chain in TrainingChain.allCases {
                     let parts = PipelineParts(stages: chain.stages, optimizer: chain.optimizer)
-                    let count = try parts.allocations(example, layout, on: backend)
-                    if count > 0 {
-                        return "\(chain.stages.map(\.name)) before \(chain.optimizer.name): \(count) allocations in "
+                    if let complaint = try parts.allocations(example, layout, on: backend).complaint {
+                        return "\(chain.stages.map(\.name)) before \(chain.optimizer.name): \(complaint) in "
                             + "\(example.steps) steps"
                     }
                 }

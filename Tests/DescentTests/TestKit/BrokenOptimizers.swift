@@ -87,7 +87,7 @@ struct CountsForItself: Optimizer {
 struct MakesArraysOfRates: Optimizer {
     let learningRate: Schedule = 0.1
     private var rates: [Float] = []
-    mutating func prepare(appliedSteps: Int) { rates = (0..<3).map { 0.1 / Float($0 + appliedSteps + 1) } }
+    mutating func prepare(appliedSteps: Int) { rates = (0..<300).map { 0.1 / Float($0 + appliedSteps + 1) } }
     func update(_ block: inout some UpdateBlock) {
         let rate = rates[0]
         block.updateEach { gradient, parameter in parameter -= rate * gradient }
