@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
         .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
         .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
+        .plugin(name: "NewStage", targets: ["NewStage"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -35,6 +36,12 @@ let package = Package(
                 "DescentCore", "DescentOptimizers", "DescentSIMD", "DescentTransforms", "CAllocationProbe",
             ]
         ),
+        .plugin(
+            name: "NewStage",
+            capability: .command(
+                intent: .custom(verb: "new-stage", description: "Makes a package with a stage for gradient pipelines."),
+                permissions: [.writeToPackageDirectory(reason: "The new package is written to a folder in it.")])
+        ),
         .testTarget(
             name: "DescentTests",
             dependencies: ["Descent", "DescentCore", "DescentTransforms", "DescentTestKit", "AllocationCounter"],
@@ -44,7 +51,7 @@ let package = Package(
 )
 
 let targetsInC = ["AllocationCounter", "CAllocationProbe", "CDescentKernels", "CDescentMath"]
-for target in package.targets where !targetsInC.contains(target.name) {
+for target in package.targets where target.type != .plugin && !targetsInC.contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),
