@@ -2,7 +2,7 @@ import Testing
 
 /// What the guide "Writing a stage" says: its programs run, and print what it shows.
 @Suite struct GuideTests {
-    static let guide = "Sources/Descent/Descent.docc/WritingAStage.md"
+    static let guide = "Sources/DescentCore/DescentCore.docc/WritingAStage.md"
     static let blocks = (try? Markdown(guide))?.blocks ?? []
     static let programs = blocks.indices.filter { blocks[$0].mark == "swift" }
 
