@@ -23,14 +23,13 @@ struct DescentDependency {
             throw Refusal("the package \(caller.displayName) does not depend on one with the product \(Self.product).")
         }
         switch package.origin {
-        case .repository(let url, let version, let revision):
+        case .repository(let url, let version, _):
             identity = package.id
             mention = "[Descent](\(url))"
             let isVersion = version.wholeMatch(of: /\d+\.\d+\.\d+.*/) != nil
-            declaration =
-                isVersion
-                ? ".package(url: \"\(url)\", from: \"\(version)\")"
-                : ".package(url: \"\(url)\", revision: \"\(revision)\")"
+            let requirement =
+                isVersion ? "from: \"\(version)\"" : try ResolvedPins(of: caller).requirement(of: package.id)
+            declaration = ".package(url: \"\(url)\", \(requirement))"
         case .registry(let identity, let version):
             self.identity = identity
             mention = "Descent"

@@ -34,7 +34,7 @@ public func verify(
 /// ```swift
 /// @Test func `the engine can rely on it`() { verify(SignSGD(learningRate: 0.1)) }
 /// ```
-/// See ``verify(_:declaring:parameterNames:sourceLocation:)-(GradientTransform,_,_,_)`` for how rules are checked.
+/// It is run with learning rate and weight decay as set, behind no stage; rules are checked as those of transforms are.
 ///
 /// - Parameters:
 ///   - optimizer: The optimizer, as a user would put it at the end of a chain.

@@ -12,11 +12,21 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     case accumulate
     /// `full` from gradients of Float16.
     case half
+    /// Unscale, clip by value, clip by the global norm, AdamW.
+    case value
+    /// The same with a stage of a stranger's that clips by value.
+    case ownValue = "own-value"
+    /// Unscale, clip each tensor by its norm, clip by the global norm, AdamW.
+    case norm
+    /// The same with a stage of a stranger's that clips tensors by their norms.
+    case ownNorm = "own-norm"
 
     /// What AdamW is set to; the peers of the comparison are set to the same.
     static let adam = AdamW(learningRate: 0.001, weightDecay: 0.01)
     /// What SGD is set to.
     static let descent = SGD(learningRate: 0.01, momentum: 0.9)
+    /// What elements are clipped to.
+    static let limit: Float = 0.01
     /// How many micro-batches a window of `accumulate` has.
     static let windowLength = 4
 
@@ -24,21 +34,33 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     var microBatchCount: Int { self == .accumulate ? Self.windowLength : 1 }
     /// How gradients are stored.
     var gradientType: ElementType { self == .half ? .float16 : .float32 }
-    /// Whether its time is also compared, in turns, with that of `full`.
-    var isVariantOfFull: Bool { self == .fullWithNorms || self == .half }
+    /// The chain that its time is also compared with, in turns.
+    var rival: BenchmarkChain? {
+        switch self {
+        case .fullWithNorms, .half: .full
+        case .ownValue: .value
+        case .ownNorm: .norm
+        case .full, .clip, .accumulate, .value, .norm: nil
+        }
+    }
 
     /// The pipeline of this chain.
     func pipeline(for parameters: TensorSet, on backend: SIMDBackend) throws -> Pipeline {
         try Pipeline(for: parameters, on: backend) {
             if self == .accumulate { Accumulate(steps: Self.windowLength) }
-            if self != .clip {
-                Unscale(.dynamic())
+            if self != .clip { Unscale(.dynamic()) }
+            switch self {
+            case .clip: []
+            case .full, .accumulate, .half: Centralize()
+            case .fullWithNorms:
                 Centralize()
-            }
-            if self == .fullWithNorms {
                 ClipByNorm(1)
                 ClipLayerwise(default: 1)
                 ClipByGlobalNorm(2)
+            case .value: ClipByValue(Self.limit)
+            case .ownValue: OwnClipByValue(limit: Self.limit)
+            case .norm: ClipByNorm(1)
+            case .ownNorm: OwnClipByNorm(maximum: 1)
             }
             ClipByGlobalNorm(1)
         } driving: {

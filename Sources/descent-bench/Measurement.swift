@@ -31,8 +31,10 @@ struct Measurement: Codable {
     let peakResidentBytes: Int
     let threads: Int
     let instructionSet: String
-    /// The chain's time over that of `full`, in turns; for variants of `full`.
-    var timeOverFull: Double?
+    /// The chain's time over that of another, in turns; for variants of others.
+    var timeOverRival: Double?
+    /// The other chain.
+    var rival: String?
     /// For the chain with micro-batches.
     var microBatch: MicroBatch?
 }

@@ -12,7 +12,7 @@ struct Measuring {
     func measurement() throws -> Measurement {
         var subject = try Subject(workload, chain, on: backend)
         let roofline = Roofline(for: subject)
-        let seconds = chain.isVariantOfFull ? seconds / 2 : seconds
+        let seconds = chain.rival == nil ? seconds : seconds / 2
         let turns = try withUnsafeMutablePointer(to: &subject) { subject in
             try Turns(seconds: seconds) {
                 try subject.pointee.step()
@@ -36,15 +36,20 @@ struct Measuring {
                 nanosecondsPerElement: nanoseconds(turns.first.map { $0.adding / count }),
                 timeOverBarePass: (1 / turns.ratio(\.adding)).shortened)
         }
-        if chain.isVariantOfFull { measurement.timeOverFull = try timeOverFull(&subject, seconds).shortened }
+        if let rival = chain.rival {
+            measurement.rival = rival.rawValue
+            measurement.timeOverRival = try time(over: rival, &subject, seconds).shortened
+        }
         return measurement
     }
 
-    /// The chain's time over that of `full`, which has tensors of its own.
-    private func timeOverFull(_ subject: inout Subject, _ seconds: Double) throws -> Double {
-        var full = try Subject(workload, .full, on: backend)
+    /// The chain's time over that of another, which has tensors of its own.
+    private func time(
+        over rival: BenchmarkChain, _ subject: inout Subject, _ seconds: Double
+    ) throws -> Double {
+        var other = try Subject(workload, rival, on: backend)
         let turns = try Turns(seconds: seconds) {
-            try full.step()
+            try other.step()
         } _: {
             try subject.step()
         }

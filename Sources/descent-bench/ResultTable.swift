@@ -29,7 +29,9 @@ struct ResultTable {
 
     private static func notes(_ measurement: Measurement) -> String {
         var notes: [String] = []
-        if let ratio = measurement.timeOverFull { notes.append("\(number(ratio, 3)) over full") }
+        if let ratio = measurement.timeOverRival, let rival = measurement.rival {
+            notes.append("\(number(ratio, 3)) over \(rival)")
+        }
         if let microBatch = measurement.microBatch {
             notes.append(
                 "micro-batch \(number(microBatch.nanosecondsPerElement.median, 3)), "

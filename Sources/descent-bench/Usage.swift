@@ -17,6 +17,10 @@ enum Usage {
           clip         clip by global norm, SGD with momentum
           accumulate   four micro-batches, then full; times are for a whole window
           half         full, from Float16 gradients
+          value        unscale and check, clip by value, clip by global norm, AdamW
+          own-value    the same with a stage that is not the library's
+          norm         unscale and check, clip each tensor by norm, clip by global norm, AdamW
+          own-norm     the same with a stage that is not the library's
 
         --chain name   only this chain; can be given more than once
         --json         a line of JSON for each measurement, in place of the table
@@ -32,7 +36,7 @@ enum Usage {
           sweeps       how often an update goes through the gradients
           bytes        read and written for each element and update
           peak         the most memory that the process held: in all, and what it is for each element
-          notes        over full: the time over that of full, in turns
+          notes        over full, value, norm: the time over that of this chain, in turns
                        micro-batch: what one costs, and its time over a bare pass that reads two buffers and writes one
 
         The environment variable DESCENT_INSTRUCTION_SET=portable|avx2|avx512 forces an instruction set.

@@ -18,7 +18,7 @@ fail() {
 new_stage() {
     local package=$1
     shift
-    swift package --package-path "$package" --scratch-path "$work/build-$(basename "$package")" \
+    swift package --disable-dependency-cache --package-path "$package" --scratch-path "$work/build-$(basename "$package")" \
         --allow-writing-to-package-directory --allow-writing-to-directory "$work" new-stage "$@" 2>&1
 }
 
@@ -83,14 +83,15 @@ swift package --package-path "$made" dump-package >/dev/null || fail "the manife
 
 echo "-- from a package that depends on a revision"
 if git -C "$repository" rev-parse HEAD >/dev/null 2>&1; then
-    git clone --quiet --no-local --depth 1 "file://$repository" "$work/swift-descent" 2>/dev/null ||
-        git clone --quiet "$repository" "$work/swift-descent"
+    git clone --quiet "$repository" "$work/swift-descent"
     revision=$(git -C "$work/swift-descent" rev-parse HEAD)
     make_caller remote-caller ".package(url: \"file://$work/swift-descent\", revision: \"$revision\")" swift-descent
     new_stage "$work/remote-caller" Softening --folder ../Softening
-    expect_line "$work/Softening/Package.swift" \
-        ".package(url: \"file://$work/swift-descent\", revision: \"$revision\")"
-    swift package --package-path "$work/Softening" describe >/dev/null || fail "the manifest of $work/Softening"
+    expect_line "$work/Softening/Package.swift" "$work/swift-descent/\", revision: \"$revision\")"
+    swift package --disable-dependency-cache --package-path "$work/Softening" describe >/dev/null || fail "the manifest of $work/Softening"
+    echo "-- in a checkout, to the default folder"
+    new_stage "$work/swift-descent" Hardening
+    expect_line "$work/swift-descent/Plugins/Hardening/Package.swift" ".package(name: \"swift-descent\", path: \"../..\")"
 else
     echo "skipped: $repository is not a git repository"
 fi

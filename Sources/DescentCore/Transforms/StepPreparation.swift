@@ -21,7 +21,10 @@ public struct StepPreparation {
         set { incoming.selection = newValue }
     }
 
-    /// Multiplies all gradients by a factor.
+    /// Whether the stage has set a factor; for `DescentTestKit`.
+    package var hasFactors: Bool { factors.hasEach || factors.uniform != 1 }
+
+    /// Multiplies all gradients by a factor; for stages whose effect is ``StageEffect/scaling``.
     public mutating func scale(by factor: Float) {
         guard let selection else {
             factors.uniform *= factor
@@ -30,7 +33,7 @@ public struct StepPreparation {
         for parameter in selection.indices { scale(parameter, by: selection[parameter] ? factor : 1) }
     }
 
-    /// Multiplies one parameter's gradient by a factor.
+    /// Multiplies one parameter's gradient by a factor; for stages whose effect is ``StageEffect/scaling``.
     public mutating func scale(_ parameter: Int, by factor: Float) {
         if let selection, !selection[parameter] { return }
         factors.setEach(layout.count)

@@ -13,8 +13,9 @@ extension Rule where Subject == DescentTestKit.Subject {
             cases: { [$0.example([[4, 3], [5]], steps: 3)] },
             complaint: { subject, example in
                 let backend = SIMDBackend(threads: 1)
-                let undisturbed = try Session.trace(of: subject, example, on: backend)
-                var session = try Session(subject, example, on: backend)
+                let options = Session<SIMDBackend>.Options(hasVetoes: true)
+                let undisturbed = try Session.trace(of: subject, example, on: backend, options)
+                var session = try Session(subject, example, on: backend, options)
                 var last: Trace.Step?
                 for step in 0..<example.steps {
                     let found = try session.step(.init(step))

@@ -6,7 +6,7 @@ enum Rules {
     static var ofTransforms: [Rule<Subject>] {
         [
             .building, .copies, .statistics, .parameters, .threads, .blockSizes, .tensorOrder, .streaming, .sweeps,
-            .shapes, .magnitudes, .nonFinite, .scaling, .linearity, .vetoes, .continuation, .allocations,
+            .shapes, .magnitudes, .nonFinite, .scaling, .factors, .linearity, .vetoes, .continuation, .allocations,
         ]
     }
 

@@ -24,7 +24,7 @@ struct Turn: GradientScaling {
     }
 }
 
-/// A stage that vetoes steps when it is told to.
+/// A stage that vetoes steps when it is told to, after all stages before it have been prepared.
 struct Objection: GradientScaling {
     /// Whether it is told to.
     final class Switch: Sendable {
@@ -36,6 +36,8 @@ struct Objection: GradientScaling {
     }
 
     let isTold: Switch
+    // Without something to measure it would be prepared before a stage that has something.
+    var requirements: [Requirement] { [.norm(.l2)] }
 
     mutating func prepare(_ step: inout StepPreparation) {
         if isTold.isOn { step.veto("the kit skips this step") }

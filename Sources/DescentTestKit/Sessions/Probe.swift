@@ -6,12 +6,18 @@ import Synchronization
 final class ProbeLog: Sendable {
     /// Which statistics the stage reads.
     let audit = StatisticsAudit()
-    private let mutex = Mutex("")
+    private let notes = Mutex((state: "", setsFactors: false))
 
     /// The stage's state after the last step, as JSON.
     var state: String {
-        get { mutex.withLock { $0 } }
-        set { mutex.withLock { $0 = newValue } }
+        get { notes.withLock { $0.state } }
+        set { notes.withLock { $0.state = newValue } }
+    }
+
+    /// Whether the stage has set factors in a step.
+    var setsFactors: Bool {
+        get { notes.withLock { $0.setsFactors } }
+        set { notes.withLock { $0.setsFactors = newValue } }
     }
 }
 
@@ -57,6 +63,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         step.incoming.audit = log.audit
         try base.prepare(&step)
+        if step.hasFactors { log.setsFactors = true }
     }
 
     func transform(_ block: inout some GradientBlock) { base.transform(&block) }

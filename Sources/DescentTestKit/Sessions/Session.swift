@@ -13,13 +13,15 @@ struct Session<Backend: TensorBackend> {
         var later: [any GradientTransform] = []
         /// Which of several sets of parameters to start with.
         var parameters = 0
+        /// Whether steps can be vetoed.
+        var hasVetoes = false
     }
 
     /// What is particular about a step.
     struct Event {
         /// Which gradients to take.
         var gradients: Int
-        /// Whether a stage behind the subject vetoes the step.
+        /// Whether a stage behind the subject vetoes the step, in a session that has vetoes.
         var isVetoed = false
         /// Changes gradients before they are handed over.
         var edit: ((_ parameter: ParameterDescription, _ elements: inout [Float]) -> Void)?
@@ -59,7 +61,7 @@ struct Session<Backend: TensorBackend> {
         let parameters = access.tensors(example.parameters(of: layout, variant: options.parameters))
         let parts = subject.parts(
             log: log, reloads: options.reloads, earlier: options.earlier,
-            later: options.later + [Objection(isTold: objection)])
+            later: options.later + (options.hasVetoes ? [Objection(isTold: objection)] : []))
         do {
             pipeline = try GradientPipeline(
                 for: parameters, nonFinite: options.nonFinite, on: backend, { parts.stages },

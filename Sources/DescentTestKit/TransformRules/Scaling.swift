@@ -2,6 +2,24 @@ import DescentCore
 import DescentSIMD
 
 extension Rule where Subject == DescentTestKit.Subject {
+    /// That a stage that sets factors claims to scale.
+    static var factors: Rule {
+        Rule(
+            title: "factors are set by scaling stages alone",
+            expectation: """
+                step.scale(by:) and step.clip(...) are for stages that conform to GradientScaling, or have the effect .scaling; \
+                the factors of others are not carried out. Another stage keeps its factor in a property, and multiplies \
+                by it in transform(_:).
+                """,
+            cases: { $0.transform?.effect == .scaling ? [] : [$0.example([[4, 3], [5]])] },
+            complaint: { subject, example in
+                guard let effect = subject.transform?.effect else { return nil }
+                var session = try Session(subject, example, on: SIMDBackend(threads: 1))
+                for step in 0..<example.steps { _ = try session.step(.init(step)) }
+                return session.log.setsFactors ? "it sets factors, and its effect is \(effect)" : nil
+            })
+    }
+
     /// That a stage that claims to scale does nothing else.
     static var scaling: Rule {
         Rule(

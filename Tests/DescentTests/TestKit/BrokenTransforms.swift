@@ -143,6 +143,12 @@ struct ScalesAndSquashes: GradientScaling {
     func transform(_ block: inout some GradientBlock) { block.transformEach { $0 /= 1 + $0.magnitude } }
 }
 
+/// Sets a factor that is never carried out.
+struct SquashesAndScales: GradientTransform {
+    func prepare(_ step: inout StepPreparation) { step.scale(by: 0.5) }
+    func transform(_ block: inout some GradientBlock) { block.transformEach { $0 /= 1 + $0.magnitude } }
+}
+
 /// Says that it is linear, and is not.
 struct ClampsLinearly: GradientTransform {
     var effect: StageEffect { .linear }
@@ -169,6 +175,16 @@ struct CountsInPrepare: GradientScaling {
     mutating func prepare(_ step: inout StepPreparation) {
         state += 1
         step.scale(by: 1 / Float(state))
+    }
+}
+
+/// Learns from a norm before it is known whether the step is applied.
+struct LearnsInPrepare: GradientScaling {
+    var state = 0.0
+    var requirements: [Requirement] { [.norm(.l2)] }
+    mutating func prepare(_ step: inout StepPreparation) {
+        state = 0.5 * state + 0.5 * step.incoming.norm(.l2)
+        step.scale(by: Float(1 / (1 + state)))
     }
 }
 

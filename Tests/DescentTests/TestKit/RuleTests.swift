@@ -13,8 +13,10 @@ import Testing
         (.copies, DrawsAtRandom()), (.threads, CountsBlocks()), (.blockSizes, SubtractsBlockMean()),
         (.tensorOrder, HalvesEverySecond()), (.streaming, ReadsParameters()), (.sweeps, CountsSweeps()),
         (.shapes, DividesByColumns()), (.magnitudes, DividesByNorm()), (.nonFinite, HidesNaN()),
-        (.nonFinite, RepairsNaNAlone()), (.scaling, ScalesAndSquashes()), (.linearity, ClampsLinearly()),
-        (.linearity, SelectsLinearly()), (.vetoes, CountsInPrepare()), (.continuation, ForgetsToSave()),
+        (.nonFinite, RepairsNaNAlone()), (.scaling, ScalesAndSquashes()), (.factors, SquashesAndScales()),
+        (.linearity, ClampsLinearly()),
+        (.linearity, SelectsLinearly()), (.vetoes, CountsInPrepare()), (.vetoes, LearnsInPrepare()),
+        (.continuation, ForgetsToSave()),
         (.allocations, MakesArrays()),
     ]
 

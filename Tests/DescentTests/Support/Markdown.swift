@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+
+/// A page of documentation: its blocks of code, and its prose.
+struct Markdown {
+    /// What stands between two lines of three backticks.
+    struct Block: Sendable, CustomTestStringConvertible {
+        /// Where the page is.
+        let file: URL
+        /// What follows the opening backticks.
+        let mark: String
+        /// The line of the opening backticks, from 1.
+        let line: Int
+        var text = ""
+
+        var testDescription: String { "\(file.lastPathComponent), line \(line)" }
+
+        /// The text as a program whose lines the compiler takes for those of the page.
+        var program: String { "#sourceLocation(file: \"\(file.path)\", line: \(line + 1))\n" + text }
+
+        /// Records an issue with the block, at its place in the page.
+        func record(_ complaint: String) {
+            Issue.record(
+                "\(testDescription):\n\(complaint)",
+                sourceLocation: SourceLocation(
+                    fileID: "DescentTests/\(file.lastPathComponent)", filePath: file.path, line: line, column: 1))
+        }
+    }
+
+    /// The top of the repository.
+    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../..").standardizedFileURL
+
+    let file: URL
+    private(set) var blocks: [Block] = []
+    private var prose: [Substring] = []
+
+    /// Reads a page by its path in the repository.
+    ///
+    /// - Throws: An error if there is none, or if a block in it has no end.
+    init(_ path: String) throws {
+        file = Self.repository.appendingPathComponent(path)
+        let text = try String(contentsOf: file, encoding: .utf8)
+        var open: Block?
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            if line.hasPrefix("```") {
+                if let block = open {
+                    blocks.append(block)
+                    open = nil
+                } else {
+                    let mark = line.dropFirst(3).trimmingCharacters(in: .whitespaces)
+                    open = Block(file: file, mark: mark, line: index + 1)
+                }
+            } else if open != nil {
+                open?.text += line + "\n"
+            } else {
+                prose.append(line)
+            }
+        }
+        let unclosed = open?.line
+        try #require(unclosed == nil, "the block that begins in line \(unclosed ?? 0) of \(path) has no end")
+    }
+
+    /// The rows, without the titles, of the table whose first column has a title.
+    func table(_ title: String) -> [[String]] {
+        let rows = prose.drop { !$0.hasPrefix("| \(title) |") }.prefix { $0.hasPrefix("|") }
+        return rows.dropFirst(2).map { row in
+            row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+    }
+}
