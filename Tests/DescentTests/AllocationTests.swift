@@ -54,7 +54,7 @@ import Testing
         #expect(before == -1 || count >= array.count)
     }
 
-    @Test(arguments: pipelines.indices) func `steps after the first allocate nothing that grows with the model`(
+    @Test(arguments: pipelines.indices) func `steps after the first allocate nothing large`(
         _ index: Int
     ) throws {
         let (name, type, make) = Self.pipelines[index]

@@ -7,8 +7,8 @@ extension Rule where Subject == DescentTestKit.Subject {
         Rule(
             title: "saved, loaded and continued, it does what it would have done without interruption",
             expectation: """
-                All that is remembered between steps is in `state` and in slots (of an optimizer: in slots, or follows from \
-                the number of applied steps). Other stored properties are settings, or made anew from settings and state by \
+                All that is remembered between steps is in `state` and in slots, or follows from the number of applied \
+                steps. Other stored properties are settings, or made anew from settings and state by \
                 configure(for:) or prepare. What configure(for:) makes of the layout, it does not add to the state.
                 """,
             cases: { [$0.mixture] },

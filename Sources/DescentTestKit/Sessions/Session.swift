@@ -4,7 +4,7 @@ import DescentCore
 struct Session<Backend: TensorBackend> {
     /// What is particular about a session.
     struct Options {
-        /// Whether the subject is saved and loaded between steps.
+        /// Whether the pipeline is saved, and another one resumed, after each micro-batch.
         var reloads = false
         /// Whether gradients arrive one by one, the last parameter's first.
         var isStreamed = false
@@ -46,6 +46,7 @@ struct Session<Backend: TensorBackend> {
     private let access: TensorAccess<Backend>
     private let objection = Objection.Switch()
     private let isStreamed: Bool
+    private let resume: ((GradientPipeline<Backend>, Backend.Tensors) throws -> GradientPipeline<Backend>)?
     private var pipeline: GradientPipeline<Backend>
     private var parameters: Backend.Tensors
 
@@ -60,7 +61,7 @@ struct Session<Backend: TensorBackend> {
         isStreamed = options.isStreamed
         let parameters = access.tensors(example.parameters(of: layout, variant: options.parameters))
         let parts = subject.parts(
-            log: log, reloads: options.reloads, earlier: options.earlier,
+            log: log, earlier: options.earlier,
             later: options.later + (options.hasVetoes ? [Objection(isTold: objection)] : []))
         do {
             pipeline = try GradientPipeline(
@@ -68,6 +69,13 @@ struct Session<Backend: TensorBackend> {
                 driving: { parts.optimizer })
         } catch { throw UnsuitableCase(reason: error) }
         self.parameters = parameters
+        resume =
+            options.reloads
+            ? { pipeline, parameters in
+                try GradientPipeline(
+                    resuming: pipeline.state.writtenDown(), for: parameters, nonFinite: options.nonFinite, on: backend,
+                    { parts.stages }, driving: { parts.optimizer })
+            } : nil
     }
 
     /// Carries out one step, with as many micro-batches as its window takes.
@@ -80,6 +88,7 @@ struct Session<Backend: TensorBackend> {
                 for (index, parameter) in layout.enumerated() { edit(parameter, &values[index]) }
             }
             let outcome = try step(access.tensors(values))
+            if let resume { pipeline = try resume(pipeline, parameters) }
             if case .accumulated = outcome { continue }
             return record(outcome)
         }

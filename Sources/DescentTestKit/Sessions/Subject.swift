@@ -68,19 +68,16 @@ extension Subject {
     ///
     /// - Parameters:
     ///   - log: Where what the subject does is noted; nil puts in the transform as it is.
-    ///   - reloads: Whether the subject is saved and loaded between steps.
     ///   - earlier: Stages before the subject.
     ///   - later: Stages behind it.
     /// - Returns: The stages, in an order that is right, and the optimizer.
     func parts(
-        log: ProbeLog?, reloads: Bool = false, earlier: [any GradientTransform] = [],
-        later: [any GradientTransform] = []
+        log: ProbeLog?, earlier: [any GradientTransform] = [], later: [any GradientTransform] = []
     ) -> PipelineParts {
         guard let transform else {
-            let optimizer = optimizer ?? Recorder()
-            return PipelineParts(stages: earlier + later, optimizer: reloads ? Self.reloaded(optimizer) : optimizer)
+            return PipelineParts(stages: earlier + later, optimizer: optimizer ?? Recorder())
         }
-        let subject = log.map { Self.probe(transform, $0, reloads: reloads) } ?? transform
+        let subject = log.map { Self.probe(transform, $0) } ?? transform
         let order = transform.order
         var (before, after): ([any GradientTransform], [any GradientTransform]) = ([], [])
         let questions: [(GradientCondition, GradientCondition)] = [
@@ -94,13 +91,8 @@ extension Subject {
     }
 
     private static func probe<Transform: GradientTransform>(
-        _ transform: Transform, _ log: ProbeLog, reloads: Bool
+        _ transform: Transform, _ log: ProbeLog
     ) -> any GradientTransform {
-        Probe(transform, log: log, reloads: reloads)
-    }
-
-    private static func reloaded(_ optimizer: any Optimizer) -> any Optimizer {
-        func wrap<Wrapped: Optimizer>(_ optimizer: Wrapped) -> any Optimizer { ReloadedOptimizer(optimizer) }
-        return wrap(optimizer)
+        Probe(transform, log: log)
     }
 }
