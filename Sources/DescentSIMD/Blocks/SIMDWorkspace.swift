@@ -14,7 +14,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     private let team: WorkerTeam
     /// For each thread, how far its share of the portions has been dealt out.
     private let dealt: UnsafeMutablePointer<Atomic<Int>>
-    /// Where the slots of the present sweep start; kept so that no sweep allocates.
+    /// Where the slots of the present sweep start, and room for as many as any sweep has had; so that no sweep allocates.
     private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
 
     init(layout: ParameterLayout, blocks: [BlockExtent], backend: SIMDBackend) {
@@ -51,7 +51,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     }
 
     private func slotAddresses(_ tensors: [TensorSet]) -> UnsafePointer<TensorAddresses>? {
-        if slots.count != tensors.count {
+        if slots.count < tensors.count {
             slots.deallocate()
             slots = .allocate(capacity: tensors.count)
         }
