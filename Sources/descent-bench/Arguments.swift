@@ -26,7 +26,7 @@ struct Arguments {
             }
         }
         if workloads.isEmpty { workloads = Workload.allCases }
-        if chains.isEmpty { chains = BenchmarkChain.allCases }
+        if chains.isEmpty { chains = BenchmarkChain.usual }
         guard !waitsForTurns || isSingle else { throw BadArgument("--in-turns needs one workload and one --chain") }
     }
 

@@ -21,6 +21,9 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     /// The same with a stage of a stranger's that clips tensors by their norms.
     case ownNorm = "own-norm"
 
+    /// The chains that are measured unless others are asked for.
+    static let usual: [BenchmarkChain] = [.full, .fullWithNorms, .clip, .accumulate, .half]
+
     /// What AdamW is set to; the peers of the comparison are set to the same.
     static let adam = AdamW(learningRate: 0.001, weightDecay: 0.01)
     /// What SGD is set to.
