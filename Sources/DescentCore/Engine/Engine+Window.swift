@@ -20,6 +20,9 @@ extension Engine {
     /// What the window's sum is multiplied by.
     var closingFactor: Float { accumulating?.closingFactor ?? 1 }
 
+    /// The weight of what the window holds; nil where nothing accumulates.
+    var includedWeight: Double? { accumulating?.includedWeight }
+
     /// How the micro-batch last admitted becomes part of the window.
     func gatheringIntoWindow() -> Gathering? {
         guard let accumulating, let accumulatorSlot else { return nil }

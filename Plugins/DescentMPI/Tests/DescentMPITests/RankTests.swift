@@ -1,0 +1,40 @@
+import Testing
+
+/// What several ranks do together; `Tests/Scenarios` holds what each of them runs and checks.
+@Suite(.serialized)
+struct RankTests {
+    @Test(
+        arguments: ["sums", "broadcast", "training", "weights", "arrival", "frozen", "overflow", "emptyWindow"],
+        [1, 2, 4])
+    func `what has to hold holds on every rank`(scenario: String, ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
+        #expect(ending.status == 0, "\(ending.output)")
+    }
+
+    @Test(arguments: ["otherLayout", "otherElementType"], [2, 4])
+    func `ranks that do not agree all throw`(scenario: String, ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
+        #expect(ending.status == 0, "\(ending.output)")
+    }
+
+    @Test(arguments: [2, 4])
+    func `a rank that has come to its end while others step ends the job with an error`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["fewerSteps"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("has come to its end"), "\(ending.output)")
+    }
+
+    @Test(arguments: [2, 4])
+    func `a rank that throws ends the job with its error`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["error"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("rank \(ranks - 1) of \(ranks): the data ends in mid-word"), "\(ending.output)")
+    }
+
+    @Test(.timeLimit(.minutes(2)), arguments: [2, 4])
+    func `a rank that is killed ends the job with an error`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["death"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("signal 9"), "\(ending.output)")
+    }
+}
