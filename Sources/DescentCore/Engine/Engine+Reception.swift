@@ -40,7 +40,7 @@ extension Engine {
         run(
             SweepProgram(
                 operations: sweep?.operations ?? [], gathering: gatheringOnArrival(reception),
-                windowFactor: sweep == nil ? nil : closingFactor, keepsSlots: false, makesHistograms: sweep != nil),
+                windowFactor: sweep == nil ? nil : factorOnArrival, keepsSlots: false, makesHistograms: sweep != nil),
             StepTensors(gradients: gradients), over: blockRanges[parameter])
         if reception.isContributed, let accumulatorSlot { try contribute(slots[accumulatorSlot], of: parameter) }
     }
@@ -68,12 +68,9 @@ extension Engine {
         return try finishWindow(
             tensors,
             Window(
-                factor: closingFactor, isBegun: reception.isMeasured, weight: reception.weight,
+                factor: factorOnArrival, isBegun: reception.isMeasured, weight: reception.weight,
                 isContributed: reception.isContributed))
     }
-
-    /// Whether the gradients that arrive are the whole window, to which none have been added before.
-    private var isWindowItself: Bool { gatheringIntoWindow()?.overwrites ?? true }
 
     mutating func makeInbox() {
         guard inboxSlot == nil else { return }
@@ -99,7 +96,13 @@ extension Engine {
             isContributed: isContributed, veto: veto)
     }
 
+    /// What the window's sum is multiplied by, where gradients became part of it as they arrived.
+    private var factorOnArrival: Float { isWindowItself ? 1 : closingFactor }
+
     private func gatheringOnArrival(_ reception: Reception) -> Gathering? {
+        if reception.isDirect, isWindowItself, let accumulatorSlot {
+            return Gathering(slot: accumulatorSlot, factor: 1, overwrites: true)
+        }
         let inbox = inboxSlot.map { Gathering(slot: $0, factor: 1, overwrites: true, runsMicroBatchStages: false) }
         return reception.isDirect ? gatheringIntoWindow() ?? inbox : inbox
     }

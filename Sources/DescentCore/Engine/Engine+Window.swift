@@ -29,6 +29,9 @@ extension Engine {
         return Gathering(slot: accumulatorSlot, factor: accumulating.factor, overwrites: accumulating.included == 1)
     }
 
+    /// Whether the gradients that arrive are the window as they are, because it is full with them alone.
+    var isWindowItself: Bool { isWindowFull && gatheringIntoWindow()?.overwrites ?? true }
+
     /// The outcome of a micro-batch that leaves its window open.
     func accumulated(rejection: SkipReason?) -> StepOutcome {
         tell(
