@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
         .library(name: "DescentSafetensors", targets: ["DescentSafetensors"]),
         .library(name: "DescentCheckpoints", targets: ["DescentCheckpoints"]),
+        .library(name: "DigitsModel", targets: ["DigitsModel"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -32,7 +33,8 @@ let package = Package(
         ),
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
-        .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .target(name: "DigitsModel", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .executableTarget(name: "digits", dependencies: ["Descent", "DigitsModel"]),
         .executableTarget(name: "endurance", dependencies: ["Descent"], path: "Tests/Endurance"),
         .executableTarget(name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

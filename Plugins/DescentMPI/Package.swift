@@ -18,12 +18,20 @@ let package = Package(
             name: "DescentMPI",
             dependencies: ["CMPI", .product(name: "DescentCore", package: "swift-descent")]),
         .executableTarget(
+            name: "digits-mpi",
+            dependencies: [
+                "DescentMPI", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DigitsModel", package: "swift-descent"),
+            ]),
+        .executableTarget(
             name: "mpi-scenarios",
             dependencies: ["DescentMPI", .product(name: "Descent", package: "swift-descent")],
             path: "Tests/Scenarios"),
         .testTarget(
             name: "DescentMPITests",
-            dependencies: ["DescentMPI", "mpi-scenarios", .product(name: "Descent", package: "swift-descent")]),
+            dependencies: [
+                "DescentMPI", "digits-mpi", "mpi-scenarios", .product(name: "Descent", package: "swift-descent"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -60,7 +60,7 @@ public struct AllReduce: GradientScaling, Exchanging {
     }
 
     public var name: String { "AllReduce(\(reduction), ranks: \(communicator.size))" }
-    public var order: StageOrder { StageOrder(expects: [.local], leaves: [.reduced]) }
+    public var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }
     public var isActive: Bool { communicator.size > 1 }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {

@@ -4,11 +4,24 @@ import Testing
 @Suite(.serialized)
 struct RankTests {
     @Test(
-        arguments: ["sums", "broadcast", "training", "weights", "arrival", "frozen", "overflow", "emptyWindow"],
+        arguments: [
+            "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "emptyWindow",
+        ],
         [1, 2, 4])
     func `what has to hold holds on every rank`(scenario: String, ranks: Int) throws {
         let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
         #expect(ending.status == 0, "\(ending.output)")
+    }
+
+    @Test func `four ranks learn digits as well as one`() throws {
+        let shares = try [1, 4].map { ranks in
+            let ending = try Job.run("digits-mpi", [], ranks: ranks)
+            try #require(ending.status == 0, "\(ending.output)")
+            let share = try #require(ending.output.firstMatch(of: /recognize (\d+\.\d+)%/), "\(ending.output)").1
+            return try #require(Double(share))
+        }
+        #expect(shares[0] > 96)
+        #expect(abs(shares[0] - shares[1]) <= 1)
     }
 
     @Test(arguments: ["otherLayout", "otherElementType"], [2, 4])

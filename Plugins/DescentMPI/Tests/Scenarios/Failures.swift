@@ -26,6 +26,33 @@ extension Scenario {
         for _ in 0..<(world.rank == 0 ? 3 : 4) { _ = try pipeline.step(&parameters, gradients: gradients) }
     }
 
+    /// The stage is refused where it would combine something else than gradients as they are.
+    static func order(_ world: Communicator) throws {
+        let all = AllReduce(over: world)
+        let wrong: [[any GradientTransform]] = [
+            [ClipByGlobalNorm(1), all], [Unscale(), all], [all, Accumulate(steps: 2)], [all, all],
+            [Accumulate(steps: 2), Scale(by: 2), all], [all.only { $0.rank > 1 }],
+            [AllReduce(over: world, bucketLength: 0)],
+        ]
+        let layout = try ParameterLayout.mixed()
+        for stages in wrong {
+            do {
+                _ = try Chain(for: layout) { stages }
+            } catch {
+                try require([.stageOrder, .invalidSetting].contains(error.code), "\(error)")
+                continue
+            }
+            throw Failure("\(stages.map(\.name)) are not refused")
+        }
+        _ = try Chain(for: layout) {
+            Freeze(prefix: "hidden")
+            Centralize()
+            Accumulate(steps: 2)
+            all
+            Unscale()
+        }
+    }
+
     /// A rank that throws ends the others.
     static func error(_ world: Communicator) throws {
         try train(world) { step in if step == 5 { throw Failure("the data ends in mid-word") } }

@@ -13,6 +13,7 @@ struct Program {
         "weights": Scenario.weights,
         "arrival": Scenario.arrival,
         "frozen": Scenario.frozen,
+        "order": Scenario.order,
         "overflow": Scenario.overflow,
         "emptyWindow": Scenario.emptyWindow,
         "otherLayout": Scenario.otherLayout,
