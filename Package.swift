@@ -15,6 +15,7 @@ let package = Package(
         .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
         .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
         .plugin(name: "NewStage", targets: ["NewStage"]),
+        .library(name: "DigitsModel", targets: ["DigitsModel"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -35,7 +36,8 @@ let package = Package(
         ),
         .executableTarget(name: "adding", dependencies: ["Descent"]),
         .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
-        .executableTarget(name: "digits", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .target(name: "DigitsModel", dependencies: ["Descent"], resources: [.copy("Resources")]),
+        .executableTarget(name: "digits", dependencies: ["Descent", "DigitsModel"]),
         .executableTarget(
             name: "endurance", dependencies: ["Descent", "AllocationCounter"], path: "Tests/Endurance"),
         .executableTarget(name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"]),

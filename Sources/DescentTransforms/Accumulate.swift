@@ -80,6 +80,7 @@ public struct Accumulate: Accumulating {
 
     public var received: Int { state.received }
     public var included: Int { state.included }
+    public var includedWeight: Double { state.weights }
     public var windowLength: Int { steps }
     public var dropsNonFinite: Bool { nonFinite == .dropMicrobatch }
     public var spoiled: SkipReason? { dropsNonFinite ? nil : state.rejection }

@@ -1,3 +1,4 @@
+import DigitsModel
 import Foundation
 
 /// Trains a perceptron on handwritten digits in four ways, to show what a chain of gradient transforms is for.

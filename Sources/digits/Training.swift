@@ -1,4 +1,5 @@
 import Descent
+import DigitsModel
 
 /// Trains a perceptron on the digits in one of the variants.
 ///

@@ -1,4 +1,5 @@
 import Descent
+import DigitsModel
 
 /// One way to train: what gradients are rounded to, and what they then go through.
 struct Variant: Sendable {

@@ -8,6 +8,7 @@ import Testing
         { [] },
         { [Unscale(.dynamic(growthInterval: 2)), Centralize(), ClipByGlobalNorm(0.5), ClipLayerwise(default: 0.2)] },
         { [Accumulate(steps: 3, reduction: .weighted), Centralize(), ClipByGlobalNorm(0.5, norm: .l1)] },
+        { [Accumulate(steps: 1, reduction: .weighted), ClipByGlobalNorm(0.5)] },
         { [Accumulate(steps: 2), ClipByGlobalNorm(0.5), ClipByValue(0.01), ClipByNorm(0.1)] },
         { [Unscale(.static(2)), ClipByNorm(1), Accumulate(steps: 2), ClipByNorm(0.2)] },
         { [Accumulate(steps: 2, nonFinite: .dropMicrobatch), ClipAdaptively()] },

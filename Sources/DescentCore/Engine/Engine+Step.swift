@@ -17,6 +17,10 @@ extension Engine {
         var factor: Float?
         /// Whether the first sweep has run, as gradients arrived.
         var isBegun = false
+        /// The weight of the gradients, where nothing accumulates.
+        var weight = 1.0
+        /// Whether other processes have been given the window, as gradients arrived.
+        var isContributed = false
     }
 
     /// Carries out one step: takes in a micro-batch and, if that closes the window, updates.
@@ -26,7 +30,7 @@ extension Engine {
         try requireParameters(tensors)
         if let parameters = tensors.parameters { try requireFloat32(parameters) }
         beginStep()
-        guard plan.accumulating != nil else { return try finishWindow(tensors, Window()) }
+        guard plan.accumulating != nil else { return try finishWindow(tensors, Window(weight: weight)) }
         return try accumulate(tensors, weight: weight, closesWindow: closesWindow)
     }
 
@@ -59,7 +63,6 @@ extension Engine {
             }
             return accumulated(rejection: rejection)
         }
-        if let reason = reasonNotToClose() { return try conclude(skipping: reason) }
         let isWhole = gathering?.overwrites == true && plan.microBatch?.stages.isEmpty == true
         if isWhole { return try finishWindow(tensors, Window()) }
         return try finishWindow(tensors, Window(gathering: gathering, factor: closingFactor))
@@ -67,6 +70,9 @@ extension Engine {
 
     /// Measures, decides, and applies or skips.
     mutating func finishWindow(_ tensors: StepTensors, _ window: Window) throws(DescentError) -> StepOutcome {
+        var window = window
+        let objection = plan.exchanging == nil ? reasonNotToClose() : try exchange(tensors, &window)
+        if let objection { return try conclude(skipping: objection) }
         let isMeasured = !plan.window.measuring.isEmpty
         let reason = try measure(
             plan.window, tensors, gathering: window.gathering, windowFactor: window.factor, isBegun: window.isBegun)

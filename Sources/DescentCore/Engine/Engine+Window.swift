@@ -8,12 +8,18 @@ extension Engine {
     /// What the window's sum is multiplied by.
     var closingFactor: Float { plan.accumulating == nil ? 1 : accumulators[0].closingFactor }
 
+    /// The weight of what the window holds; nil where nothing accumulates.
+    var includedWeight: Double? { accumulators.first?.includedWeight }
+
     /// How the micro-batch last admitted becomes part of the window.
     func gatheringIntoWindow() -> Gathering? {
         guard let accumulatorSlot else { return nil }
         return Gathering(
             slot: accumulatorSlot, factor: accumulators[0].factor, overwrites: accumulators[0].included == 1)
     }
+
+    /// Whether the gradients that arrive are the window as they are, because it is full with them alone.
+    var isWindowItself: Bool { isWindowFull && gatheringIntoWindow()?.overwrites ?? true }
 
     /// The outcome of a micro-batch that leaves its window open.
     func accumulated(rejection: SkipReason?) -> StepOutcome {

@@ -64,6 +64,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         var optimizer = optimizer
         let saved = try Self.resume(&stages, &optimizer, from: state, for: layout, policy)
         for index in stages.indices { try stages[index].configure(for: layout) }
+        try StageOrder.checkExchange(stages)
         try optimizer?.configure(for: layout)
         rates = nil
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
@@ -133,6 +134,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.buffers = StepBuffers(
             columnCount: plan.columns.count, blockCount: blocks.count, rowCount: plan.keepsRowMeans ? rowCount : 0)
         if let state { restore(state, saved) }
+        try connect()
     }
 
     /// The optimizer, if there is one.

@@ -55,7 +55,8 @@ public struct SkipReason: Sendable, Hashable, Codable, CustomStringConvertible {
     /// A sentence that says what was wrong.
     public let description: String
 
-    init(_ code: Code, parameter: String? = nil, stage: String? = nil, _ description: String) {
+    /// Describes a reason.
+    public init(_ code: Code, parameter: String? = nil, stage: String? = nil, _ description: String) {
         self.code = code
         self.parameter = parameter
         self.stage = stage

@@ -11,6 +11,9 @@ struct Explanation<Backend: TensorBackend> {
         lines.append(
             "  \(count(engine.layout.count, "parameter")), \(count(engine.layout.elementCount, "element")) in "
                 + "\(count(engine.blocks.count, "block")), up to \(count(engine.backend.threadCount, "thread"))")
+        if let exchanging = plan.exchanging {
+            lines.append("  \(engine.stageNames[exchanging]) exchanges each window before it is measured")
+        }
         if let microBatch = plan.microBatch {
             let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
             let gathering = Work(operations: microBatch.final + [.accumulate], source: "gradient")

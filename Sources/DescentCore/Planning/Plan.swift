@@ -67,6 +67,8 @@ struct Plan: Sendable {
     var microBatch: Segment?
     /// The stage that accumulates.
     var accumulating: Int?
+    /// The stage that exchanges gradients with other processes, if there are others.
+    var exchanging: Int?
     /// The columns of proposed updates and of parameters, for an optimizer that proposes.
     var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.

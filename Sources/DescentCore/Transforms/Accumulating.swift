@@ -20,6 +20,9 @@ public protocol Accumulating: GradientTransform {
     /// How many of them are part of the sum.
     var included: Int { get }
 
+    /// The sum of their weights.
+    var includedWeight: Double { get }
+
     /// After how many micro-batches the window closes.
     var windowLength: Int { get }
 

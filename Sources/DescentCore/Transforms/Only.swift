@@ -37,7 +37,8 @@ public struct Only<Base: GradientTransform>: GradientTransform {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
-            !(base is any Accumulating || base is any LossScaling || base is any Excluding), name,
+            !(base is any Accumulating || base is any LossScaling || base is any Excluding || base is any Exchanging),
+            name,
             "\(base.name) concerns all parameters and cannot be restricted to some.")
         try base.configure(for: layout)
         selection = layout.map(condition)

@@ -89,6 +89,7 @@ extension Probe: Accumulating where Base: Accumulating {
     var closingFactor: Float { base.closingFactor }
     var received: Int { base.received }
     var included: Int { base.included }
+    var includedWeight: Double { base.includedWeight }
     var windowLength: Int { base.windowLength }
     var dropsNonFinite: Bool { base.dropsNonFinite }
     var spoiled: SkipReason? { base.spoiled }

@@ -1,5 +1,5 @@
 /// What a backward pass stores its gradients in.
-enum Precision {
+public enum Precision: Sendable {
     case float32
     case float16
 

@@ -1,8 +1,8 @@
 /// A matrix of floats, row after row.
-struct Matrix {
-    let rowCount: Int
-    let columnCount: Int
-    var elements: [Float]
+public struct Matrix {
+    public let rowCount: Int
+    public let columnCount: Int
+    public var elements: [Float]
 
     /// A matrix of given elements.
     init(_ rowCount: Int, _ columnCount: Int, _ elements: [Float]) {
@@ -18,7 +18,7 @@ struct Matrix {
     }
 
     /// Where a row's elements are.
-    func range(ofRow row: Int) -> Range<Int> { row * columnCount..<(row + 1) * columnCount }
+    public func range(ofRow row: Int) -> Range<Int> { row * columnCount..<(row + 1) * columnCount }
 
     /// The matrix with rows and columns exchanged.
     func transposed() -> Matrix {

@@ -1,14 +1,14 @@
 import Foundation
 
 /// The mean over a batch of -log(softmax(logits)[label]).
-struct CrossEntropy {
+public struct CrossEntropy {
     /// The loss.
-    let value: Double
+    public let value: Double
     private let probabilities: Matrix
     private let labels: [Int]
 
     /// Compares logits, a row an image, with the right labels.
-    init(_ logits: Matrix, _ labels: [Int]) {
+    public init(_ logits: Matrix, _ labels: [Int]) {
         var probabilities = logits
         var sum = 0.0
         for (image, label) in labels.enumerated() {
@@ -26,7 +26,7 @@ struct CrossEntropy {
     }
 
     /// The gradient of `scale` times the loss by the logits: (probability - [is the label]) * scale / images.
-    func gradient(scale: Float) -> Matrix {
+    public func gradient(scale: Float) -> Matrix {
         var gradient = probabilities
         for (image, label) in labels.enumerated() {
             gradient.elements[image * gradient.columnCount + label] -= 1

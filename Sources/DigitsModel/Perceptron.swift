@@ -1,7 +1,7 @@
-import Descent
+public import Descent
 
 /// A perceptron that tells digits apart: 64 pixels, 64 hidden ReLU units, 10 logits; its passes written by hand.
-struct Perceptron {
+public struct Perceptron {
     private static let hiddenCount = 64
 
     private let hiddenWeight: Matrix
@@ -10,7 +10,7 @@ struct Perceptron {
     private let outputBias: [Float]
 
     /// A perceptron with parameters that came from ``initialParameters(seed:)``.
-    init(_ parameters: TensorSet) {
+    public init(_ parameters: TensorSet) {
         hiddenWeight = Matrix(Self.hiddenCount, Digits.pixelCount, parameters["hidden.weight"])
         hiddenBias = parameters["hidden.bias"]
         outputWeight = Matrix(Digits.digitCount, Self.hiddenCount, parameters["output.weight"])
@@ -19,7 +19,7 @@ struct Perceptron {
 
     /// Parameters to start from: biases of 0 and normal weights, of variance 2 / inputs in front of the ReLU and
     /// 1 / inputs behind it.
-    static func initialParameters(seed: UInt64) throws -> TensorSet {
+    public static func initialParameters(seed: UInt64) throws -> TensorSet {
         var parameters = try TensorSet([
             ParameterDescription("hidden.weight", shape: [hiddenCount, Digits.pixelCount]),
             ParameterDescription("hidden.bias", shape: [hiddenCount]),
@@ -35,14 +35,14 @@ struct Perceptron {
     }
 
     /// What a forward pass found, and what the backward pass needs of it.
-    struct Activations {
+    public struct Activations {
         let images: Matrix
         let hidden: Matrix
-        let logits: Matrix
+        public let logits: Matrix
     }
 
     /// Runs images forward, in float32.
-    func forward(_ images: Matrix) -> Activations {
+    public func forward(_ images: Matrix) -> Activations {
         var hidden = images.times(hiddenWeight.transposed())
         hidden.addToRows(hiddenBias)
         hidden.elements = hidden.elements.map { max($0, 0) }
@@ -61,7 +61,7 @@ struct Perceptron {
     ///   - activations: The forward pass.
     ///   - precision: What gradients are rounded to.
     ///   - gradients: Receives the gradients of the parameters.
-    func backward(
+    public func backward(
         _ logitGradient: Matrix, through activations: Activations, precision: Precision,
         into gradients: inout TensorSet
     ) {
@@ -77,7 +77,7 @@ struct Perceptron {
     }
 
     /// The share of images whose largest logit is that of their digit.
-    func accuracy(on digits: Digits) -> Double {
+    public func accuracy(on digits: Digits) -> Double {
         let logits = forward(digits.images).logits
         let correct = (0..<digits.count).count { image in
             let row = Array(logits.elements[logits.range(ofRow: image)])

@@ -1,29 +1,29 @@
 import Foundation
 
 /// Images of handwritten digits, each with the digit that it shows.
-struct Digits {
+public struct Digits {
     /// The number of pixels of an image: 8 by 8.
-    static let pixelCount = 64
+    public static let pixelCount = 64
     /// How many digits there are to tell apart.
-    static let digitCount = 10
+    public static let digitCount = 10
 
     /// One image a row, its pixels from 0 to 1.
-    let images: Matrix
+    public let images: Matrix
     /// The digit of each image.
-    let labels: [Int]
+    public let labels: [Int]
 
     /// The number of images.
-    var count: Int { labels.count }
+    public var count: Int { labels.count }
 
     /// The images at some positions, in that order.
-    func selecting(_ positions: some Collection<Int>) -> Digits {
+    public func selecting(_ positions: some Collection<Int>) -> Digits {
         let pixels = positions.flatMap { images.elements[images.range(ofRow: $0)] }
         return Digits(
             images: Matrix(positions.count, Self.pixelCount, pixels), labels: positions.map { labels[$0] })
     }
 
     /// Shuffles the images and puts some of them aside.
-    func split(heldOut: Int, seed: UInt64) -> (training: Digits, heldOut: Digits) {
+    public func split(heldOut: Int, seed: UInt64) -> (training: Digits, heldOut: Digits) {
         var generator = SeededGenerator(seed: seed)
         let positions = (0..<count).shuffled(using: &generator)
         return (selecting(positions.dropLast(heldOut)), selecting(positions.suffix(heldOut)))
@@ -32,7 +32,7 @@ struct Digits {
     /// Reads the file that comes with the program: an image a line, its pixels from 0 to 16, then the digit.
     ///
     /// - Throws: ``UnreadableDigits`` if the file is missing or a line of it is not like that.
-    static func load() throws -> Digits {
+    public static func load() throws -> Digits {
         guard let file = Bundle.module.url(forResource: "digits", withExtension: "csv", subdirectory: "Resources")
         else { throw UnreadableDigits("there is no Resources/digits.csv in \(Bundle.module.bundlePath)") }
         var pixels: [Float] = []
@@ -53,8 +53,8 @@ struct Digits {
 }
 
 /// Says why the images cannot be read.
-struct UnreadableDigits: Error, CustomStringConvertible {
-    let description: String
+public struct UnreadableDigits: Error, CustomStringConvertible {
+    public let description: String
 
     /// Makes an error of a reason.
     init(_ description: String) { self.description = description }

@@ -1,0 +1,96 @@
+public import DescentCore
+
+/// Combines the gradients of all ranks into one, the same on each, bit for bit.
+///
+/// It stands behind an accumulation, or first, and before `Unscale`: loss scales have to be the same on all ranks, and
+/// stay so by themselves, since every rank sees the same combined gradients and skips the same steps.
+///
+///     mean:      sum over ranks of g_r            / number of ranks
+///     sum:       sum over ranks of g_r
+///     weighted:  sum over ranks of weight_r * g_r / sum of weights
+///
+/// The window of rank r is g_r, and weight_r the sum of the weights that its micro-batches were handed over with. With
+/// token counts as weights, `weighted` gives the mean over all tokens, however unevenly they are spread over ranks; a
+/// rank whose window holds nothing then counts for nothing, while with the others it has all ranks skip the step.
+///
+/// Gradients move in buckets, from the last parameter to the first. Each rank sums one part of every bucket, in the
+/// order of ranks and in float32, so that the bits depend on the number of ranks and on nothing else. Gradients handed
+/// over in 16 bits move to the summing rank as they are; sums move in float32. With gradients received one by one,
+/// buckets move while others are still being made.
+///
+/// A step that any rank objects to (a window spoiled by a micro-batch that is not finite) is skipped by all, for the
+/// reason of the first rank that does. With one rank the stage does nothing, and costs nothing.
+///
+/// Building a pipeline with this stage concerns all ranks, and so does each step that closes a window. A copy of a
+/// pipeline shares its buffers: use one of them at a time, and not while gradients arrive one by one.
+public struct AllReduce: GradientScaling, Exchanging {
+    /// What the sum over ranks is divided by.
+    public enum Reduction: String, Sendable, Hashable, Codable {
+        /// By the number of ranks.
+        case mean
+        /// By 1.
+        case sum
+        /// By the sum of weights, each rank's gradients having been multiplied by its own.
+        case weighted
+    }
+
+    /// How many elements a bucket holds unless told otherwise: 4 MB of float32.
+    public static let defaultBucketLength = 1_048_576
+
+    /// The ranks.
+    public let communicator: Communicator
+    /// What the sum over ranks is divided by.
+    public let reduction: Reduction
+    /// How many elements move together.
+    public let bucketLength: Int
+    private var exchange: GradientExchange?
+
+    /// Combines the gradients of all ranks.
+    ///
+    /// - Parameters:
+    ///   - communicator: The ranks.
+    ///   - reduction: What the sum over ranks is divided by.
+    ///   - bucketLength: How many elements move together, at least 1. Results do not depend on it.
+    public init(
+        over communicator: Communicator, reduction: Reduction = .mean, bucketLength: Int = defaultBucketLength
+    ) {
+        self.communicator = communicator
+        self.reduction = reduction
+        self.bucketLength = bucketLength
+    }
+
+    public var name: String { "AllReduce(\(reduction), ranks: \(communicator.size))" }
+    public var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }
+    public var isActive: Bool { communicator.size > 1 }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        // MPI counts elements in 32 bits.
+        try DescentError.require(
+            (1...1 << 28).contains(bucketLength), name,
+            "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+    }
+
+    // MARK: Exchanging
+
+    public mutating func connect(_ parameters: [Int], of layout: ParameterLayout) throws(DescentError) {
+        exchange = try GradientExchange(
+            of: parameters, in: layout, over: communicator, reduction: reduction, bucketLength: bucketLength)
+    }
+
+    public mutating func begin(_ contribution: Contribution) throws(DescentError) {
+        connectedExchange.begin(contribution)
+    }
+
+    public mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {
+        try connectedExchange.contribute(gradients, of: parameter)
+    }
+
+    public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
+        try connectedExchange.collect(into: &gradients)
+    }
+
+    private var connectedExchange: GradientExchange {
+        guard let exchange else { preconditionFailure("\(name) exchanges gradients before it is part of a pipeline.") }
+        return exchange
+    }
+}

@@ -1,0 +1,173 @@
+import CMPI
+import DescentCore
+import Foundation
+
+/// The exchange of one pipeline's gradients: its buckets, and how far each has come.
+///
+/// Buckets move in two collective operations, each kind over a communicator of its own, because MPI matches operations
+/// by their order on each: all ranks begin them in the order of buckets, however the two kinds come to be mixed.
+final class GradientExchange: @unchecked Sendable {
+    // Unchecked because one pipeline uses it, from one thread at a time.
+    private let communicator: Communicator
+    private let scattering: MPI_Comm
+    private let gathering: MPI_Comm
+    private let number: UInt64
+    private let layout: ParameterLayout
+    private let plan: BucketPlan
+    private let buckets: [Bucket]
+    private let reduction: AllReduce.Reduction
+
+    private var elementType = ElementType.float32
+    private var objection: SkipReason?
+    private var announced: PendingAnnouncements?
+    private var announcements: [Announcement] = []
+    private var weights = 0.0
+    private var factors: [Float?] = []
+    /// The first rank that objects to the step, if one does.
+    private var objectingRank: Int?
+    /// How many buckets are on their way to the ranks that sum them, or further.
+    private var scattered = 0
+    /// How many of those are on their way back, or further.
+    private var gathered = 0
+
+    /// Makes contact with the other ranks.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if they train something else.
+    init(
+        of parameters: [Int], in layout: ParameterLayout, over communicator: Communicator,
+        reduction: AllReduce.Reduction, bucketLength: Int
+    ) throws(DescentError) {
+        number = communicator.numberExchange()
+        var digest = Digest()
+        digest.add(layout)
+        for parameter in parameters { digest.add(UInt64(parameter)) }
+        digest.add(reduction.rawValue)
+        digest.add(UInt64(bucketLength))
+        try communicator.agree(on: Announcement(.connect, exchange: number, digest: digest.value))
+        scattering = Communicator.duplicate(communicator.handle)
+        gathering = Communicator.duplicate(communicator.handle)
+        self.communicator = communicator
+        self.layout = layout
+        self.reduction = reduction
+        plan = BucketPlan(parameters, of: layout, bucketLength: bucketLength)
+        buckets = plan.lengths.map { Bucket(length: $0, rankCount: communicator.size) }
+    }
+
+    /// Begins the exchange of a window by telling the other ranks of it.
+    func begin(_ contribution: Contribution) {
+        var digest = Digest()
+        digest.add(contribution.elementType.rawValue)
+        var announcement = Announcement(.step, exchange: number, digest: digest.value)
+        objection = contribution.objection
+        announcement.isEmpty = objection?.code == .emptyWindow
+        announcement.factor = contribution.factor
+        announcement.weight = announcement.isEmpty ? 0 : contribution.weight
+        announcement.objectionLength = objection.map { encoded($0).count } ?? 0
+        announced = communicator.announce(announcement)
+        elementType = contribution.elementType
+        for bucket in buckets { bucket.reset(elementType) }
+        (scattered, gathered) = (0, 0)
+        objectingRank = nil
+    }
+
+    /// Fills one parameter's gradient into buckets, and moves on whatever can be.
+    func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {
+        let size = elementType.byteCount
+        guard gradients.elementType == elementType else {
+            throw DescentError(
+                .elementTypeMismatch, parameter: layout[parameter].name,
+                "The gradient of \"\(layout[parameter].name)\" is \(gradients.elementType), but those before it are "
+                    + "\(elementType).")
+        }
+        try gradients.withBytes(of: parameter) { bytes in
+            for piece in plan.pieces[parameter] {
+                let part = piece.elements.lowerBound * size..<piece.elements.upperBound * size
+                buckets[piece.bucket].fill(UnsafeRawBufferPointer(rebasing: bytes[part]), at: piece.offset)
+            }
+        }
+        // Nothing is sent before all ranks are known to want the same.
+        if let announced, !announced.isDone { return }
+        try takeAnnouncements()
+        guard objectingRank == nil else { return }
+        scatterFull()
+        while gathered < scattered, buckets[gathered].isDone { gatherNext() }
+    }
+
+    /// Waits for all buckets and writes down what they hold.
+    func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
+        try takeAnnouncements()
+        if let objectingRank { return reason(of: objectingRank) }
+        if weights == 0, reduction == .weighted {
+            return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
+        }
+        scatterFull()
+        precondition(scattered == buckets.count, "Not every gradient has been contributed.")
+        while gathered < buckets.count {
+            buckets[gathered].wait()
+            gatherNext()
+        }
+        for bucket in buckets { bucket.wait() }
+        for pieces in plan.pieces {
+            guard let parameter = pieces.first?.parameter else { continue }
+            try gradients.withMutableBytes(of: parameter) { bytes in
+                for piece in pieces {
+                    let part = piece.elements.lowerBound * 4..<piece.elements.upperBound * 4
+                    buckets[piece.bucket].copySums(
+                        at: piece.offset, to: UnsafeMutableRawBufferPointer(rebasing: bytes[part]))
+                }
+            }
+        }
+        return nil
+    }
+
+    private func scatterFull() {
+        while scattered < buckets.count, buckets[scattered].isFull {
+            buckets[scattered].scatter(over: scattering)
+            scattered += 1
+        }
+    }
+
+    private func gatherNext() {
+        buckets[gathered].gather(factors, over: gathering)
+        gathered += 1
+    }
+
+    /// Waits for what the ranks have to say of their gradients, and learns from it what becomes of them.
+    private func takeAnnouncements() throws(DescentError) {
+        guard let pending = announced else { return }
+        announced = nil
+        announcements = try pending.wait()
+        weights = announcements.reduce(0) { $0 + $1.weight }
+        // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
+        let allowsEmpty = reduction == .weighted && weights > 0
+        objectingRank = announcements.firstIndex { $0.objectionLength > 0 && !(allowsEmpty && $0.isEmpty) }
+        factors = announcements.map { announcement in
+            if announcement.isEmpty { return nil }
+            let factor = Double(announcement.factor)
+            return switch reduction {
+            case .mean: Float(factor / Double(announcements.count))
+            case .sum: announcement.factor
+            case .weighted: Float(factor * (announcement.weight / weights))
+            }
+        }
+    }
+
+    /// Why a rank objects to the step, which it tells the others.
+    private func reason(of rank: Int) -> SkipReason {
+        var bytes = objection.map(encoded) ?? []
+        if rank != communicator.rank { bytes = [UInt8](repeating: 0, count: announcements[rank].objectionLength) }
+        bytes.withUnsafeMutableBytes { communicator.broadcast($0, from: rank) }
+        guard let reason = try? JSONDecoder().decode(SkipReason.self, from: Data(bytes)) else {
+            preconditionFailure("Rank \(rank) sent a reason that cannot be read.")
+        }
+        return SkipReason(
+            reason.code, parameter: reason.parameter, stage: reason.stage, "on rank \(rank): \(reason.description)")
+    }
+
+    private func encoded(_ reason: SkipReason) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        guard let data = try? encoder.encode(reason) else { preconditionFailure("A reason can always be encoded.") }
+        return Array(data)
+    }
+}

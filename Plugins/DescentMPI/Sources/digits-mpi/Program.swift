@@ -1,0 +1,81 @@
+import Descent
+import DescentMPI
+import DigitsModel
+import Foundation
+
+/// Trains a perceptron on handwritten digits on several ranks, each with its share of every batch.
+///
+///     mpirun -n 4 digits-mpi
+@main
+struct Program {
+    private static let seed: UInt64 = 2_026
+    private static let epochCount = 20
+    private static let heldOutCount = 360
+    private static let batchSize = 32
+
+    static func main() {
+        Communicator.withWorld { world in
+            let accuracy = try Program(world).run()
+            guard world.rank == 0 else { return }
+            let share = String(format: "%.2f", accuracy * 100)
+            print("\(world.size) ranks recognize \(share)% of \(heldOutCount) held-out digits.")
+        }
+    }
+
+    private let world: Communicator
+    private let digits: Digits
+    private let heldOut: Digits
+
+    private init(_ world: Communicator) throws {
+        self.world = world
+        (digits, heldOut) = try Digits.load().split(heldOut: Self.heldOutCount, seed: Self.seed)
+    }
+
+    /// Trains, and gives the held-out accuracy.
+    private func run() throws -> Double {
+        var parameters = try Perceptron.initialParameters(seed: Self.seed + UInt64(world.rank))
+        try world.broadcast(&parameters)
+        let stepCount = Self.epochCount * ((digits.count + Self.batchSize - 1) / Self.batchSize)
+        var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
+            AllReduce(over: world, reduction: .weighted)
+            Unscale(.dynamic(initial: 65_536, growthInterval: 500))
+            Centralize()
+            ClipByGlobalNorm(0.5)
+        } driving: {
+            AdamW(learningRate: .warmupCosine(peak: 0.006, warmup: stepCount / 20, total: stepCount))
+        }
+        var gradients = TensorSet(zeros: parameters.layout)
+        // Every rank shuffles alike, and takes its share of each batch.
+        var generator = SeededGenerator(seed: Self.seed)
+        var order = Array(0..<digits.count)
+        for _ in 0..<Self.epochCount {
+            order.shuffle(using: &generator)
+            for start in stride(from: 0, to: order.count, by: Self.batchSize) {
+                let share = share(of: start..<min(start + Self.batchSize, order.count))
+                let batch = digits.selecting(order[share])
+                let scale = pipeline.lossScale
+                differentiate(batch, Perceptron(parameters), scale, into: &gradients)
+                _ = try pipeline.step(
+                    &parameters, gradients: gradients, weight: Double(batch.count), lossScale: scale)
+            }
+        }
+        return Perceptron(parameters).accuracy(on: heldOut)
+    }
+
+    /// This rank's part of a batch; parts differ by one image at most, and may be empty.
+    private func share(of batch: Range<Int>) -> Range<Int> {
+        let bounds = (0...1).map { batch.lowerBound + batch.count * (world.rank + $0) / world.size }
+        return bounds[0]..<bounds[1]
+    }
+
+    /// Runs a batch forward and backward; the gradients of no images are 0.
+    private func differentiate(_ batch: Digits, _ model: Perceptron, _ scale: Float, into gradients: inout TensorSet) {
+        guard batch.count > 0 else {
+            gradients = TensorSet(zeros: gradients.layout)
+            return
+        }
+        let activations = model.forward(batch.images)
+        let loss = CrossEntropy(activations.logits, batch.labels)
+        model.backward(loss.gradient(scale: scale), through: activations, precision: .float16, into: &gradients)
+    }
+}

@@ -1,0 +1,53 @@
+import Testing
+
+/// What several ranks do together; `Tests/Scenarios` holds what each of them runs and checks.
+@Suite(.serialized)
+struct RankTests {
+    @Test(
+        arguments: [
+            "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "emptyWindow",
+        ],
+        [1, 2, 4])
+    func `what has to hold holds on every rank`(scenario: String, ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
+        #expect(ending.status == 0, "\(ending.output)")
+    }
+
+    @Test func `four ranks learn digits as well as one`() throws {
+        let shares = try [1, 4].map { ranks in
+            let ending = try Job.run("digits-mpi", [], ranks: ranks)
+            try #require(ending.status == 0, "\(ending.output)")
+            let share = try #require(ending.output.firstMatch(of: /recognize (\d+\.\d+)%/), "\(ending.output)").1
+            return try #require(Double(share))
+        }
+        #expect(shares[0] > 96)
+        #expect(abs(shares[0] - shares[1]) <= 1)
+    }
+
+    @Test(arguments: ["otherLayout", "otherElementType"], [2, 4])
+    func `ranks that do not agree all throw`(scenario: String, ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
+        #expect(ending.status == 0, "\(ending.output)")
+    }
+
+    @Test(arguments: [2, 4])
+    func `a rank that has come to its end while others step ends the job with an error`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["fewerSteps"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("has come to its end"), "\(ending.output)")
+    }
+
+    @Test(arguments: [2, 4])
+    func `a rank that throws ends the job with its error`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["error"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("rank \(ranks - 1) of \(ranks): the data ends in mid-word"), "\(ending.output)")
+    }
+
+    @Test(.timeLimit(.minutes(2)), arguments: [2, 4])
+    func `a rank that is killed ends the job with an error`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["death"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("signal 9"), "\(ending.output)")
+    }
+}

@@ -1,0 +1,67 @@
+import Descent
+import DescentMPI
+
+extension Scenario {
+    /// Combined gradients are the sum in the order of ranks, in float32, bit for bit, whatever the buckets.
+    static func sums(_ world: Communicator) throws {
+        let layout = try ParameterLayout.mixed()
+        for elementType in ElementType.allCases {
+            let gradients = (0..<world.size).map { TensorSet.random(layout, elementType, seed: 10 + $0) }
+            for bucketLength in [1, 7, 100, AllReduce.defaultBucketLength] {
+                for (reduction, divisor) in [(AllReduce.Reduction.sum, Float(1)), (.mean, Float(world.size))] {
+                    var chain = try Chain(for: layout) {
+                        AllReduce(over: world, reduction: reduction, bucketLength: bucketLength)
+                    }
+                    var result = TensorSet(zeros: layout)
+                    // What a chain transforms it also writes to, so 16-bit gradients go in through a pipeline.
+                    if elementType == .float32 {
+                        result = gradients[world.rank]
+                        try require(try chain.transform(&result).isApplied, "the step is applied")
+                    } else {
+                        result = try descended(along: gradients[world.rank], reduction, bucketLength, world)
+                    }
+                    let factor = 1 / divisor
+                    for parameter in layout {
+                        let values = gradients.map { $0[parameter.name] }
+                        let expected = (0..<parameter.count).map { element in
+                            world.size == 1
+                                ? values[0][element] : values.reduce(Float(0)) { $0 + $1[element] * factor }
+                        }
+                        try require(
+                            result[parameter.name] == expected,
+                            "\(reduction) of \(elementType) \(parameter.name) in buckets of \(bucketLength)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// What gradients take a zero parameter to at a learning rate of -1: the gradients themselves.
+    private static func descended(
+        along gradients: TensorSet, _ reduction: AllReduce.Reduction, _ bucketLength: Int, _ world: Communicator
+    ) throws -> TensorSet {
+        var parameters = TensorSet(zeros: gradients.layout)
+        var pipeline = try Pipeline(for: parameters) {
+            AllReduce(over: world, reduction: reduction, bucketLength: bucketLength)
+            Scale(by: -1)
+        } driving: {
+            SGD(learningRate: 1)
+        }
+        _ = try pipeline.step(&parameters, gradients: gradients)
+        return parameters
+    }
+
+    /// What one rank has, all have.
+    static func broadcast(_ world: Communicator) throws {
+        let layout = try ParameterLayout.mixed()
+        for root in 0..<world.size {
+            for elementType in ElementType.allCases {
+                var tensors = TensorSet.random(layout, elementType, seed: world.rank)
+                try world.broadcast(&tensors, from: root)
+                let expected = TensorSet.random(layout, elementType, seed: root)
+                try require(tensors.bitPatterns == expected.bitPatterns, "\(elementType) tensors of rank \(root)")
+            }
+        }
+        try world.barrier()
+    }
+}
