@@ -57,6 +57,18 @@ extension Engine {
             }
             measured[column].values[parameter] = combiner.value
         }
+        combineShards(&measured[column].values, what)
+    }
+
+    /// Makes what was measured of this process's part of the parameters that of the whole, where there are other parts.
+    private func combineShards(_ values: inout [Double], _ what: Requirement) {
+        guard let index = plan.sharding, let stage = stages[index] as? any Sharding else { return }
+        let parts = stage.gather(values)
+        for index in values.indices {
+            var combiner = what.combiner
+            for part in parts { combiner.add(part[index]) }
+            values[index] = combiner.value
+        }
     }
 
     private mutating func prepare(_ stage: Int) throws(DescentError) -> SkipReason? {
@@ -109,11 +121,13 @@ extension Engine {
         _ parameter: Int, _ stage: Int?, _ tensors: StepTensors, isWindow: Bool
     ) -> SkipReason {
         let name = layout[parameter].name
-        let counts = countNonFinite(parameter, tensors, isWindow: isWindow)
+        let found = countNonFinite(parameter, tensors, isWindow: isWindow)
+        var counts = [found.nan, found.infinite, layout[parameter].count].map(Double.init)
+        combineShards(&counts, .nonFiniteCount)
         let what =
-            if counts.nan + counts.infinite > 0 {
-                "the gradient of \"\(name)\" holds \(counts.nan) NaN and \(counts.infinite) infinite "
-                    + "of \(layout[parameter].count) elements"
+            if counts[0] + counts[1] > 0 {
+                "the gradient of \"\(name)\" holds \(Int(counts[0])) NaN and \(Int(counts[1])) infinite "
+                    + "of \(Int(counts[2])) elements"
             } else {
                 "the gradient of \"\(name)\" arrived finite and left the range of Float in the stages"
                     + (stage.map { " before \(stageNames[$0])" } ?? "")

@@ -69,6 +69,8 @@ struct Plan: Sendable {
     var accumulating: Int?
     /// The stage that exchanges gradients with other processes, if there are others.
     var exchanging: Int?
+    /// The stage that stands for processes with other parts of the parameters, if there are others.
+    var sharding: Int?
     /// The columns of proposed updates and of parameters, for an optimizer that proposes.
     var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.

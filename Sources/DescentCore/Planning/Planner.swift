@@ -39,6 +39,7 @@ struct Planner {
     private mutating func makePlan() {
         findRuns()
         plan.exchanging = stages.firstIndex { ($0 as? any Exchanging)?.isActive == true }
+        plan.sharding = stages.firstIndex { $0 is any Sharding }
         plan.accumulating = stages.firstIndex { $0 is any Accumulating }
         guard let accumulating = plan.accumulating, let stage = stages[accumulating] as? any Accumulating else {
             plan.window = segment(stages.indices, checksInput: surroundings.policy.skips, isWindow: true)

@@ -8,12 +8,16 @@ final class Bucket {
     private let rankCount: Int
     /// How many elements of it are not padding.
     let length: Int
-    private let shardLength: Int
+    let shardLength: Int
     /// What this rank contributes, in the gradients' own type; later the sums of all shards.
     private let contents: UnsafeMutableRawPointer
     /// The contributions of all ranks to this rank's shard.
     private let received: UnsafeMutableRawPointer
     private let sum: UnsafeMutablePointer<Float>
+    /// This rank's shard: sums, or whatever else is to be gathered.
+    var shard: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: sum, count: shardLength * MemoryLayout<Float>.stride)
+    }
     private var request: MPI_Request?
     private var elementType = ElementType.float32
     /// How many elements have been filled in.
@@ -62,17 +66,19 @@ final class Bucket {
         MPI_Ialltoall(contents, Int32(shardLength), type, received, Int32(shardLength), type, communicator, &request)
     }
 
-    /// Sums this rank's shard in the order of ranks, and begins to send the sums to all.
+    /// Sums this rank's shard in the order of ranks.
     ///
-    /// - Parameters:
-    ///   - factors: What the contribution of each rank is multiplied by; nil where it holds nothing.
-    ///   - communicator: The ranks.
-    func gather(_ factors: [Float?], over communicator: MPI_Comm) {
+    /// - Parameter factors: What the contribution of each rank is multiplied by; nil where it holds nothing.
+    func addUp(_ factors: [Float?]) {
         sum.update(repeating: 0, count: shardLength)
         for (rank, factor) in factors.enumerated() {
             guard let factor else { continue }
             addShard(of: rank, times: factor)
         }
+    }
+
+    /// Begins to send this rank's shard to all.
+    func gather(over communicator: MPI_Comm) {
         MPI_Iallgather(
             sum, Int32(shardLength), CMPI_float(), contents, Int32(shardLength), CMPI_float(), communicator, &request)
     }
@@ -102,8 +108,8 @@ final class Bucket {
     /// Waits for the end of what was begun last.
     func wait() { _ = CMPI_wait(&request) }
 
-    /// Copies some of the sums.
-    func copySums(at offset: Int, to bytes: UnsafeMutableRawBufferPointer) {
+    /// Copies some of what has been gathered.
+    func copyGathered(at offset: Int, to bytes: UnsafeMutableRawBufferPointer) {
         bytes.copyMemory(
             from: UnsafeRawBufferPointer(start: contents + offset * MemoryLayout<Float>.stride, count: bytes.count))
     }

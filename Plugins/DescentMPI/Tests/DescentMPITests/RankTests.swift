@@ -5,7 +5,8 @@ import Testing
 struct RankTests {
     @Test(
         arguments: [
-            "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "emptyWindow",
+            "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "sharding",
+            "shardedMemory", "shardedOverflow", "emptyWindow",
         ],
         [1, 2, 4])
     func `what has to hold holds on every rank`(scenario: String, ranks: Int) throws {

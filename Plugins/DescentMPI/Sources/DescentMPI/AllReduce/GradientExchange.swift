@@ -112,7 +112,7 @@ final class GradientExchange: @unchecked Sendable {
             try gradients.withMutableBytes(of: parameter) { bytes in
                 for piece in pieces {
                     let part = piece.elements.lowerBound * 4..<piece.elements.upperBound * 4
-                    buckets[piece.bucket].copySums(
+                    buckets[piece.bucket].copyGathered(
                         at: piece.offset, to: UnsafeMutableRawBufferPointer(rebasing: bytes[part]))
                 }
             }
@@ -128,7 +128,8 @@ final class GradientExchange: @unchecked Sendable {
     }
 
     private func gatherNext() {
-        buckets[gathered].gather(factors, over: gathering)
+        buckets[gathered].addUp(factors)
+        buckets[gathered].gather(over: gathering)
         gathered += 1
     }
 

@@ -1,0 +1,156 @@
+import CMPI
+import DescentCore
+
+/// Moves gradients to the ranks that hold their rows, and parameters back.
+///
+/// Two buckets are all the memory it takes: one moves while the other is filled and emptied.
+final class ShardExchange: @unchecked Sendable {
+    // Unchecked because one pipeline uses it, from one thread at a time.
+    let communicator: Communicator
+    let plan: ShardPlan
+    private let number: UInt64
+    private let handle: MPI_Comm
+    private let reduction: AllReduce.Reduction
+    private let buckets: [Bucket]
+
+    /// Makes contact with the other ranks.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if they train something else.
+    init(
+        of layout: ParameterLayout, over communicator: Communicator, reduction: AllReduce.Reduction, bucketLength: Int
+    ) throws(DescentError) {
+        number = communicator.numberExchange()
+        var digest = Digest()
+        digest.add("sharded")
+        digest.add(layout)
+        digest.add(reduction.rawValue)
+        digest.add(UInt64(bucketLength))
+        try communicator.agree(on: Announcement(.connect, exchange: number, digest: digest.value))
+        handle = Communicator.duplicate(communicator.handle)
+        self.communicator = communicator
+        self.reduction = reduction
+        let shardLength = max(1, bucketLength / communicator.size)
+        plan = ShardPlan(layout, rankCount: communicator.size, shardLength: shardLength)
+        buckets = (0..<2).map { _ in Bucket(length: shardLength * communicator.size, rankCount: communicator.size) }
+    }
+
+    /// Tells the other ranks of a micro-batch, and learns of theirs.
+    ///
+    /// - Returns: What the gradients of each rank are multiplied by, and the weight of them all.
+    func agree(
+        weight: Double, _ elementType: ElementType
+    ) throws(DescentError) -> (factors: [Float?], weight: Double) {
+        var digest = Digest()
+        digest.add(elementType.rawValue)
+        var announcement = Announcement(.step, exchange: number, digest: digest.value)
+        announcement.weight = weight
+        let weights = try communicator.agree(on: announcement).map(\.weight)
+        let total = weights.reduce(0, +)
+        guard reduction != .weighted || total > 0 else {
+            throw DescentError(
+                .invalidWeight, "The gradients of all ranks weigh 0: one of them has to count for something.")
+        }
+        let factors = weights.map { weight -> Float? in
+            switch reduction {
+            case .mean: Float(1 / Double(weights.count))
+            case .sum: 1
+            case .weighted: Float(weight / total)
+            }
+        }
+        return (factors, total)
+    }
+
+    /// Sums the gradients of all ranks, in their order, into this rank's rows.
+    func reduce(
+        _ gradients: some TensorStorage, into shard: inout some TensorStorage, _ factors: [Float?]
+    ) throws(DescentError) {
+        for index in plan.buckets.indices {
+            try send(gradients, bucket: index)
+            if index > 0 { try addUp(bucket: index - 1, into: &shard, factors) }
+        }
+        if let last = plan.buckets.indices.last { try addUp(bucket: last, into: &shard, factors) }
+    }
+
+    private func send(_ gradients: some TensorStorage, bucket index: Int) throws(DescentError) {
+        let bucket = buckets[index % 2]
+        let size = gradients.elementType.byteCount
+        bucket.reset(gradients.elementType)
+        for piece in plan.buckets[index] {
+            try gradients.withBytes(of: piece.parameter) { bytes in
+                let part = piece.elements.lowerBound * size..<piece.elements.upperBound * size
+                bucket.fill(
+                    UnsafeRawBufferPointer(rebasing: bytes[part]), at: piece.rank * bucket.shardLength + piece.offset)
+            }
+        }
+        bucket.scatter(over: handle)
+    }
+
+    private func addUp(
+        bucket index: Int, into shard: inout some TensorStorage, _ factors: [Float?]
+    ) throws(DescentError) {
+        let bucket = buckets[index % 2]
+        bucket.wait()
+        bucket.addUp(factors)
+        for piece in plan.buckets[index] where piece.rank == communicator.rank {
+            try shard.withMutableBytes(of: piece.parameter) { bytes in
+                bytes.part(piece.start, piece.elements.count)
+                    .copyMemory(from: UnsafeRawBufferPointer(bucket.shard.part(piece.offset, piece.elements.count)))
+            }
+        }
+    }
+
+    /// Takes this rank's rows out of the parameters.
+    func takeShard(of parameters: some TensorStorage, into shard: inout some TensorStorage) throws(DescentError) {
+        for (position, elements) in plan.elements[communicator.rank].enumerated() where !elements.isEmpty {
+            try parameters.withBytes(of: position) { source throws(DescentError) in
+                let part = source[elements.lowerBound * 4..<elements.upperBound * 4]
+                try shard.withMutableBytes(of: position) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: part)) }
+            }
+        }
+    }
+
+    /// Gives every rank the rows of all.
+    func gather(_ shard: some TensorStorage, into parameters: inout some TensorStorage) throws(DescentError) {
+        for index in plan.buckets.indices {
+            let bucket = buckets[index % 2]
+            for piece in plan.buckets[index] where piece.rank == communicator.rank {
+                try shard.withBytes(of: piece.parameter) { bytes in
+                    let part = bytes[piece.start * 4..<(piece.start + piece.elements.count) * 4]
+                    bucket.shard.part(piece.offset, piece.elements.count)
+                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
+                }
+            }
+            bucket.gather(over: handle)
+            if index > 0 { try takeGathered(bucket: index - 1, into: &parameters) }
+        }
+        if let last = plan.buckets.indices.last { try takeGathered(bucket: last, into: &parameters) }
+    }
+
+    private func takeGathered(bucket index: Int, into parameters: inout some TensorStorage) throws(DescentError) {
+        let bucket = buckets[index % 2]
+        bucket.wait()
+        for piece in plan.buckets[index] {
+            try parameters.withMutableBytes(of: piece.parameter) { bytes in
+                bucket.copyGathered(
+                    at: piece.rank * bucket.shardLength + piece.offset,
+                    to: bytes.part(piece.elements.lowerBound, piece.elements.count))
+            }
+        }
+    }
+
+    /// Gives the numbers of all ranks, in their order.
+    func gather(_ values: [Double]) -> [[Double]] {
+        let size = communicator.size
+        var all = [Double](repeating: 0, count: values.count * size)
+        let bytes = Int32(values.count * MemoryLayout<Double>.stride)
+        MPI_Allgather(values, bytes, CMPI_byte(), &all, bytes, CMPI_byte(), handle)
+        return (0..<size).map { Array(all[$0 * values.count..<($0 + 1) * values.count]) }
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Some of the float32 elements.
+    fileprivate func part(_ start: Int, _ count: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: self[start * 4..<(start + count) * 4])
+    }
+}

@@ -1,0 +1,121 @@
+public import DescentCore
+
+/// A pipeline whose optimizer state is spread over ranks: each keeps, and updates, the part that belongs to its rows.
+///
+/// All ranks hold all parameters, and make gradients for all of them. A step sums each row's gradient on the rank that
+/// holds the row, updates the row there, and gives it to all. What the chain and the optimizer keep between steps
+/// (accumulated gradients, moments) takes a share of the memory that shrinks with the number of ranks; this is the
+/// first stage of ZeRO (Rajbhandari et al., 2020, arXiv:1910.02054), and the second where micro-batches are accumulated.
+///
+/// Norms are those of whole parameters, combined over ranks in their order: clipping does what it does in one process,
+/// but for the last bits. Stages that work on rows find whole rows. The parameters have the same bits on all ranks.
+/// Every micro-batch moves between ranks, accumulated or not.
+///
+/// Building it concerns all ranks, and so does every step. ``state`` is that of this rank's rows. Stages that make
+/// random numbers for each element (`AddNoise`) would make the same ones on all ranks, and an adaptive loss scale would
+/// compare the counts of all ranks with this rank's number of elements: use neither.
+public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
+    private var pipeline: GradientPipeline<Backend>
+    private var parameters: Backend.Tensors
+    private var gradients: Backend.Tensors
+    private let exchange: ShardExchange
+    /// The parameters that the pipeline was built for.
+    public let layout: ParameterLayout
+
+    /// Builds a pipeline for parameters, together with the other ranks.
+    ///
+    /// - Parameters:
+    ///   - parameters: The parameters to train, in float32; only their names and shapes are kept.
+    ///   - communicator: The ranks.
+    ///   - reduction: What the sum of the ranks' gradients is divided by; see ``AllReduce``.
+    ///   - bucketLength: How many elements move together, at least 1.
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - backend: Who does the arithmetic.
+    ///   - stages: The chain, in the order in which gradients flow.
+    ///   - optimizer: What ends the chain.
+    /// - Throws: ``DescentCore/DescentError`` for settings out of range, for stages in an order that cannot be meant,
+    ///   and with code `processMismatch` if the ranks do not agree.
+    public init(
+        for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
+        bucketLength: Int = AllReduce.defaultBucketLength, nonFinite: NonFinitePolicy = .skip,
+        on backend: Backend, @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
+        try DescentError.require(
+            (1...1 << 28).contains(bucketLength), "ShardedPipeline",
+            "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+        layout = parameters.layout
+        let exchange = try ShardExchange(
+            of: layout, over: communicator, reduction: reduction, bucketLength: bucketLength)
+        self.exchange = exchange
+        let shard = try exchange.plan.layout(of: communicator.rank, from: layout)
+        self.parameters = backend.makeTensors(shard, .float32)
+        gradients = backend.makeTensors(shard, .float32)
+        let chain = stages()
+        pipeline = try GradientPipeline(for: self.parameters, nonFinite: nonFinite, on: backend) {
+            Shards(exchange)
+            chain
+        } driving: {
+            optimizer()
+        }
+    }
+
+    /// What to multiply the loss by before taking gradients.
+    public var lossScale: Float { pipeline.lossScale }
+    /// How many steps have been applied.
+    public var appliedSteps: Int { pipeline.appliedSteps }
+    /// How many steps have been skipped.
+    public var skippedSteps: Int { pipeline.skippedSteps }
+
+    /// What this rank remembers between steps: counters, stages, and the buffers of its rows.
+    ///
+    /// - Throws: ``DescentCore/DescentError``, as the pipeline's own state does.
+    public var state: PipelineState<Backend.Tensors> {
+        get throws(DescentError) { try pipeline.state }
+    }
+
+    /// Takes in this rank's gradients of one micro-batch and, if that closes the window, updates the parameters.
+    ///
+    /// - Parameters:
+    ///   - parameters: The parameters, which have to be the same on all ranks; nothing but an applied step changes them.
+    ///   - gradients: The gradients of the loss times ``lossScale``.
+    ///   - weight: The weight of this rank's micro-batch, such as its number of tokens.
+    ///   - lossScale: What the loss was multiplied by, to have it checked.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early, on all ranks.
+    /// - Returns: Whether the step was accumulated, applied or skipped; the same on all ranks.
+    /// - Throws: ``DescentCore/DescentError`` if names or shapes do not match, before anything has changed, or if ranks
+    ///   have lost step with each other; also when a loss scale is exhausted.
+    public mutating func step(
+        _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, weight: Double = 1, lossScale: Float? = nil,
+        closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        try layout.requireMatch(of: parameters.layout, as: "parameters")
+        try layout.requireMatch(of: gradients.layout, as: "gradients")
+        guard parameters.elementType == .float32 else {
+            throw DescentError(.elementTypeMismatch, "The parameters are \(parameters.elementType), not float32.")
+        }
+        guard weight.isFinite, weight >= 0 else {
+            throw DescentError(
+                .invalidWeight, "The micro-batch's weight is \(weight); it has to be a finite number of at least 0.")
+        }
+        let agreed = try exchange.agree(weight: weight, gradients.elementType)
+        try exchange.reduce(gradients, into: &self.gradients, agreed.factors)
+        try exchange.takeShard(of: parameters, into: &self.parameters)
+        let outcome = try pipeline.step(
+            &self.parameters, gradients: self.gradients, weight: agreed.weight, lossScale: lossScale,
+            closingWindow: closingWindow)
+        if outcome.isApplied { try exchange.gather(self.parameters, into: &parameters) }
+        return outcome
+    }
+}
+
+/// The stage that stands for the other ranks in each rank's pipeline.
+private struct Shards: GradientScaling, Sharding {
+    let exchange: ShardExchange
+
+    init(_ exchange: ShardExchange) { self.exchange = exchange }
+
+    var name: String { "Shards(ranks: \(exchange.communicator.size))" }
+
+    func gather(_ values: [Double]) -> [[Double]] { exchange.gather(values) }
+}
