@@ -85,6 +85,7 @@ final class Bucket {
 
     private func addShard(of rank: Int, times factor: Float) {
         let start = received + rank * shardLength * elementType.byteCount
+        let (sum, shardLength) = (sum, shardLength)
         switch elementType {
         case .float32:
             let elements = start.assumingMemoryBound(to: Float.self)

@@ -47,6 +47,11 @@ extension Scenario {
         var reference = try Pipeline(for: whole, on: backend, chain, driving: optimizer)
         let weights = (0..<world.size).map { Double($0 + 1) }
         for step in 0..<6 {
+            if step == 3 {
+                sharded = try ShardedPipeline(
+                    resuming: sharded.state, for: parameters, over: world, reduction: .weighted, bucketLength: 70,
+                    on: backend, chain, driving: optimizer)
+            }
             let gradients = (0..<world.size).map { TensorSet.random(layout, seed: 100 * step + $0) }
             let outcome = try sharded.step(
                 &parameters, gradients: gradients[world.rank], weight: weights[world.rank])

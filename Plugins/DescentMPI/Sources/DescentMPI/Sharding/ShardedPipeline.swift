@@ -41,6 +41,44 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         on backend: Backend, @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
+        try self.init(
+            nil, .sameStages, parameters, communicator, reduction, bucketLength, nonFinite, backend, stages(),
+            optimizer())
+    }
+
+    /// Builds a pipeline that goes on where another one was, on as many ranks, with the same bits.
+    ///
+    /// - Parameters:
+    ///   - state: What this rank's pipeline remembered; see ``state``.
+    ///   - policy: How strictly the pipeline has to be the one that was saved.
+    ///   - parameters: The parameters to train, in float32; only their names and shapes are kept.
+    ///   - communicator: The ranks.
+    ///   - reduction: What the sum of the ranks' gradients is divided by; see ``AllReduce``.
+    ///   - bucketLength: How many elements move together, at least 1.
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - backend: Who does the arithmetic.
+    ///   - stages: The chain, in the order in which gradients flow.
+    ///   - optimizer: What ends the chain.
+    /// - Throws: ``DescentCore/DescentError`` with code `stateMismatch` if the chain is another one, errors that name a
+    ///   parameter if the state is that of other rows, and what building the pipeline throws.
+    public init(
+        resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
+        for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
+        bucketLength: Int = AllReduce.defaultBucketLength, nonFinite: NonFinitePolicy = .skip,
+        on backend: Backend, @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
+        try self.init(
+            state, policy, parameters, communicator, reduction, bucketLength, nonFinite, backend, stages(),
+            optimizer())
+    }
+
+    private init(
+        _ state: PipelineState<Backend.Tensors>?, _ policy: ResumptionPolicy, _ parameters: Backend.Tensors,
+        _ communicator: Communicator, _ reduction: AllReduce.Reduction, _ bucketLength: Int,
+        _ nonFinite: NonFinitePolicy, _ backend: Backend, _ stages: [any GradientTransform],
+        _ optimizer: any Optimizer
+    ) throws(DescentError) {
         try DescentError.require(
             (1...1 << 28).contains(bucketLength), "ShardedPipeline",
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
@@ -51,12 +89,14 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         let shard = try exchange.plan.layout(of: communicator.rank, from: layout)
         self.parameters = backend.makeTensors(shard, .float32)
         gradients = backend.makeTensors(shard, .float32)
-        let chain = stages()
-        pipeline = try GradientPipeline(for: self.parameters, nonFinite: nonFinite, on: backend) {
-            Shards(exchange)
-            chain
-        } driving: {
-            optimizer()
+        let chain: [any GradientTransform] = [Shards(exchange)] + stages
+        if let state {
+            pipeline = try GradientPipeline(
+                resuming: state, policy, for: self.parameters, nonFinite: nonFinite, on: backend, { chain },
+                driving: { optimizer })
+        } else {
+            pipeline = try GradientPipeline(
+                for: self.parameters, nonFinite: nonFinite, on: backend, { chain }, driving: { optimizer })
         }
     }
 
