@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
         .library(name: "DescentSafetensors", targets: ["DescentSafetensors"]),
         .library(name: "DescentCheckpoints", targets: ["DescentCheckpoints"]),
+        .library(name: "DescentDescriptions", targets: ["DescentDescriptions"]),
         .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
         .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
         .plugin(name: "NewStage", targets: ["NewStage"]),
@@ -28,10 +29,13 @@ let package = Package(
         .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentJSON", "DescentSIMD"]),
         .target(name: "DescentCheckpoints", dependencies: ["DescentCore", "DescentJSON", "DescentSafetensors"]),
         .target(
+            name: "DescentDescriptions",
+            dependencies: ["DescentCore", "DescentJSON", "DescentOptimizers", "DescentTransforms"]),
+        .target(
             name: "Descent",
             dependencies: [
                 "DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD", "DescentSafetensors",
-                "DescentCheckpoints",
+                "DescentCheckpoints", "DescentDescriptions",
             ]
         ),
         .executableTarget(name: "adding", dependencies: ["Descent"]),

@@ -1,5 +1,6 @@
 @_exported public import DescentCheckpoints
 @_exported public import DescentCore
+@_exported public import DescentDescriptions
 @_exported public import DescentOptimizers
 @_exported public import DescentSIMD
 @_exported public import DescentSafetensors

@@ -12,7 +12,8 @@ public struct ClipAdaptively: GradientTransform {
     public let factor: Float
     /// The smallest norm that a parameter is taken to have.
     public let epsilon: Float
-    private let isExcluded: @Sendable (ParameterDescription) -> Bool
+    /// Which parameters are left alone; nil for none.
+    public let exclusion: ParameterSelection?
     private var excluded: [Bool] = []
     private var vectors: [Int] = []
     /// The factor of this step for each tensor of rank 0 and 1.
@@ -28,11 +29,16 @@ public struct ClipAdaptively: GradientTransform {
     ///   - isExcluded: Which parameters are left alone; the paper leaves out the last linear layer.
     public init(
         factor: Float = 0.01, epsilon: Float = 1e-3,
-        excluding isExcluded: @escaping @Sendable (ParameterDescription) -> Bool = { _ in false }
+        excluding isExcluded: (@Sendable (ParameterDescription) -> Bool)? = nil
     ) {
+        self.init(factor: factor, epsilon: epsilon, excluding: isExcluded.map { .satisfying($0) })
+    }
+
+    /// Clips units, but for some parameters.
+    public init(factor: Float = 0.01, epsilon: Float = 1e-3, excluding exclusion: ParameterSelection?) {
         self.factor = factor
         self.epsilon = epsilon
-        self.isExcluded = isExcluded
+        self.exclusion = exclusion
     }
 
     public var name: String { "ClipAdaptively(factor: \(factor))" }
@@ -44,7 +50,7 @@ public struct ClipAdaptively: GradientTransform {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(factor, "factor", of: name)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
-        excluded = layout.map(isExcluded)
+        excluded = layout.map { exclusion?.contains($0) ?? false }
         vectors = layout.indices.filter { layout[$0].rank <= 1 && !excluded[$0] }
         vectorFactors = layout.map { _ in 1 }
     }

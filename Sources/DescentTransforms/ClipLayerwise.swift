@@ -11,7 +11,8 @@ public struct ClipLayerwise: GradientScaling {
     public let maxima: [String: Float]
     /// What is added to norms.
     public let epsilon: Float
-    private let layer: @Sendable (ParameterDescription) -> String
+    /// Names the layer of a parameter; nil where that is its name up to the last dot.
+    public let layer: (@Sendable (ParameterDescription) -> String)?
     private var layers: [Layer] = []
 
     private struct Layer: Sendable {
@@ -30,7 +31,7 @@ public struct ClipLayerwise: GradientScaling {
     ///   - layer: Names the layer of a parameter; by default its name up to the last dot.
     public init(
         default maximum: Float?, _ maxima: [String: Float] = [:], epsilon: Float = 1e-6,
-        groupedBy layer: @escaping @Sendable (ParameterDescription) -> String = { $0.layer }
+        groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
     ) {
         defaultMaximum = maximum
         self.maxima = maxima
@@ -54,7 +55,7 @@ public struct ClipLayerwise: GradientScaling {
         layers = []
         var positions: [String: Int] = [:]
         for (index, parameter) in layout.enumerated() {
-            let layerName = layer(parameter)
+            let layerName = layer?(parameter) ?? parameter.layer
             if let position = positions[layerName] {
                 layers[position].parameters.append(index)
             } else {

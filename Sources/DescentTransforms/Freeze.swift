@@ -5,21 +5,24 @@ public import DescentCore
 /// Their gradients may hold anything. It does not matter where in the chain the stage stands. In a chain alone, their
 /// gradients stay as they were.
 public struct Freeze: Excluding {
-    private let condition: @Sendable (ParameterDescription) -> Bool
+    /// Which parameters it concerns.
+    public let selection: ParameterSelection
 
     /// Freezes the parameters for which a condition holds; it has to hold for one.
-    public init(where condition: @escaping @Sendable (ParameterDescription) -> Bool) { self.condition = condition }
+    public init(where condition: @escaping @Sendable (ParameterDescription) -> Bool) {
+        selection = .satisfying(condition)
+    }
 
     /// Freezes the parameters whose name begins like this, of which there has to be one.
-    public init(prefix: String) { condition = { $0.name.hasPrefix(prefix) } }
+    public init(prefix: String) { selection = .named(prefix: prefix) }
 
     public var effect: StageEffect { .scaling }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try requireMatch(condition, in: layout, of: name)
+        try requireMatch(selection.contains, in: layout, of: name)
     }
 
-    public func excludes(_ parameter: ParameterDescription) -> Bool { condition(parameter) }
+    public func excludes(_ parameter: ParameterDescription) -> Bool { selection.contains(parameter) }
 
     public func transform(_ block: inout some GradientBlock) {}
 }

@@ -24,6 +24,8 @@ public struct Unscale: GradientScaling, LossScaling {
     }
     private var own: LossScaleState
     private let shared: SharedLossScale?
+    /// Whether other pipelines divide by the same scale.
+    public var isShared: Bool { shared != nil }
     private var elementCount = 0
 
     /// Divides by a loss scale of the pipeline's own.

@@ -3,7 +3,7 @@ public struct ParameterGroup: Sendable {
     /// What the group is called in errors and explanations.
     public let label: String
     /// Which parameters it holds.
-    public let contains: @Sendable (ParameterDescription) -> Bool
+    public let selection: ParameterSelection
     /// Their learning rate; nil leaves it as it is.
     public let learningRate: Schedule?
     /// Their weight decay; nil leaves it as it is.
@@ -17,27 +17,26 @@ public struct ParameterGroup: Sendable {
         where contains: @escaping @Sendable (ParameterDescription) -> Bool
     ) {
         self.init(
-            label: label, learningRate: learningRate, weightDecay: weightDecay, mustMatch: true, contains: contains)
+            label: label, .satisfying(contains), learningRate: learningRate, weightDecay: weightDecay, mustMatch: true)
     }
 
     private init(
-        label: String, learningRate: Schedule?, weightDecay: Float?, mustMatch: Bool,
-        contains: @escaping @Sendable (ParameterDescription) -> Bool
+        label: String, _ selection: ParameterSelection, learningRate: Schedule?, weightDecay: Float?, mustMatch: Bool
     ) {
         self.label = label
+        self.selection = selection
         self.learningRate = learningRate
         self.weightDecay = weightDecay
         self.mustMatch = mustMatch
-        self.contains = contains
     }
 
     /// The parameters whose name begins like this, of which there has to be one.
     public static func named(
         prefix: String, learningRate: Schedule? = nil, weightDecay: Float? = nil
     ) -> ParameterGroup {
-        ParameterGroup("named \(prefix)*", learningRate: learningRate, weightDecay: weightDecay) {
-            $0.name.hasPrefix(prefix)
-        }
+        ParameterGroup(
+            label: "named \(prefix)*", .named(prefix: prefix), learningRate: learningRate, weightDecay: weightDecay,
+            mustMatch: true)
     }
 
     /// The parameters with a rank in a range, if there are any.
@@ -45,9 +44,8 @@ public struct ParameterGroup: Sendable {
         _ ranks: ClosedRange<Int>, learningRate: Schedule? = nil, weightDecay: Float? = nil
     ) -> ParameterGroup {
         ParameterGroup(
-            label: "rank \(ranks.lowerBound) to \(ranks.upperBound)", learningRate: learningRate,
-            weightDecay: weightDecay, mustMatch: false
-        ) { ranks.contains($0.rank) }
+            label: "rank \(ranks.lowerBound) to \(ranks.upperBound)", .rank(ranks), learningRate: learningRate,
+            weightDecay: weightDecay, mustMatch: false)
     }
 
     /// The parameters of rank 0 and 1, biases and gains, without weight decay.
@@ -74,7 +72,7 @@ struct ResolvedRates: Sendable {
             }
             if let decay = group.weightDecay { try Self.requireDecay(decay, "\(name), group \(group.label)") }
             var isEmpty = true
-            for (index, parameter) in layout.enumerated() where group.contains(parameter) {
+            for (index, parameter) in layout.enumerated() where group.selection.contains(parameter) {
                 isEmpty = false
                 if group.learningRate != nil { scheduleIndices[index] = schedules.count - 1 }
                 if let decay = group.weightDecay { rates[index].weightDecay = decay }

@@ -3,14 +3,14 @@
 /// Accumulated micro-batches and skipped steps do not advance it. A plain number is a constant schedule:
 /// `AdamW(learningRate: 0.001)`.
 public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral, CustomStringConvertible {
-    private enum Kind: Sendable {
+    enum Kind: Sendable {
         case constant(Double)
         case warmupCosine(initial: Double, peak: Double, end: Double, warmup: Int, total: Int)
         case exponential(initial: Double, rate: Double, transitionSteps: Int)
         case custom(String, @Sendable (Int) -> Double)
     }
 
-    private let kind: Kind
+    let kind: Kind
 
     /// The same number at every step.
     public static func constant(_ value: Double) -> Schedule { Schedule(kind: .constant(value)) }
@@ -54,7 +54,7 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
         Schedule(kind: .custom(name, value))
     }
 
-    private init(kind: Kind) { self.kind = kind }
+    init(kind: Kind) { self.kind = kind }
 
     /// A constant.
     public init(floatLiteral value: Double) { self.init(kind: .constant(value)) }

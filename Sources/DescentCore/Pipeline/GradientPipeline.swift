@@ -84,6 +84,10 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     public var appliedSteps: Int { engine.appliedSteps }
     /// How many steps have been skipped.
     public var skippedSteps: Int { engine.skippedSteps }
+    /// The stages, in the order in which gradients flow.
+    public var stages: [any GradientTransform] { engine.stages }
+    /// What ends the chain.
+    public var optimizer: any Optimizer { engine.optimizers[0] }
     /// The parameters that the pipeline was built for.
     public var layout: ParameterLayout { engine.layout }
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.

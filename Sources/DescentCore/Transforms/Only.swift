@@ -8,19 +8,24 @@ extension GradientTransform {
     /// - Returns: The stage, restricted. Stages that accumulate or undo a loss scale cannot be; that is refused when
     ///   the pipeline is built.
     public func only(where condition: @escaping @Sendable (ParameterDescription) -> Bool) -> Only<Self> {
-        Only(self, where: condition)
+        Only(self, .satisfying(condition))
     }
+
+    /// The same stage for the parameters whose names begin like this; see ``only(where:)``.
+    public func only(prefix: String) -> Only<Self> { Only(self, .named(prefix: prefix)) }
 }
 
 /// A stage that works on some of the parameters; made by ``GradientTransform/only(where:)``.
 public struct Only<Base: GradientTransform>: GradientTransform {
-    private var base: Base
-    private let condition: @Sendable (ParameterDescription) -> Bool
-    private var selection: [Bool] = []
+    /// The stage that is restricted.
+    public private(set) var base: Base
+    /// Which parameters it works on.
+    public let selection: ParameterSelection
+    private var isChosen: [Bool] = []
 
-    init(_ base: Base, where condition: @escaping @Sendable (ParameterDescription) -> Bool) {
+    init(_ base: Base, _ selection: ParameterSelection) {
         self.base = base
-        self.condition = condition
+        self.selection = selection
     }
 
     public var state: Base.State {
@@ -41,30 +46,30 @@ public struct Only<Base: GradientTransform>: GradientTransform {
             name,
             "\(base.name) concerns all parameters and cannot be restricted to some.")
         try base.configure(for: layout)
-        selection = layout.map(condition)
+        isChosen = layout.map(selection.contains)
         let names = layout.prefix(8).map(\.name).joined(separator: ", ")
         try DescentError.require(
-            layout.isEmpty || selection.contains(true), name, "no parameter is chosen; there are \(names).")
+            layout.isEmpty || isChosen.contains(true), name, "no parameter is chosen; there are \(names).")
     }
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         let outer = step.selection
-        step.selection = selection(within: outer)
+        step.selection = chosen(within: outer)
         try base.prepare(&step)
         step.selection = outer
     }
 
     public func transform(_ block: inout some GradientBlock) {
-        if selection[block.parameterIndex] { base.transform(&block) }
+        if isChosen[block.parameterIndex] { base.transform(&block) }
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
         var conclusion = conclusion
-        conclusion.incoming.selection = selection(within: conclusion.incoming.selection)
+        conclusion.incoming.selection = chosen(within: conclusion.incoming.selection)
         try base.finish(conclusion)
     }
 
-    private func selection(within outer: [Bool]?) -> [Bool] {
-        outer.map { zip($0, selection).map { $0 && $1 } } ?? selection
+    private func chosen(within outer: [Bool]?) -> [Bool] {
+        outer.map { zip($0, isChosen).map { $0 && $1 } } ?? isChosen
     }
 }

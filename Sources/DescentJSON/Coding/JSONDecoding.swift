@@ -15,6 +15,8 @@ extension JSON {
         _ type: Value.Type = Value.self, refusingUnknownKeys: Bool = false, at place: String = ""
     ) throws(DescentError) -> Value {
         let usage = refusingUnknownKeys ? KeyUsage() : nil
+        // A type without settings asks for none.
+        if object != nil { usage?.note([], of: []) }
         let value: Value
         do {
             value = try DecodingNode(json: self, codingPath: [], usage: usage).decode()

@@ -1,0 +1,26 @@
+import DescentCore
+public import DescentOptimizers
+
+extension Lion: DescribedOptimizer {
+    private enum Setting: String, CodingKey { case learningRate, beta1, beta2, weightDecay, groups }
+
+    public init(from decoder: any Decoder) throws {
+        let settings = try decoder.container(keyedBy: Setting.self)
+        let usual = Self()
+        self.init(
+            learningRate: try settings.value(.learningRate, or: usual.learningRate),
+            beta1: try settings.value(.beta1, or: usual.beta1),
+            beta2: try settings.value(.beta2, or: usual.beta2),
+            weightDecay: try settings.value(.weightDecay, or: usual.weightDecay),
+            groups: try settings.value(.groups, or: []))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var settings = encoder.container(keyedBy: Setting.self)
+        try settings.encode(learningRate, forKey: .learningRate)
+        try settings.encode(beta1, forKey: .beta1)
+        try settings.encode(beta2, forKey: .beta2)
+        try settings.encode(weightDecay, forKey: .weightDecay)
+        if !groups.isEmpty { try settings.encode(groups, forKey: .groups) }
+    }
+}
