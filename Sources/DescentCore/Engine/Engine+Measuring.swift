@@ -57,17 +57,17 @@ extension Engine {
             }
             measured[column].values[parameter] = combiner.value
         }
-        combineShards(&measured[column].values, what)
+        combineShards(of: column)
     }
 
     /// Makes what was measured of this process's part of the parameters that of the whole, where there are other parts.
-    private func combineShards(_ values: inout [Double], _ what: Requirement) {
+    private mutating func combineShards(of column: Int) {
         guard let index = plan.sharding, let stage = stages[index] as? any Sharding else { return }
-        let parts = stage.gather(values)
-        for index in values.indices {
-            var combiner = what.combiner
-            for part in parts { combiner.add(part[index]) }
-            values[index] = combiner.value
+        let parts = stage.gather(measured[column].values)
+        for parameter in layout.indices {
+            var combiner = plan.columns[column].what.combiner
+            for part in parts { combiner.add(part[parameter]) }
+            measured[column].values[parameter] = combiner.value
         }
     }
 
