@@ -57,17 +57,17 @@ extension Engine {
             }
             measured[column].values[parameter] = combiner.value
         }
-        combineShards(of: column)
+        if plan.sharding != nil { measured[column].values = combinedShards(measured[column].values, what) }
     }
 
-    /// Makes what was measured of this process's part of the parameters that of the whole, where there are other parts.
-    private mutating func combineShards(of column: Int) {
-        guard let index = plan.sharding, let stage = stages[index] as? any Sharding else { return }
-        let parts = stage.gather(measured[column].values)
-        for parameter in layout.indices {
-            var combiner = plan.columns[column].what.combiner
-            for part in parts { combiner.add(part[parameter]) }
-            measured[column].values[parameter] = combiner.value
+    /// What was measured of the whole, if this process has a part of the parameters.
+    private func combinedShards(_ values: [Double], _ what: Requirement) -> [Double] {
+        guard let index = plan.sharding, let stage = stages[index] as? any Sharding else { return values }
+        let parts = stage.gather(values)
+        return values.indices.map { index in
+            var combiner = what.combiner
+            for part in parts { combiner.add(part[index]) }
+            return combiner.value
         }
     }
 
@@ -122,8 +122,8 @@ extension Engine {
     ) -> SkipReason {
         let name = layout[parameter].name
         let found = countNonFinite(parameter, tensors, isWindow: isWindow)
-        var counts = [found.nan, found.infinite, layout[parameter].count].map(Double.init)
-        combineShards(&counts, .nonFiniteCount)
+        let counts = combinedShards(
+            [found.nan, found.infinite, layout[parameter].count].map(Double.init), .nonFiniteCount)
         let what =
             if counts[0] + counts[1] > 0 {
                 "the gradient of \"\(name)\" holds \(Int(counts[0])) NaN and \(Int(counts[1])) infinite "
