@@ -15,11 +15,24 @@ struct Program {
 
     static func main() {
         Communicator.withWorld { world in
-            let accuracy = try Program(world).run()
+            let result = try Program(world).run()
             guard world.rank == 0 else { return }
-            let share = String(format: "%.2f", accuracy * 100)
+            let share = String(format: "%.2f", result.accuracy * 100)
             print("\(world.size) ranks recognize \(share)% of \(heldOutCount) held-out digits.")
+            let (batch, step) = (microseconds(result.batchTime), microseconds(result.stepTime))
+            print("A batch of \(batchSize) took \(batch) µs on average, \(step) µs of it in the step.")
         }
+    }
+
+    private static func microseconds(_ duration: Duration) -> String {
+        String(format: "%.0f", duration / .microseconds(1))
+    }
+
+    /// What came of the training, and how long a batch of it took on this rank.
+    private struct Result {
+        let accuracy: Double
+        let batchTime: Duration
+        let stepTime: Duration
     }
 
     private let world: Communicator
@@ -31,8 +44,8 @@ struct Program {
         (digits, heldOut) = try Digits.load().split(heldOut: Self.heldOutCount, seed: Self.seed)
     }
 
-    /// Trains, and gives the held-out accuracy.
-    private func run() throws -> Double {
+    /// Trains.
+    private func run() throws -> Result {
         var parameters = try Perceptron.initialParameters(seed: Self.seed + UInt64(world.rank))
         try world.broadcast(&parameters)
         let stepCount = Self.epochCount * ((digits.count + Self.batchSize - 1) / Self.batchSize)
@@ -48,6 +61,9 @@ struct Program {
         // Every rank shuffles alike, and takes its share of each batch.
         var generator = SeededGenerator(seed: Self.seed)
         var order = Array(0..<digits.count)
+        let clock = ContinuousClock()
+        let start = clock.now
+        var stepTime = Duration.zero
         for _ in 0..<Self.epochCount {
             order.shuffle(using: &generator)
             for start in stride(from: 0, to: order.count, by: Self.batchSize) {
@@ -55,11 +71,15 @@ struct Program {
                 let batch = digits.selecting(order[share])
                 let scale = pipeline.lossScale
                 differentiate(batch, Perceptron(parameters), scale, into: &gradients)
-                _ = try pipeline.step(
-                    &parameters, gradients: gradients, weight: Double(batch.count), lossScale: scale)
+                stepTime += try clock.measure {
+                    _ = try pipeline.step(
+                        &parameters, gradients: gradients, weight: Double(batch.count), lossScale: scale)
+                }
             }
         }
-        return Perceptron(parameters).accuracy(on: heldOut)
+        return Result(
+            accuracy: Perceptron(parameters).accuracy(on: heldOut), batchTime: (clock.now - start) / stepCount,
+            stepTime: stepTime / stepCount)
     }
 
     /// This rank's part of a batch; parts differ by one image at most, and may be empty.

@@ -23,7 +23,7 @@ final class GradientExchange: @unchecked Sendable {
     private var announcements: [Announcement] = []
     private var weights = 0.0
     private var factors: [Float?] = []
-    /// The first rank that objects to the step, if one does.
+    /// The rank whose reason to object to the step is given, if one does.
     private var objectingRank: Int?
     /// How many buckets are on their way to the ranks that sum them, or further.
     private var scattered = 0
@@ -141,7 +141,10 @@ final class GradientExchange: @unchecked Sendable {
         weights = announcements.reduce(0) { $0 + $1.weight }
         // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
         let allowsEmpty = reduction == .weighted && weights > 0
-        objectingRank = announcements.firstIndex { $0.objectionLength > 0 && !(allowsEmpty && $0.isEmpty) }
+        // An overflow counts for more than an empty window: the loss scale backs off for it, on all ranks.
+        objectingRank =
+            announcements.firstIndex { $0.objectionLength > 0 && !$0.isEmpty }
+            ?? announcements.firstIndex { $0.objectionLength > 0 && !allowsEmpty }
         factors = announcements.map { announcement in
             if announcement.isEmpty { return nil }
             let factor = Double(announcement.factor)
