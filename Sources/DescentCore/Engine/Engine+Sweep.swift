@@ -33,7 +33,8 @@ extension Engine {
     ) -> (nan: Int, infinite: Int) {
         let source = isWindow ? windowSlot.map { slots[$0] } : tensors.gradients
         guard let source else { return (0, 0) }
-        let counts = Mutex((nan: 0, infinite: 0))
+        let nan = Atomic(0)
+        let infinite = Atomic(0)
         let sweep = Sweep(gradients: source, blocks: blocks, range: blockRanges[parameter])
         backend.run(sweep, in: workspace) { block, _ in
             let found = block.withElements { elements in
@@ -44,8 +45,9 @@ extension Engine {
                 }
                 return found
             }
-            counts.withLock { $0 = ($0.nan + found.nan, $0.infinite + found.infinite) }
+            nan.add(found.nan, ordering: .relaxed)
+            infinite.add(found.infinite, ordering: .relaxed)
         }
-        return counts.withLock { $0 }
+        return (nan.load(ordering: .relaxed), infinite.load(ordering: .relaxed))
     }
 }
