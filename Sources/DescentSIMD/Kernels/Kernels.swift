@@ -6,6 +6,7 @@ import DescentCore
 /// Each kernel has a portable version in Swift, in a file of its own; hot ones also have versions for wider
 /// instruction sets, in the C target, which give the same bits.
 struct Kernels: Sendable {
+    /// A constant of the C target, which nobody changes; that makes it safe to share.
     private nonisolated(unsafe) let table: UnsafePointer<descent_kernels>?
 
     /// The kernels for an instruction set, which the processor has to have.

@@ -6,6 +6,8 @@ import Foundation
 ///
 /// Buckets move in two collective operations, each kind over a communicator of its own, because MPI matches operations
 /// by their order on each: all ranks begin them in the order of buckets, however the two kinds come to be mixed.
+///
+/// It belongs to one stage, whose calls come from one thread at a time; that makes it safe to hand to another.
 final class GradientExchange: @unchecked Sendable {
     // Unchecked because one pipeline uses it, from one thread at a time.
     private let communicator: Communicator

@@ -8,7 +8,7 @@ import Foundation
 /// stepping it, broadcasting) all of them have to do, in the same order; each such call announces itself to the other
 /// ranks first, so that ranks which have lost step with each other find out, and throw, instead of waiting for ever.
 ///
-/// Calls have to come from one thread at a time. A failure inside MPI ends the whole job.
+/// Calls have to come from one thread at a time, as those of MPI do; that makes it safe to hand to another. A failure inside MPI ends the whole job.
 public final class Communicator: @unchecked Sendable {
     // Unchecked because `MPI_Comm` is a pointer: it is never changed, and MPI is told that calls are serialized.
     let handle: MPI_Comm

@@ -4,6 +4,8 @@ import DescentCore
 /// Moves gradients to the ranks that hold their rows, and parameters back.
 ///
 /// Two buckets are all the memory it takes: one moves while the other is filled and emptied.
+///
+/// It belongs to one pipeline, whose calls come from one thread at a time; that makes it safe to hand to another.
 final class ShardExchange: @unchecked Sendable {
     // Unchecked because one pipeline uses it, from one thread at a time.
     let communicator: Communicator
