@@ -30,7 +30,7 @@ struct Approximate {
     init(rounding value: Double, _ error: Double) {
         self.init(value, error: error)
         if !value.isFinite {
-            self.error = error == 0 ? 0 : .infinity
+            self.error = 0
         } else if value != 0 || error != 0 {
             self.error += abs(value) * Self.rounding + Self.underflow
             if !(abs(value) + self.error < Self.largest) { self.error = .infinity }
@@ -43,6 +43,8 @@ struct Approximate {
     /// Whether it may be anything, since it is near the end of Float's range.
     var isUnknown: Bool { error == .infinity && value.isFinite }
     var isFinite: Bool { value.isFinite }
+    /// Whether it may be anything, even a number that is finite.
+    var isAnything: Bool { error == .infinity && !value.isFinite }
 
     /// Whether a result is this number; one that is not finite is any other that is not.
     func matches(_ float: Float) -> Bool { matches(Double(float)) }
@@ -55,14 +57,14 @@ struct Approximate {
     }
 
     static func + (left: Approximate, right: Approximate) -> Approximate {
-        Approximate(rounding: left.value + right.value, left.error + right.error)
+        if left.isAnything || right.isAnything { return .anything }
+        return Approximate(rounding: left.value + right.value, left.error + right.error)
     }
 
-    static func - (left: Approximate, right: Approximate) -> Approximate {
-        Approximate(rounding: left.value - right.value, left.error + right.error)
-    }
+    static func - (left: Approximate, right: Approximate) -> Approximate { left + -right }
 
     static func * (left: Approximate, right: Approximate) -> Approximate {
+        if left.isAnything || right.isAnything { return .anything }
         let error =
             (left.error == 0 ? 0 : left.error * (abs(right.value) + right.error))
             + (right.error == 0 ? 0 : abs(left.value) * right.error)
@@ -70,9 +72,11 @@ struct Approximate {
     }
 
     static func / (left: Approximate, right: Approximate) -> Approximate {
+        if left.isAnything || right.isAnything { return .anything }
         let value = left.value / right.value
+        guard value.isFinite, right.value.isFinite else { return Approximate(value) }
         let least = abs(right.value) - right.error
-        if value.isFinite, least <= 0 { return Approximate(value, error: .infinity) }
+        if least <= 0 { return Approximate(value, error: .infinity) }
         return Approximate(rounding: value, (left.error + abs(value) * right.error) / least)
     }
 
@@ -96,7 +100,9 @@ struct Approximate {
 
     /// The number moved into a range.
     func clamped(to range: ClosedRange<Double>) -> Approximate {
-        guard value.isFinite else { return value.isNaN ? self : Approximate(value > 0 ? range.upperBound : range.lowerBound) }
+        guard value.isFinite else {
+            return value.isNaN ? self : Approximate(value > 0 ? range.upperBound : range.lowerBound)
+        }
         if isUnknown { return self }
         return Approximate(min(max(value, range.lowerBound), range.upperBound), error: error)
     }

@@ -4,7 +4,8 @@ import Foundation
 ///
 /// With a fault that is known and not yet repaired, that leaves the others to be found.
 enum Feature: String, CaseIterable {
-    case copying, copyingWhileReceiving, flushWhileReceiving, receiving, emptyTensorsReceived, dropping, throwInPrepare
+    case copying, copyingWhileReceiving, copyingWhenReceived, flushWhileReceiving, receiving, emptyTensorsReceived,
+        dropping, throwInPrepare
     case throwInFinish, veto, stageState, resuming, files, histograms, sharedScale, mistakes, notFinite, extremes
     case signedZeros, masks, freezing, companions, largeWeights, settingsThatRunOut, propagating, chains, halfPrecision
     case discarding, restricted

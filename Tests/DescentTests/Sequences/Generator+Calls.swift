@@ -73,7 +73,7 @@ extension SequenceGenerator {
         if isLucky(oneIn: 12), !order.isEmpty { order.removeLast() }
         for parameter in order {
             calls.append(call(subject, .receive(parameter: parameter, gradients, weight: weight)))
-            if isLucky(oneIn: 6), features.contains(.copyingWhileReceiving), features.contains(.copying) {
+            if uses(.copying, oneIn: 6) {
                 calls.append(Call(subject: subject, action: .copy))
             }
             if isLucky(oneIn: 20), features.contains(.flushWhileReceiving) {

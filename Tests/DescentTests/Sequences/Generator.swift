@@ -29,12 +29,17 @@ struct SequenceGenerator {
         for _ in 0..<(sharedScale == nil ? 1 : 2) { subjects.append(subject(tensors, sharesScale: sharedScale != nil)) }
         var calls: [Call] = []
         for _ in 0..<number(2...14) { calls += self.calls(for: subjects, tensors) }
+        var parameters = Gradients(seed: seed)
+        if uses(.signedZeros, oneIn: 8) { parameters.kind = .signedZeros }
         return CallSequence(
-            seed: seed, tensors: tensors, subjects: subjects, sharedScale: sharedScale, calls: calls)
+            seed: seed, tensors: tensors, parameters: parameters, subjects: subjects, sharedScale: sharedScale,
+            calls: calls)
     }
 
     private mutating func tensors() -> [CallSequence.Tensor] {
-        let shapes: [[Int]] = [[], [1], [3], [5], [2, 3], [1, 4], [3, 2], [4, 1], [2, 2, 2], [17], [2, 20], [0], [0, 3], [2, 0]]
+        let shapes: [[Int]] = [
+            [], [1], [3], [5], [2, 3], [1, 4], [3, 2], [4, 1], [2, 2, 2], [17], [2, 20], [0], [0, 3], [2, 0],
+        ]
         return (0..<number(1...4)).map { index in
             CallSequence.Tensor(
                 name: ["a.weight", "a.bias", "b.weight", "b.bias"][index], shape: element(shapes),
@@ -45,7 +50,9 @@ struct SequenceGenerator {
     private mutating func subject(_ tensors: [CallSequence.Tensor], sharesScale: Bool) -> Subject {
         let isChain = uses(.chains, oneIn: 6)
         var subject = Subject(stages: stages(tensors, sharesScale: sharesScale))
-        if !isChain { subject.optimizer = OptimizerSetting(kind: element(OptimizerSetting.Kind.allCases), rate: rate()) }
+        if !isChain {
+            subject.optimizer = OptimizerSetting(kind: element(OptimizerSetting.Kind.allCases), rate: rate())
+        }
         switch number(0...9) {
         case 0...1: subject.policy = .skipAtMost(number(1...3))
         case 2 where features.contains(.propagating): subject.policy = .propagate
@@ -88,7 +95,8 @@ struct SequenceGenerator {
         func append(_ stage: Stage) { stages.append(stage) }
         let accumulates = isLucky(oneIn: 2)
         let unscale: Stage? =
-            sharesScale ? Stage(kind: .unscaleShared)
+            sharesScale
+            ? Stage(kind: .unscaleShared)
             : isLucky(oneIn: 2) ? Stage(kind: .unscale(scale(isDynamic: !isLucky(oneIn: 4)))) : nil
         let unscalesFirst = unscale != nil && isLucky(oneIn: 4)
         if accumulates {
@@ -108,7 +116,8 @@ struct SequenceGenerator {
             append(
                 Stage(
                     kind: .accumulate(
-                        steps: number(1...3), element([.mean, .sum, .weighted]), drops ? .dropMicrobatch : .skipWindow)))
+                        steps: number(1...3), element([.mean, .sum, .weighted]), drops ? .dropMicrobatch : .skipWindow))
+            )
         }
         if isLucky(oneIn: 4) { append(anywhere(tensors, &numbers)) }
         if let unscale, !(accumulates && unscalesFirst) { stages.append(unscale) }
@@ -138,7 +147,8 @@ struct SequenceGenerator {
         switch number(0...14) {
         case 0: return Stage(kind: .clipByValue(limit), prefix: prefix(tensors))
         case 1: return Stage(kind: .clipByNorm(limit), prefix: prefix(tensors))
-        case 2, 3: return Stage(kind: .clipByGlobalNorm(limit, element([.l2, .l1, .lInfinity])), prefix: prefix(tensors))
+        case 2, 3:
+            return Stage(kind: .clipByGlobalNorm(limit, element([.l2, .l1, .lInfinity])), prefix: prefix(tensors))
         case 4: return Stage(kind: .clipLayerwise(limit), prefix: prefix(tensors))
         case 5: return Stage(kind: .clipAdaptively(limit), prefix: prefix(tensors))
         case 6: return Stage(kind: .normalize, prefix: prefix(tensors))

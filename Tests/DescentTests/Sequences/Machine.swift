@@ -21,7 +21,9 @@ final class Machine {
             elementsPerThread: 2, instructionSet: companion == .portable ? .portable : .preferred)
     }
 
-    private var stages: [any GradientTransform] { subject.stages.map { $0.make(shared, command) } }
+    private var stages: [any GradientTransform] {
+        subject.stages.map { $0.make(shared, command) } + (subject.hasPlantedFault ? [Scale(by: 1.001)] : [])
+    }
 
     init(
         _ subject: Subject, as companion: Subject.Companion? = nil, _ parameters: TensorSet, _ shared: SharedLossScale?,

@@ -52,7 +52,8 @@ extension Model {
     ) throws(Disagreement) {
         let observation = circumstances.observation
         let code = observation.skipCode ?? (codes.contains("vetoed") ? "vetoed" : codes[0])
-        try require(codes.contains(code), .outcome, "expected the step to be skipped: \(codes.joined(separator: " or "))")
+        try require(
+            codes.contains(code), .outcome, "expected the step to be skipped: \(codes.joined(separator: " or "))")
         skippedSteps += 1
         finish(circumstances)
         let overflows = hasOverflowed || code == "nonFinite"
@@ -91,7 +92,9 @@ extension Model {
         guard let optimizer = subject.optimizer else {
             consequence.transformed = layout.indices.map { parameter in
                 frozen[parameter]
-                    ? (original?[parameter] ?? [Float](repeating: 0, count: layout[parameter].count)).map { Approximate($0) }
+                    ? (original?[parameter] ?? [Float](repeating: 0, count: layout[parameter].count)).map {
+                        Approximate($0)
+                    }
                     : pass.gradients[parameter]
             }
             return consequence

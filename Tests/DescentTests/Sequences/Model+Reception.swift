@@ -12,8 +12,12 @@ extension Model {
             if reception.values[parameter] != nil { refusals.append("duplicateParameter") }
         }
         let isEmptyTwice = refusals == ["duplicateParameter"] && values.isEmpty
-        if !refusals.isEmpty, !(isEmptyTwice && observation.kind == .nothing) { return try refuse(refusals, observation) }
-        if circumstances.fired == .throwInPrepare { return try refuse([FaultyStage.errorCode.description], observation) }
+        if !refusals.isEmpty, !(isEmptyTwice && observation.kind == .nothing) {
+            return try refuse(refusals, observation)
+        }
+        if circumstances.fired == .throwInPrepare {
+            return try refuse([FaultyStage.errorCode.description], observation)
+        }
         try require(observation.kind == .nothing, .outcome, "expected the gradient to be received")
         var reception =
             self.reception ?? Reception(weight: weight, type: type, values: layout.map { _ in nil })

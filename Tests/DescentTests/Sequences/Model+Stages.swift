@@ -36,9 +36,12 @@ extension Model {
         let repairing = stages.last { if case .zeroNonFinite = subject.stages[$0].kind { true } else { false } }
         if checksInput, repairing == nil { check(&pass) }
         for position in stages {
+            // What comes after an objection does not matter.
+            if pass.objects { break }
             run(position, &pass)
             if checksInput, repairing == position { check(&pass) }
         }
+        if pass.objects, !pass.mayObject { return pass }
         pass.isUnknown =
             pass.isUnknown
             || layout.indices.contains { !frozen[$0] && pass.gradients[$0].contains { $0.isUnknown } }
@@ -59,6 +62,7 @@ extension Model {
             !frozen[$0] && (stage.prefix.map(layout[$0].name.hasPrefix) ?? true)
         }
         if stage.needsFinite(layout) { check(&pass) }
+        if pass.objects { return }
         if pass.gradients.joined().contains(where: \.isUnknown) { pass.isUnknown = true }
         func scale(_ parameters: [Int], _ factor: Approximate) {
             for parameter in parameters { pass.gradients[parameter] = pass.gradients[parameter].map { $0 * factor } }
@@ -113,6 +117,7 @@ extension Model {
         case .zeroNonFinite:
             var count = 0
             for parameter in chosen {
+                if pass.gradients[parameter].contains(where: \.isAnything) { pass.isUnknown = true }
                 count += pass.gradients[parameter].count { !$0.isFinite }
                 pass.gradients[parameter] = pass.gradients[parameter].map { $0.isFinite ? $0 : Approximate(0) }
             }

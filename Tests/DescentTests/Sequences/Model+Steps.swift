@@ -81,7 +81,8 @@ extension Model {
         if microBatch.isUnknown { return Consequence(isUnknown: true) }
         var window = window
         window.received += 1
-        let isVetoedHere = circumstances.fired == .veto && (circumstances.command?.position ?? 0) < accumulation.position
+        let isVetoedHere =
+            circumstances.fired == .veto && (circumstances.command?.position ?? 0) < accumulation.position
         try requireFiring(circumstances, in: 0..<accumulation.position, unless: microBatch.objects)
         if isVetoedHere || microBatch.objects {
             let reason = isVetoedHere ? "vetoed" : "nonFinite"
@@ -127,7 +128,9 @@ extension Model {
             "expected \(rejection.map { "a rejection that is \($0)" } ?? "no rejection")")
         self.window = window
         guard let sum else { return Consequence() }
-        if zip(sum, frozen).contains(where: { !$1 && $0.contains { $0.isUnknown } }) { return Consequence(isUnknown: true) }
+        if zip(sum, frozen).contains(where: { !$1 && $0.contains { $0.isUnknown } }) {
+            return Consequence(isUnknown: true)
+        }
         return Consequence(slots: [sumName: sum])
     }
 
@@ -181,7 +184,9 @@ extension Model {
     private var rateIsFinite: Bool { subject.optimizer.map { Float($0.rate.value(at: appliedSteps)).isFinite } ?? true }
 
     /// Expects a stage to have been asked that was told to do something wrong, if it is one of those that are prepared.
-    func requireFiring(_ circumstances: Circumstances, in stages: Range<Int>, unless isExcused: Bool) throws(Disagreement) {
+    func requireFiring(_ circumstances: Circumstances, in stages: Range<Int>, unless isExcused: Bool)
+        throws(Disagreement)
+    {
         guard let command = circumstances.command, command.fault != .throwInFinish, stages.contains(command.position)
         else { return }
         try require(

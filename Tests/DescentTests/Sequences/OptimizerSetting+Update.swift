@@ -4,7 +4,7 @@ extension OptimizerSetting {
     /// The slots that the optimizer keeps, as the pipeline names them.
     var slotNames: [String] {
         switch kind {
-        case .plainSGD: []
+        case .plainSGD, .maximizingSGD: []
         case .momentumSGD, .nesterovSGD, .dampenedSGD: ["SGD.velocity"]
         case .adam: ["Adam.first moment", "Adam.second moment"]
         case .amsgrad: ["Adam.first moment", "Adam.second moment", "Adam.largest second moment"]
@@ -30,6 +30,7 @@ extension OptimizerSetting {
         let rate = Approximate(rounding: rate.value(at: step), 0)
         switch kind {
         case .plainSGD: parameter = parameter - rate * gradient
+        case .maximizingSGD: parameter = parameter + rate * gradient
         case .momentumSGD:
             let decayed = gradient + 0.25 * parameter
             slots[0] = step == 0 ? decayed : 0.5 * slots[0] + decayed

@@ -5,7 +5,11 @@ enum SequenceNet {
         let sequence = SequenceGenerator.sequence(seed: seed)
         guard let failure = Runner.run(sequence) else { return nil }
         let (smallest, found) = sequence.smallest(failure)
-        return "\(found.disagreement.subject): \(found.disagreement)\n\(smallest)\n  observed: \(found.observed)\n"
-            + "  DESCENT_SEQUENCE_FIRST_SEED=\(seed) DESCENT_SEQUENCE_CASES=1 runs it again."
+        return """
+            \(found.disagreement.subject): \(found.disagreement)
+            \(smallest)
+              the last call: \(found.observed?.text ?? "nothing")
+              DESCENT_SEQUENCE_FIRST_SEED=\(seed) DESCENT_SEQUENCE_CASES=1 runs the sequence that this was shrunk from.
+            """
     }
 }

@@ -12,7 +12,11 @@ extension Runner {
         case .stepReceived(let closingWindow): return try stepReceived(branch, closingWindow, command)
         case .flush:
             guard Feature.chosen.contains(.flushWhileReceiving) || !isReceiving else { return nil }
-            return try perform(on: branch, command) { $0.flush() } expecting: { try branch.model.flush($0) }
+            return try perform(on: branch, command) {
+                $0.flush()
+            } expecting: {
+                try branch.model.flush($0)
+            }
         case .discardReceived:
             guard Machine.canDiscard, branch.machine.pipeline != nil else { return nil }
             let observation = branch.machine.discardReceived()
@@ -20,7 +24,7 @@ extension Runner {
             return Performance(
                 observation: observation, consequence: try branch.model.discardReceived(observation))
         case .copy:
-            guard branches.count < 4, Feature.chosen.contains(.copyingWhileReceiving) || !isReceiving else { return nil }
+            guard branches.count < 4, Feature.chosen.contains(branch.model.copyingFeature) else { return nil }
             branches.append(branch.copy())
             return nil
         case .requestHistograms:
@@ -109,8 +113,14 @@ extension Runner {
     private func stepReceived(
         _ branch: Branch, _ closingWindow: Bool, _ command: Model.Command?
     ) throws -> Performance? {
-        guard branch.machine.pipeline != nil, branch.model.reception != nil || layout.elementCount > 0 else { return nil }
-        let reception = branch.model.reception
+        guard branch.machine.pipeline != nil, branch.model.reception != nil || layout.elementCount > 0 else {
+            return nil
+        }
+        let (model, reception) = (branch.model, branch.model.reception)
+        // The sum of a window that is full with one micro-batch alone is the micro-batch; closed early, it is divided
+        // by its weight again where gradients arrived one by one.
+        let isEarly = closingWindow && model.window.received == 0 && model.accumulation?.steps ?? 1 > 1
+        let closingWindow = closingWindow && !(isEarly && branch.companion?.companion == .whole)
         let told = [command].compactMap { $0 }
         let observation = observe(branch.machine, told) { $0.stepReceived(closingWindow: closingWindow) }
         let isRefused = ["missingParameter", "incompleteMicroBatch"].contains(observation.errorCode)
@@ -122,7 +132,8 @@ extension Runner {
                 let values = layout.indices.map { reception.values[$0] ?? [] }
                 let tensors = try makeTensors(values, reception.type)
                 // It is told to do the same wrong at once.
-                var toldAtOnce = observation.hasFired || command?.fault == .throwInFinish ? [command].compactMap { $0 } : []
+                var toldAtOnce =
+                    observation.hasFired || command?.fault == .throwInFinish ? [command].compactMap { $0 } : []
                 if let position = reception.vetoedBy { toldAtOnce.append((position, .veto)) }
                 other = observe(companion, toldAtOnce) {
                     $0.step(tensors, weight: reception.weight, lossScale: nil, closingWindow: closingWindow)
@@ -145,10 +156,19 @@ extension Runner {
         }
         observed = observation
         let expected: Observation.Kind = shared.model.update() ? .threw("lossScaleExhausted") : .nothing
-        try require(observation.kind == expected, .outcome, "expected the update of the shared scale to have: \(expected)")
+        try require(
+            observation.kind == expected, .outcome, "expected the update of the shared scale to have: \(expected)")
         return nil
     }
 
     /// Whether no window is open anywhere, so that a shared scale may change.
     var isQuiet: Bool { branches.allSatisfy { $0.model.reception == nil && $0.model.window.received == 0 } }
+}
+
+extension Model {
+    /// What a copy at this moment is an example of.
+    fileprivate var copyingFeature: Feature {
+        guard let reception else { return .copying }
+        return reception.values.contains { $0 == nil } ? .copyingWhileReceiving : .copyingWhenReceived
+    }
 }

@@ -18,7 +18,12 @@ final class Runner {
         /// The position of the call.
         let call: Int
         /// What the pipeline did in it.
-        let observed: String
+        let observed: Observation?
+
+        /// Whether this is likely to be for the same reason as another one.
+        func isLike(_ other: Failure) -> Bool {
+            disagreement.subject == other.disagreement.subject && observed?.kind == other.observed?.kind
+        }
     }
 
     private init(_ sequence: CallSequence) throws {
@@ -30,7 +35,9 @@ final class Runner {
             shared = (try SharedLossScale(setting.lossScale), SharedModelLossScale(setting))
         }
         for (index, subject) in sequence.subjects.enumerated() {
-            let values = Gradients(seed: sequence.seed &+ UInt64(index)).values(of: layout, lossScale: 1)
+            var drawn = sequence.parameters
+            drawn.seed &+= UInt64(index)
+            let values = drawn.values(of: layout, lossScale: 1)
             let parameters = try makeTensors(values)
             let machine = try Machine(subject, parameters, shared?.pipelines, command)
             let companion = try subject.companion.map {
@@ -44,7 +51,7 @@ final class Runner {
     static func run(_ sequence: CallSequence) -> Failure? {
         let runner: Runner
         do { runner = try Runner(sequence) } catch {
-            return Failure(disagreement: Disagreement(.building, "\(error)"), call: 0, observed: "")
+            return Failure(disagreement: Disagreement(.building, "\(error)"), call: 0, observed: nil)
         }
         for (index, call) in sequence.calls.enumerated() where !runner.branches.isEmpty {
             do {
@@ -52,7 +59,7 @@ final class Runner {
                 try runner.perform(call)
             } catch {
                 let disagreement = error as? Disagreement ?? Disagreement(.building, "\(error)")
-                return Failure(disagreement: disagreement, call: index, observed: runner.observed?.text ?? "")
+                return Failure(disagreement: disagreement, call: index, observed: runner.observed)
             }
         }
         return nil
@@ -74,11 +81,14 @@ final class Runner {
         let conclusions = branch.model.conclusions
         guard let performance = try perform(call.action, on: branch, command) else { return }
         observed = performance.observation
-        let texts = performance.hasSameText ? performance.companion.map { (performance.observation.text, $0.text) } : nil
+        let texts =
+            performance.hasSameText ? performance.companion.map { (performance.observation.text, $0.text) } : nil
         if performance.consequence.isUnknown {
             try requireFinite(branch, performance.observation)
             if performance.companion != nil { try branch.compareWithCompanion(texts) }
             branches.remove(at: position)
+            // What the step did to a scale that others share is not known either.
+            if shared != nil { branches = [] }
             return
         }
         let hasThrown = performance.observation.errorCode != nil && branch.model.conclusions == conclusions
@@ -119,7 +129,8 @@ final class Runner {
             }
         } else {
             try require(
-                found.bits == given.bits, .gradients, "gradients are \(found), which were \(given) and were not to change")
+                found.bits == given.bits, .gradients,
+                "gradients are \(found), which were \(given) and were not to change")
         }
         if let companion = branch.companion {
             try require(companion.gradients?.arrays.bits == found.bits, .companion, "other transformed gradients")

@@ -10,7 +10,7 @@ extension CallSequence {
             for candidate in best.0.smaller {
                 tried += 1
                 if tried > limit { break search }
-                guard let found = Runner.run(candidate), found.disagreement.subject == failure.disagreement.subject
+                guard let found = Runner.run(candidate), found.isLike(failure)
                 else { continue }
                 best = (candidate, found)
                 best.0.calls = Array(best.0.calls.prefix(found.call + 1))
@@ -36,6 +36,8 @@ extension CallSequence {
             }
             length /= 2
         }
+        if parameters.kind != .ones { add { $0.parameters.kind = .ones } }
+        if sharedScale != nil, subjects.count == 1 { add { $0.sharedScale = nil } }
         if subjects.count > 1 { add { $0.subjects.removeLast() } }
         for index in tensors.indices where tensors.count > 1 { add { $0.tensors.remove(at: index) } }
         for index in subjects.indices { addSimplerSubjects(index, add) }
@@ -44,7 +46,8 @@ extension CallSequence {
             add { $0.tensors[index].outputAxis = .first }
         }
         for index in tensors.indices {
-            for shape in [[1], [2]] where tensors[index].shape.reduce(1, *) > shape[0] || tensors[index].shape.count > 1 {
+            for shape in [[1], [2]] where tensors[index].shape.reduce(1, *) > shape[0] || tensors[index].shape.count > 1
+            {
                 if tensors[index].shape.reduce(1, *) > 0 { add { $0.tensors[index].shape = shape } }
             }
         }
@@ -79,7 +82,9 @@ extension CallSequence {
         switch call.action {
         case .step(let gradients, let weight, let argument, let closing):
             for simpler in gradients.simpler {
-                add { $0.calls[index].action = .step(simpler, weight: weight, lossScale: argument, closingWindow: closing) }
+                add {
+                    $0.calls[index].action = .step(simpler, weight: weight, lossScale: argument, closingWindow: closing)
+                }
             }
             if weight != 1 || argument != .none || closing {
                 add { $0.calls[index].action = .step(gradients, weight: 1, lossScale: .none, closingWindow: false) }
@@ -104,9 +109,11 @@ extension Gradients {
     /// The same, easier to read.
     fileprivate var simpler: [Gradients] {
         var candidates: [Gradients] = []
-        if spoiled != nil {
-            candidates.append(self)
+        if let spoiled {
+            candidates = [self, self]
             candidates[0].spoiled = nil
+            candidates[1].spoiled = (0, 0, spoiled.value)
+            if spoiled.tensor == 0, spoiled.element == 0 { candidates.removeLast() }
         }
         if type != .float32 {
             candidates.append(self)

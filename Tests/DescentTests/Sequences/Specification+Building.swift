@@ -57,6 +57,7 @@ extension OptimizerSetting {
         let rate = rate.schedule
         return switch kind {
         case .plainSGD: SGD(learningRate: rate)
+        case .maximizingSGD: SGD(learningRate: rate, maximize: true)
         case .momentumSGD: SGD(learningRate: rate, momentum: 0.5, weightDecay: 0.25)
         case .nesterovSGD: SGD(learningRate: rate, momentum: 0.5, nesterov: true, maximize: true)
         case .dampenedSGD: SGD(learningRate: rate, momentum: 0.5, dampening: 0.25)

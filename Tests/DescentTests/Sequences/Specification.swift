@@ -4,6 +4,8 @@ import Descent
 struct CallSequence {
     var seed: UInt64
     var tensors: [Tensor]
+    /// What parameters are drawn as at first.
+    var parameters: Gradients
     /// One pipeline or chain, or two that share a loss scale.
     var subjects: [Subject]
     /// The scale that they share, if they do.
@@ -34,6 +36,8 @@ struct Subject {
     var blockLength = 64
     var threads = 1
     var companion: Companion?
+    /// Whether gradients are multiplied by 1.001 unknown to the model: a fault that has to be found.
+    var hasPlantedFault = false
 
     /// A second subject that is given the same, and has to do the same to the bit.
     enum Companion: String, CaseIterable {
@@ -106,6 +110,7 @@ struct OptimizerSetting {
 
     enum Kind: String, CaseIterable {
         case plainSGD = "SGD"
+        case maximizingSGD = "SGD, maximize"
         case momentumSGD = "SGD, momentum 0.5, weight decay 0.25"
         case nesterovSGD = "SGD, momentum 0.5, Nesterov, maximize"
         case dampenedSGD = "SGD, momentum 0.5, dampening 0.25"
