@@ -50,17 +50,19 @@ public struct LossScaleState: Codable, Sendable, Hashable {
         scale = min(scale * settings.growthFactor, settings.maximum)
     }
 
-    /// Takes note of an overflow.
+    /// Takes note of an overflow, in all of a window or in micro-batches that were left out of one that was applied.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum.
+    /// - Throws: ``DescentCore/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum and the step
+    ///   was skipped.
     mutating func backOff(
-        _ settings: LossScale, for cause: String, parameter: String?, stage: String
+        _ settings: LossScale, for cause: SkipReason, isApplied: Bool, stage: String
     ) throws(DescentError) {
         appliedInARow = 0
         guard settings.isDynamic else { return }
         guard scale > settings.minimum else {
+            if isApplied { return }
             throw DescentError(
-                .lossScaleExhausted, parameter: parameter, stage: stage,
+                .lossScaleExhausted, parameter: cause.parameter, stage: stage,
                 "\(stage): the loss scale has fallen to its minimum of \(settings.minimum) and \(cause). The model "
                     + "itself produces values that are not finite; lower the learning rate or clip.")
         }

@@ -72,6 +72,7 @@ import Testing
         case .accumulated: "accumulated"
         case .applied: "applied"
         case .skipped: "skipped"
+        case .diverged: "diverged"
         }
     }
 

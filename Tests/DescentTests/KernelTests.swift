@@ -144,8 +144,8 @@ import Testing
     ) {
         compare(level, special: special, buffers: 3) { kernels, gradient, memory in
             kernels.materialize(gradient, into: memory[0])
-            kernels.accumulate(gradient, into: memory[1], factor: 0.25, overwriting: false)
-            kernels.accumulate(gradient, into: memory[2], factor: 3, overwriting: true)
+            kernels.accumulate(gradient, onto: memory[1], into: memory[1], factor: 0.25)
+            kernels.accumulate(gradient, onto: nil, into: memory[2], factor: 3)
         }
     }
 
@@ -194,7 +194,7 @@ import Testing
                         factor: isCentered ? 0.37 : 1, means: isCentered ? UnsafePointer(expected.start) : nil)
                     let starts = memory[index].map(\.start)
                     wide.materialize(gradient, into: starts[0])
-                    wide.accumulate(gradient, into: starts[1], factor: 0.25, overwriting: false)
+                    wide.accumulate(gradient, onto: starts[1], into: starts[1], factor: 0.25)
                     wide.adam(gradient, starts[0], first: starts[2], second: starts[3], largest: nil, adam)
                     wide.sgd(gradient, starts[0], velocity: starts[4], sgd)
                 }

@@ -25,6 +25,7 @@ import Testing
         switch outcome {
         case .accumulated(let window): "\(window.received) of \(window.length), \(window.included) included"
         case .applied(let report): "applied \(report.norms.map { [$0.stage, $0.group ?? ""] }) \(report.counts)"
+        case .diverged(let divergence): "diverged \(divergence.parameter)"
         case .skipped(let reason): "skipped \(reason.code), \(reason.parameter ?? ""), \(reason.stage ?? "")"
         }
     }

@@ -56,8 +56,11 @@ typedef struct {
         const void *_Nonnull source, descent_element_type type, intptr_t first_row, intptr_t rows, intptr_t columns,
         float *_Nonnull means, double *_Nonnull total);
     void (*_Nonnull materialize)(const descent_pending *_Nonnull gradient, float *_Nonnull destination);
+    /// Writes the gradient times a factor, added to a sum where there is one; the destination may be either of them.
     void (*_Nonnull accumulate)(
-        const descent_pending *_Nonnull gradient, float *_Nonnull accumulator, float factor, bool overwriting);
+        const descent_pending *_Nonnull gradient, const float *_Nullable sum, float *_Nonnull destination, float factor);
+    /// Whether no element is NaN or infinite.
+    bool (*_Nonnull is_finite)(const float *_Nonnull source, intptr_t count);
     void (*_Nonnull sgd)(
         const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nullable velocity,
         const descent_sgd *_Nonnull step);

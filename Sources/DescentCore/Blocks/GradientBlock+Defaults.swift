@@ -7,6 +7,16 @@ extension GradientBlock {
         }
     }
 
+    @_disfavoredOverload public mutating func scale(by factor: Double) {
+        let rounded = Float(factor)
+        guard factor != 0, factor.isFinite, !rounded.isNormal else { return scale(by: rounded) }
+        // Beyond Float's normal range: in two steps, of which the second is a power of two and loses nothing.
+        let power = factor.magnitude < 1 ? 0x1p100 : 0x1p-100
+        scale(by: Float(factor * power))
+        withUnsafeElements { _ in }
+        scale(by: Float(1 / power))
+    }
+
     public mutating func subtractRowMeans() {
         guard rank > 1 else { return }
         let (rows, columns) = (rowCount, columnCount)
@@ -92,14 +102,31 @@ extension GradientBlock {
         }
     }
 
-    public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
-        slotAccess = SlotAccess(first: slot, count: 1)
-        withElementsAndSlot { elements, slot in
-            for index in elements.indices {
-                let addend = factor * elements[index]
-                slot[index] = overwriting ? addend : slot[index] + addend
-                elements[index] = slot[index]
+    public mutating func accumulate(onto sum: Int?, into destination: Int?, factor: Float) {
+        let access = slotAccess
+        defer { slotAccess = access }
+        withElements { elements in
+            for index in elements.indices { elements[index] = factor * elements[index] }
+        }
+        if let sum {
+            slotAccess = SlotAccess(first: sum, count: 1, isKept: false)
+            withElementsAndSlot { elements, slot in
+                for index in elements.indices { elements[index] = slot[index] + elements[index] }
             }
+        }
+        if let destination {
+            slotAccess = SlotAccess(first: destination, count: 1)
+            withElementsAndSlot { elements, slot in
+                for index in elements.indices { slot[index] = elements[index] }
+            }
+        }
+    }
+
+    public mutating func isFinite() -> Bool { nonFiniteCount() == 0 }
+
+    public mutating func clear() {
+        withElements { elements in
+            for index in elements.indices { elements[index] = 0 }
         }
     }
 
@@ -111,6 +138,12 @@ extension GradientBlock {
 }
 
 extension UpdateBlock {
+    public mutating func parametersAreFinite() -> Bool {
+        withElements { (_: inout MutableSpan<Float>, parameters: Span<Float>) in
+            parameters.indices.allSatisfy { parameters[$0].isFinite }
+        }
+    }
+
     public mutating func rememberParameters() {}
 
     public mutating func updateNorm() -> Double { .nan }

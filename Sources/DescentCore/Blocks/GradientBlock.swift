@@ -33,6 +33,9 @@ public protocol GradientBlock {
     /// Multiplies every element by a factor.
     mutating func scale(by factor: Float)
 
+    /// Multiplies every element by a factor that need not lie within Float's range, and is rounded once.
+    @_disfavoredOverload mutating func scale(by factor: Double)
+
     /// Subtracts from every element the mean of its row, where the rank is above 1; otherwise does nothing.
     mutating func subtractRowMeans()
 
@@ -65,9 +68,19 @@ public protocol GradientBlock {
     ///     g = norm of g's row < limit ? g : g * limit / max(norm of g's row, epsilon)
     mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float)
 
-    /// Adds the elements times a factor to a slot, or overwrites the slot with them; the slot's contents are the
-    /// block's elements from then on.
-    mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool)
+    /// Multiplies the elements by a factor and adds them to a sum; the result are the block's elements from then on.
+    ///
+    /// - Parameters:
+    ///   - sum: The slot that holds the sum so far, counted among all slots of the pipeline; nil where there is none yet.
+    ///   - destination: The slot that the result is written to, which may be the same; nil keeps it in the block alone.
+    ///   - factor: What the elements are multiplied by.
+    mutating func accumulate(onto sum: Int?, into destination: Int?, factor: Float)
+
+    /// Whether no element is NaN or infinite.
+    mutating func isFinite() -> Bool
+
+    /// Sets every element to 0, whatever it is.
+    mutating func clear()
 
     /// Writes the elements to the place where the sweep's result is wanted.
     mutating func store()
@@ -77,6 +90,9 @@ public protocol GradientBlock {
 public protocol UpdateBlock: GradientBlock {
     /// The rates for the block's parameter in this step; set by the engine.
     var rates: UpdateRates { get set }
+
+    /// Whether no parameter of the block is NaN or infinite.
+    mutating func parametersAreFinite() -> Bool
 
     /// Remembers the parameters until ``updateNorm()`` is asked for; by default nothing.
     mutating func rememberParameters()

@@ -14,8 +14,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let slotNames: [String]
     let slotTypes: [ElementType]
     let optimizerSlotCount: Int
-    let accumulatorSlot: Int?
-    /// Where gradients received one by one are kept, if no stage accumulates them; made when the first arrives.
+    /// How micro-batches are gathered, if a stage does.
+    let accumulation: Accumulation?
+    /// The micro-batches of the open window.
+    var window = AccumulationWindow()
+    /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
+    /// first arrives.
     var inboxSlot: Int?
     /// The micro-batch whose gradients are arriving one by one.
     var reception: Reception?
@@ -24,16 +28,16 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var observers: [@Sendable (StepEvent) -> Void] = []
     /// Where the next step is to make histograms, if they were asked for.
     var histogramSink: HistogramSink?
+    /// Whether histograms have been asked for since the present micro-batch began.
+    var wantsHistograms = false
     var histograms: [MagnitudeHistogram] = []
 
-    /// The stages; the one that accumulates is in ``accumulators``, and here only as it was when the engine was built.
+    /// The stages; the window of the one that accumulates is in ``window``.
     var stages: [any GradientTransform]
-    /// The stage that accumulates; none or one.
-    ///
-    /// This and the optimizer are in arrays, whose elements are called where they are: a cast or an optional would make a
-    /// copy in memory of its own, several times a step.
-    var accumulators: [any Accumulating]
     /// The optimizer; none or one.
+    ///
+    /// It is in an array, whose elements are called where they are: a cast or an optional would make a copy in memory of
+    /// its own, several times a step.
     var optimizers: [any Optimizer]
     var rates: ResolvedRates?
     var slots: [Backend.Tensors]
@@ -42,16 +46,22 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var workspace: Backend.Workspace
     var appliedSteps = 0
     var skippedSteps = 0
-    /// How many steps in a row have been skipped for gradients that are not finite, and how many may be.
-    var nonFiniteInARow = 0
-    let nonFiniteLimit: Int?
+    /// How many steps in a row have been skipped because something was not finite, and how many may be.
+    var skipsInARow = 0
+    let skipLimit: Int?
+    /// For each parameter, whether it holds NaN or infinities, which is no news then.
+    var wasNotFinite: [Bool]
+    /// Whether that has been looked at.
+    var knowsParameters = false
+    /// The parameters that take part, where a stage has taken out others.
+    let unfrozen: [Bool]?
     var report = StepReport()
 
     // Buffers of a step, kept so that no step allocates.
     var measured: [MeasuredColumn]
     var stageFactors: [ScaleFactors]
-    var runFactors: [Float]
-    var incomingFactors: [Float]
+    var runFactors: [Double]
+    var incomingFactors: [Double]
     var buffers: StepBuffers
 
     init(
@@ -106,9 +116,9 @@ struct Engine<Backend: TensorBackend>: Sendable {
         if case .skipAtMost(let limit) = options.nonFinite {
             try DescentError.require(
                 limit >= 1, "Pipeline", "the limit of skipped steps is \(limit); it has to be at least 1.")
-            nonFiniteLimit = limit
+            skipLimit = limit
         } else {
-            nonFiniteLimit = nil
+            skipLimit = nil
         }
         self.optimizerSlotCount = optimizer?.slots.count ?? 0
         self.layers = Self.layers(of: options.reporting.contains(.layerNorms) ? layout : nil)
@@ -118,9 +128,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.firstSlots = firstSlots
         self.slotNames = slotNames
         self.slotTypes = slotTypes
-        self.accumulatorSlot = plan.accumulating.map { firstSlots[$0] }
+        self.accumulation = plan.accumulating.flatMap { index in
+            (stages[index] as? any Accumulating).map { Accumulation($0, at: index, slot: firstSlots[index]) }
+        }
+        self.unfrozen = excluding.isEmpty ? nil : layout.map { parameter in !excluding.contains { $0.excludes(parameter) } }
+        self.wasNotFinite = layout.map { _ in false }
         self.stages = stages
-        self.accumulators = plan.accumulating.flatMap { stages[$0] as? any Accumulating }.map { [$0] } ?? []
         self.optimizers = optimizer.map { [$0] } ?? []
         self.slots = slotTypes.map { backend.makeTensors(layout, $0) }
         self.workspace = backend.makeWorkspace(for: layout, blocks: blocks)
@@ -129,10 +142,11 @@ struct Engine<Backend: TensorBackend>: Sendable {
             MeasuredColumn(what: $0.what, values: [Double](repeating: 0, count: layout.count))
         }
         self.stageFactors = stages.map { _ in ScaleFactors() }
-        self.runFactors = [Float](repeating: 1, count: plan.runs.count * layout.count)
-        self.incomingFactors = [Float](repeating: 1, count: layout.count)
+        self.runFactors = [Double](repeating: 1, count: plan.runs.count * layout.count)
+        self.incomingFactors = [Double](repeating: 1, count: layout.count)
         self.buffers = StepBuffers(
             columnCount: plan.columns.count, blockCount: blocks.count, rowCount: plan.keepsRowMeans ? rowCount : 0)
+        if let index = plan.accumulating, let stage = stages[index] as? any Accumulating { window = stage.state }
         if let state { restore(state, saved) }
         try connect()
     }
@@ -147,12 +161,23 @@ struct Engine<Backend: TensorBackend>: Sendable {
         return scale
     }
 
+    /// The stages as they are now.
+    var currentStages: [any GradientTransform] {
+        var stages = stages
+        if let index = plan.accumulating, var stage = stages[index] as? any Accumulating {
+            stage.state = window
+            stages[index] = stage
+        }
+        return stages
+    }
+
     /// Makes sure that no copy of this engine sees what this one writes.
     mutating func makeUnique() {
         for index in slots.indices { slots[index].makeUnique() }
         parameterCopy?.makeUnique()
         if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
-        if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.makeAnother() }
+        if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
+        if !isKnownUniquelyReferenced(&histogramSink) { histogramSink = histogramSink?.copy() }
     }
 
     private static func layers(of layout: ParameterLayout?) -> [(name: String, parameters: [Int])] {

@@ -91,7 +91,10 @@ struct ResolvedRates: Sendable {
             decay.isFinite && decay >= 0, owner, "weightDecay is \(decay); it has to be a finite number of at least 0.")
     }
 
-    mutating func resolve(appliedSteps: Int) {
+    /// Resolves the rates of a step.
+    ///
+    /// - Returns: What is wrong with one that is not finite; nil if all are.
+    mutating func resolve(appliedSteps: Int) -> String? {
         if schedules.count == 1 {
             let rate = schedules[0].value(at: appliedSteps)
             for index in rates.indices { rates[index].learningRate = rate }
@@ -100,5 +103,7 @@ struct ResolvedRates: Sendable {
                 rates[index].learningRate = schedules[scheduleIndices[index]].value(at: appliedSteps)
             }
         }
+        guard let rate = rates.first(where: { !$0.learningRate.isFinite })?.learningRate else { return nil }
+        return "the learning rate is \(rate) at step \(appliedSteps + 1)"
     }
 }

@@ -18,9 +18,9 @@ struct Explanation<Backend: TensorBackend> {
             let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
             let gathering = Work(operations: microBatch.final + [.accumulate], source: "gradient")
             lines += section("A micro-batch that leaves its window open", measuring + [gathering])
-            var window = windowSweeps(source: "accumulator")
-            window[0] = Work(
-                operations: gathering.operations + window[0].operations, source: "gradient", isLast: window[0].isLast)
+            let window = windowSweeps(source: "gradient").map {
+                Work(operations: gathering.operations + $0.operations, source: $0.source, isLast: $0.isLast, closes: true)
+            }
             lines += section("A micro-batch that closes its window", measuring + window)
         } else {
             lines += section("A step", windowSweeps(source: "gradient"))
@@ -43,6 +43,8 @@ struct Explanation<Backend: TensorBackend> {
         var source: String
         /// Whether stages may change their slots for good in it.
         var isLast = false
+        /// Whether it closes a window, whose sum is then read and not written.
+        var closes = false
     }
 
     private func windowSweeps(source: String) -> [Work] {
@@ -83,7 +85,7 @@ struct Explanation<Backend: TensorBackend> {
         if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
         for operation in sweep.operations {
             switch operation {
-            case .accumulate: touch("accumulator", 4, isWritten: true)
+            case .accumulate: touch("accumulator", 4, isWritten: !sweep.closes)
             case .transform(let stage):
                 let slots = engine.firstSlots[stage + 1] - engine.firstSlots[stage]
                 touchSlots(of: stage, count: slots, isWritten: sweep.isLast)
@@ -98,7 +100,7 @@ struct Explanation<Backend: TensorBackend> {
             case .copyParameters:
                 writes.append(("copy of parameters", engine.parameterCopy?.elementType.byteCount ?? 0))
             case .store: writes.append(("gradient", 4))
-            case .scale, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
+            case .scale, .checkGradient, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
             }
         }
         return [line("reads", reads), line("writes", writes)].compactMap { $0 }
@@ -127,7 +129,7 @@ struct Explanation<Backend: TensorBackend> {
         case .measureUpdate: return "measure the change of parameters for the report"
         case .store: return "store"
         case .addToHistograms: return "count magnitudes"
-        case .rememberParameters, .discardGradient: return nil
+        case .rememberParameters, .discardGradient, .checkGradient: return nil
         }
     }
 

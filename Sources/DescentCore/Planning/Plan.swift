@@ -8,6 +8,7 @@ struct Plan: Sendable {
         case scale(run: Int)
         case transform(stage: Int)
         case measure(column: Int)
+        case checkGradient
         case accumulate
         case propose
         case discardGradient
@@ -75,6 +76,14 @@ struct Plan: Sendable {
     var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.
     var window: Segment
+    /// Whether NaN and infinities in a window's sum are to be found as they enter it: where the sum has to be finite.
+    var checksInput = false
+    /// Whether what lasts is checked for NaN and infinities as it is written.
+    var checksResult = false
+    /// Whether a factor that is not finite skips the step.
+    var checksFactors = false
+    /// A column of norms behind which the chain does nothing but scale, if there is one: it bounds what leaves the chain.
+    var boundingColumn: Int?
     /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next.
     var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
 

@@ -10,13 +10,11 @@ extension Engine {
                     "\(arrived.count { $0 }) of \(arrived.count) gradients of a micro-batch have arrived, which cannot be "
                         + "saved. Step first.")
             }
-            var components = stages.indices.map { index in
-                index == plan.accumulating
-                    ? component(accumulators[0], at: index) : component(stages[index], at: index)
-            }
+            let stages = currentStages
+            var components = stages.indices.map { component(stages[$0], at: $0) }
             if let optimizer { components.append(component(optimizer, at: stages.count)) }
             return PipelineState(
-                appliedSteps: appliedSteps, skippedSteps: skippedSteps, nonFiniteInARow: nonFiniteInARow,
+                appliedSteps: appliedSteps, skippedSteps: skippedSteps, nonFiniteInARow: skipsInARow,
                 layout: layout, components: components)
         }
     }
@@ -64,7 +62,7 @@ extension Engine {
     ) {
         appliedSteps = state.appliedSteps
         skippedSteps = state.skippedSteps
-        nonFiniteInARow = state.nonFiniteInARow
+        skipsInARow = state.nonFiniteInARow
         for (component, first) in zip(saved, firstSlots) {
             for (offset, slot) in (component?.slots ?? []).enumerated() { slots[first + offset] = slot.tensors }
         }

@@ -8,9 +8,11 @@ public struct GradientStatistics {
     /// Which of it was measured for this stage.
     let columns: [Int]
     /// The factor that pending stages put on each parameter since it was measured.
-    let factors: [Float]
+    let factors: [Double]
     /// The parameters that count; nil for all.
     var selection: [Bool]?
+    /// The stage that they are for, for messages.
+    let stage: String
     /// Who takes note of what is read, so that something undeclared can be reported instead of stopping the program.
     package var audit: StatisticsAudit?
 
@@ -28,7 +30,7 @@ public struct GradientStatistics {
     ///
     /// - Precondition: The stage declared the norm in its requirements.
     public func norm(_ norm: Norm, of parameter: Int) -> Double {
-        values(.norm(norm))[parameter] * Double(factors[parameter].magnitude)
+        values(.norm(norm))[parameter] * factors[parameter].magnitude
     }
 
     /// The norm over some of the parameters, given by their positions in the layout.
@@ -39,7 +41,7 @@ public struct GradientStatistics {
         let values = values(.norm(norm))
         var combiner = Norm.Combiner(norm)
         for parameter in parameters where isSelected(parameter) {
-            combiner.add(values[parameter] * Double(factors[parameter].magnitude))
+            combiner.add(values[parameter] * factors[parameter].magnitude)
         }
         return combiner.value
     }
@@ -71,7 +73,8 @@ public struct GradientStatistics {
         audit?.note(requirement, isDeclared: column != nil)
         if let column { return measured[column].values }
         precondition(
-            audit != nil, "\(requirement) was read but not declared: add it to the stage's requirements.")
+            audit != nil,
+            "\(stage) read \(requirement) and did not declare them: add that to its requirements or observations.")
         return [Double](repeating: 0, count: factors.count)
     }
 }

@@ -27,7 +27,7 @@ public protocol GradientTransform: Sendable {
     /// Unlike requirements, observations never cost a sweep of their own before the stage can act.
     var observations: [Requirement] { get }
 
-    /// Whether what leaves the stage is finite whatever reaches it, so that the check for finite gradients comes after.
+    /// Whether the stage takes NaN and infinities out, of all parameters or of some, so that gradients are checked behind it.
     var repairsNonFinite: Bool { get }
 
     /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
@@ -76,7 +76,8 @@ public enum StageEffect: Sendable, Hashable {
     ///
     /// Norms behind such a stage follow from norms before it.
     case scaling
-    /// A linear function of each row that shows NaN and infinities: scaling its input scales its output alike.
+    /// A linear function of each row: scaling its input scales its output alike. NaN and infinities show in its output,
+    /// unless it says that it repairs them.
     ///
     /// Norms behind such a stage are measured, but in the same sweep as norms before it.
     case linear

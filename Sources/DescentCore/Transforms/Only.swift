@@ -38,11 +38,13 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var observations: [Requirement] { base.observations }
     public var repairsNonFinite: Bool { base.repairsNonFinite }
     public var effect: StageEffect { base.effect }
+    public var lossScale: Float { base.lossScale }
     public var slots: [Slot] { base.slots }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
-            !(base is any Accumulating || base is any LossScaling || base is any Excluding || base is any Exchanging),
+            !(base is any Accumulating || base is any LossScaling || base is any Excluding || base is any Exchanging)
+                && base.lossScale == 1,
             name,
             "\(base.name) concerns all parameters and cannot be restricted to some.")
         try base.configure(for: layout)

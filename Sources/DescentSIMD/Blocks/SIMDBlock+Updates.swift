@@ -40,6 +40,13 @@ extension SIMDBlock {
         }
     }
 
+    public mutating func parametersAreFinite() -> Bool {
+        let (kernels, parameters) = (kernels, parametersToUpdate)
+        return (0..<stripe.lines).allSatisfy { line in
+            kernels.isFinite(parameters + stripe.start + line * stripe.stride, count: stripe.lineLength)
+        }
+    }
+
     public mutating func rememberParameters() {
         let (remembered, parameters) = (scratch.remembered, parametersToUpdate)
         for line in 0..<stripe.lines {

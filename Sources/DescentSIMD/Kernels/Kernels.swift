@@ -84,14 +84,17 @@ struct Kernels: Sendable {
     }
 
     func accumulate(
-        _ gradient: PendingGradient, into accumulator: UnsafeMutablePointer<Float>, factor: Float, overwriting: Bool
+        _ gradient: PendingGradient, onto sum: UnsafePointer<Float>?, into destination: UnsafeMutablePointer<Float>,
+        factor: Float
     ) {
         guard let table else {
-            return PortableKernels.accumulate(gradient, into: accumulator, factor: factor, overwriting: overwriting)
+            return PortableKernels.accumulate(gradient, onto: sum, into: destination, factor: factor)
         }
-        withUnsafePointer(to: descent_pending(gradient)) {
-            table.pointee.accumulate($0, accumulator, factor, overwriting)
-        }
+        withUnsafePointer(to: descent_pending(gradient)) { table.pointee.accumulate($0, sum, destination, factor) }
+    }
+
+    func isFinite(_ elements: UnsafePointer<Float>, count: Int) -> Bool {
+        table?.pointee.is_finite(elements, count) ?? PortableKernels.isFinite(elements, count: count)
     }
 
     func sgd(

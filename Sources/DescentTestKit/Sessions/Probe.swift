@@ -83,15 +83,7 @@ extension Probe: Excluding where Base: Excluding {
 extension Probe: LossScaling where Base: LossScaling {}
 
 extension Probe: Accumulating where Base: Accumulating {
-    mutating func admit(weight: Double) { base.admit(weight: weight) }
-
-    var factor: Float { base.factor }
-    var closingFactor: Float { base.closingFactor }
-    var received: Int { base.received }
-    var included: Int { base.included }
-    var includedWeight: Double { base.includedWeight }
     var windowLength: Int { base.windowLength }
+    var reduction: AccumulationWindow.Reduction { base.reduction }
     var dropsNonFinite: Bool { base.dropsNonFinite }
-    var spoiled: SkipReason? { base.spoiled }
-    mutating func reject(_ reason: SkipReason) { base.reject(reason) }
 }

@@ -31,6 +31,8 @@ extension TensorBoardWriter {
                 if report.appliedSteps % interval == 0 {
                     self.record(SummaryValues(report), step: report.appliedSteps)
                 }
+            case .diverged(let divergence):
+                self.record(SummaryValues(divergence), step: divergence.report.appliedSteps)
             case .skipped(let reason): self.record(SummaryValues(skipped: reason, event), step: event.appliedSteps)
             }
         }
