@@ -7,8 +7,6 @@ final class Branch {
     var companion: Machine?
     var model: Model
     var saved: Saved?
-    /// How often each stage that counts has been prepared.
-    private var prepared: [Int]
 
     /// State, as it was.
     struct Saved {
@@ -23,13 +21,12 @@ final class Branch {
         self.machine = machine
         self.companion = companion
         self.model = model
-        prepared = machine.faultyStates.map(\.prepared)
     }
 
     func copy() -> Branch { Branch(machine.copy(), companion: companion?.copy(), model) }
 
     /// Compares everything that can be seen from outside; takes over the numbers.
-    func compare(_ consequence: Consequence, hasThrown: Bool = false) throws(Disagreement) {
+    func compare(_ consequence: Consequence) throws(Disagreement) {
         try compareCounters()
         try compareParameters(consequence)
         for (name, found) in machine.slots { try compareSlot(name, found, consequence.slots[name]) }
@@ -39,16 +36,7 @@ final class Branch {
                 "histograms are \(found.map(\.count)), or their bins, where \(expected.map { $0?.count ?? 0 }) were counted"
             )
         }
-        let states = machine.faultyStates
-        if hasThrown, Feature.chosen.contains(.stageState) {
-            try require(
-                states.map(\.prepared) == prepared, .stageState, "a call that threw has changed the state of a stage")
-        }
-        prepared = states.map(\.prepared)
     }
-
-    /// Begins to count anew, because the pipeline is another one.
-    func resetPrepared() { prepared = machine.faultyStates.map(\.prepared) }
 
     private func compareCounters() throws(Disagreement) {
         try require(

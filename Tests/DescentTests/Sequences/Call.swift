@@ -41,7 +41,7 @@ struct Call {
     /// A call with an argument that is refused.
     enum Mistake: String, CaseIterable {
         case gradientsOfAnotherShape, gradientsMissing, parametersOfAnotherShape, parametersInHalf
-        case negativeWeight, infiniteWeight, receivedInAnotherShape, receivedWithNaNWeight
+        case negativeWeight, infiniteWeight, receivedInAnotherShape, receivedWithNaNWeight, receivedOfNoParameter
     }
 }
 

@@ -32,8 +32,6 @@ final class FaultSwitch: @unchecked Sendable {
 struct FaultyStage: GradientScaling {
     /// What it counts.
     struct State: Codable, Sendable, Hashable {
-        /// How often it has been prepared.
-        var prepared = 0
         /// How often it has been told how a step ended.
         var finished = 0
     }
@@ -50,7 +48,6 @@ struct FaultyStage: GradientScaling {
     var requirements: [Requirement] { needsNorm ? [.norm(.l2)] : [] }
 
     mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        state.prepared += 1
         if command.fires(number, .veto) { step.veto("on command") }
         if command.fires(number, .throwInPrepare) {
             throw DescentError(Self.errorCode, stage: name, "thrown on command in prepare")

@@ -6,7 +6,7 @@ import Foundation
 enum Feature: String, CaseIterable {
     case copying, copyingWhileReceiving, copyingWhenReceived, flushWhileReceiving, receiving, emptyTensorsReceived,
         dropping, throwInPrepare
-    case throwInFinish, veto, stageState, resuming, files, histograms, sharedScale, mistakes, notFinite, extremes
+    case throwInFinish, veto, resuming, files, histograms, sharedScale, mistakes, notFinite, extremes
     case signedZeros, masks, freezing, companions, largeWeights, settingsThatRunOut, propagating, chains, halfPrecision
     case discarding, restricted
 

@@ -166,10 +166,8 @@ extension Machine {
         }
     }
 
-    /// Whether a micro-batch can be abandoned, and doing so.
-    static let canDiscard = false
-
     func discardReceived() -> Observation {
-        Observation { () throws(DescentError) in nil }
+        pipeline?.discardReceived()
+        return Observation { nil }
     }
 }

@@ -20,7 +20,7 @@ extension Model {
         }
         let lossScale = lossScale
         appliedSteps += 1
-        nonFiniteInARow = 0
+        skipsInARow = 0
         finish(circumstances)
         if let sharedScale {
             if hasOverflowed { sharedScale.hasOverflowed = true }
@@ -51,7 +51,7 @@ extension Model {
         _ codes: [String], hasOverflowed: Bool, _ circumstances: Circumstances
     ) throws(Disagreement) {
         let observation = circumstances.observation
-        let code = observation.skipCode ?? (codes.contains("vetoed") ? "vetoed" : codes[0])
+        let code = observation.skipCode ?? codes[0]
         try require(
             codes.contains(code), .outcome, "expected the step to be skipped: \(codes.joined(separator: " or "))")
         skippedSteps += 1
@@ -69,9 +69,9 @@ extension Model {
                 failures.append((position, "lossScaleExhausted"))
             }
         }
-        if code == "nonFinite" || (code == "emptyWindow" && overflows) {
-            nonFiniteInARow += 1
-            if case .skipAtMost(let limit) = subject.policy, nonFiniteInARow > limit {
+        if overflows || code == "nonFiniteSetting" {
+            skipsInARow += 1
+            if case .skipAtMost(let limit) = subject.policy, skipsInARow > limit {
                 failures.append((.max, "tooManySkips"))
             }
         }

@@ -6,8 +6,6 @@ extension Model {
         var gradients: [[Approximate]]
         /// Whether something that is not finite speaks against the step.
         var objects = false
-        /// Whether something that is not finite may be taken for a reason to skip the step, or not.
-        var mayObject = false
         var norms: [Norm] = []
         var counts: [(stage: String, count: Int)] = []
         var slots: [String: [[Approximate]]] = [:]
@@ -29,11 +27,13 @@ extension Model {
     /// Runs stages one after the other.
     func run(_ stages: Range<Int>, on gradients: [[Approximate]], checksInput: Bool) -> Pass {
         var pass = Pass(gradients: gradients)
-        if layout.indices.contains(where: { masked[$0] && !frozen[$0] && !isFinite(gradients[$0]) }) {
-            pass.mayObject = true
-            pass.isUnknown = true
-        }
-        let repairing = stages.last { if case .zeroNonFinite = subject.stages[$0].kind { true } else { false } }
+        pass.hasInvalidFactor =
+            subject.policy != .propagate
+            && stages.contains {
+                guard case .scale(let rate) = subject.stages[$0].kind else { return false }
+                return !Float(rate.value(at: appliedSteps)).isFinite
+            }
+        let repairing = stages.last { subject.stages[$0].repairs }
         if checksInput, repairing == nil { check(&pass) }
         for position in stages {
             // What comes after an objection does not matter.
@@ -41,7 +41,10 @@ extension Model {
             run(position, &pass)
             if checksInput, repairing == position { check(&pass) }
         }
-        if pass.objects, !pass.mayObject { return pass }
+        if pass.objects || pass.hasInvalidFactor {
+            pass.isUnknown = false
+            return pass
+        }
         pass.isUnknown =
             pass.isUnknown
             || layout.indices.contains { !frozen[$0] && pass.gradients[$0].contains { $0.isUnknown } }
@@ -52,7 +55,7 @@ extension Model {
 
     private func check(_ pass: inout Pass) {
         for parameter in layout.indices where !frozen[parameter] && !isFinite(pass.gradients[parameter]) {
-            if !masked[parameter] { pass.objects = true }
+            pass.objects = true
         }
     }
 
@@ -77,7 +80,10 @@ extension Model {
         switch stage.kind {
         case .scale(let rate):
             let factor = rate.value(at: appliedSteps)
-            if !Float(factor).isFinite { pass.hasInvalidFactor = true }
+            if !Float(factor).isFinite {
+                pass.isUnknown = true
+                return
+            }
             scale(chosen, Approximate(rounding: factor, 0))
         case .unscale, .unscaleShared: scale(chosen, Approximate(rounding: 1 / Double(lossScale), 0))
         case .clipByValue(let limit):
@@ -88,6 +94,7 @@ extension Model {
             }
         case .clipByNorm(let maximum):
             for parameter in chosen { clip([parameter], norm([parameter]), maximum, layout[parameter].name) }
+        case .clipByGlobalNorm where chosen.isEmpty: break
         case .clipByGlobalNorm(let maximum, let kind):
             let all = chosen.map { pass.gradients[$0] }.joined()
             clip(chosen, kind == .l1 ? all.sumOfMagnitudes : kind == .l2 ? all.norm : all.largest, maximum, nil)
@@ -159,6 +166,14 @@ extension Model {
 }
 
 extension Stage {
+    /// Whether what leaves the stage is checked instead of what comes in.
+    var repairs: Bool {
+        switch kind {
+        case .zeroNonFinite, .mask: true
+        default: false
+        }
+    }
+
     /// Whether the stage refuses gradients that are not finite.
     fileprivate func needsFinite(_ layout: ParameterLayout) -> Bool {
         switch kind {

@@ -83,11 +83,12 @@ extension Model {
         window.received += 1
         let isVetoedHere =
             circumstances.fired == .veto && (circumstances.command?.position ?? 0) < accumulation.position
-        try requireFiring(circumstances, in: 0..<accumulation.position, unless: microBatch.objects)
-        if isVetoedHere || microBatch.objects {
-            let reason = isVetoedHere ? "vetoed" : "nonFinite"
+        let isRefused = microBatch.objects || microBatch.hasInvalidFactor
+        try requireFiring(circumstances, in: 0..<accumulation.position, unless: isRefused)
+        if isVetoedHere || isRefused {
+            let reason = isVetoedHere ? "vetoed" : microBatch.hasInvalidFactor ? "nonFiniteSetting" : "nonFinite"
             window.rejection = window.rejection ?? reason
-            if !isVetoedHere { window.hasOverflowed = true }
+            if reason == "nonFinite" { window.hasOverflowed = true }
             return try advance(window, nil, reason, isVetoed, nil, values, circumstances)
         }
         window.included += 1
@@ -116,6 +117,19 @@ extension Model {
                 window, sum, isVetoed: isVetoed, microBatch: microBatch, isRejected: microBatch == nil,
                 original: original, circumstances)
         }
+        var window = window
+        if let sum, zip(sum, frozen).contains(where: { !$1 && $0.contains { $0.isUnknown } }) {
+            return Consequence(isUnknown: true)
+        }
+        var expected = rejection
+        if expected == nil, checksWindow, !accumulation.drops {
+            // A micro-batch that is not finite spoils the window, and the ones behind it are told so, too.
+            if window.rejection == nil, let sum, zip(sum, frozen).contains(where: { !$1 && !$0.allSatisfy(\.isFinite) }) {
+                window.rejection = "nonFinite"
+                window.hasOverflowed = true
+            }
+            expected = window.rejection
+        }
         let observation = circumstances.observation
         try require(observation.kind == .accumulated, .outcome, "expected the micro-batch to be accumulated")
         let progress = observation.progress
@@ -124,13 +138,10 @@ extension Model {
                 && progress?.length == accumulation.steps, .outcome,
             "expected a window of \(accumulation.steps) that was given \(window.received) and holds \(window.included)")
         try require(
-            progress?.rejection.map { Observation.name(of: $0.code) } == rejection, .outcome,
-            "expected \(rejection.map { "a rejection that is \($0)" } ?? "no rejection")")
+            progress?.rejection?.code.description == expected, .outcome,
+            "expected \(expected.map { "a rejection that is \($0)" } ?? "no rejection")")
         self.window = window
         guard let sum else { return Consequence() }
-        if zip(sum, frozen).contains(where: { !$1 && $0.contains { $0.isUnknown } }) {
-            return Consequence(isUnknown: true)
-        }
         return Consequence(slots: [sumName: sum])
     }
 
@@ -143,7 +154,7 @@ extension Model {
         if let rejection = window.rejection, !accumulation.drops {
             objections = [rejection]
         } else if window.included == 0 || (accumulation.reduction == .weighted && window.weights == 0) {
-            objections = window.hasOverflowed ? ["emptyWindow", "nonFinite"] : ["emptyWindow"]
+            objections = ["emptyWindow"]
         }
         let divisor =
             switch accumulation.reduction {
@@ -172,11 +183,16 @@ extension Model {
     ) -> (Pass, codes: [String]) {
         let first = accumulation.map { $0.position + 1 } ?? 0
         let pass = run(first..<subject.stages.count, on: gradients, checksInput: subject.policy != .propagate)
-        var codes = objections
-        if codes.isEmpty, pass.objects { codes.append("nonFinite") }
-        if codes.isEmpty, pass.hasInvalidFactor || !rateIsFinite { codes.append("nonFiniteSetting") }
+        // What comes first is what a pipeline skips for, unless it has measured before it prepares.
+        var codes: [String] = []
         if isVetoed || (circumstances.fired == .veto && (circumstances.command?.position ?? 0) >= first) {
             codes.append("vetoed")
+        }
+        codes += objections
+        if objections.isEmpty {
+            if pass.hasInvalidFactor { codes.append("nonFiniteSetting") }
+            if pass.objects { codes.append("nonFinite") }
+            if codes.isEmpty, !rateIsFinite { codes.append("nonFiniteSetting") }
         }
         return (pass, codes)
     }

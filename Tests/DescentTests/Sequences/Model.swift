@@ -10,14 +10,13 @@ struct Model {
     let layout: ParameterLayout
     let stageNames: [String]
     let frozen: [Bool]
-    let masked: [Bool]
 
     // What a pipeline remembers.
     var parameters: [[Float]]
     var slots: [String: [[Float]]]
     var appliedSteps = 0
     var skippedSteps = 0
-    var nonFiniteInARow = 0
+    var skipsInARow = 0
     var window = Window()
     var reception: Reception?
     var ownScale: ModelLossScale?
@@ -71,11 +70,6 @@ struct Model {
                 if case .freeze(let prefix) = $0.kind { parameter.name.hasPrefix(prefix) } else { false }
             }
         }
-        masked = layout.map { parameter in
-            subject.stages.contains {
-                if case .mask(let prefix) = $0.kind { parameter.name.hasPrefix(prefix) } else { false }
-            }
-        }
         for stage in subject.stages {
             if case .unscale(let setting) = stage.kind { ownScale = ModelLossScale(setting) }
             if case .unscaleShared = stage.kind { sharedScale = shared }
@@ -90,6 +84,12 @@ struct Model {
             case .accumulate(let steps, let reduction, let nonFinite) = subject.stages[position].kind
         else { return nil }
         return (position, steps, reduction, nonFinite == .dropMicrobatch)
+    }
+
+    /// Whether the window is refused as soon as its sum is not finite.
+    var checksWindow: Bool {
+        let first = accumulation.map { $0.position + 1 } ?? 0
+        return subject.policy != .propagate && !subject.stages[first...].contains(where: \.repairs)
     }
 
     /// The name of the slot of the window's sum.

@@ -35,7 +35,10 @@ struct Observation {
             case .applied(let report):
                 kind = .applied
                 self.report = report
-            case .skipped(let reason): kind = .skipped(Self.name(of: reason.code))
+            case .diverged(let divergence):
+                kind = .diverged
+                report = divergence.report
+            case .skipped(let reason): kind = .skipped(reason.code.description)
             }
         } catch {
             kind = .threw(error.code.description)
@@ -47,9 +50,4 @@ struct Observation {
     var text: String { error.map { "threw \($0)" } ?? outcome.map { "\($0)" } ?? "nothing" }
     var skipCode: String? { if case .skipped(let code) = kind { code } else { nil } }
     var errorCode: String? { if case .threw(let code) = kind { code } else { nil } }
-
-    static func name(of code: SkipReason.Code) -> String {
-        // Code(name: "vetoed")
-        String("\(code)".split(separator: "\"").last { $0 != ")" } ?? "")
-    }
 }

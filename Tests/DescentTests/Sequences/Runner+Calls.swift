@@ -18,7 +18,7 @@ extension Runner {
                 try branch.model.flush($0)
             }
         case .discardReceived:
-            guard Machine.canDiscard, branch.machine.pipeline != nil else { return nil }
+            guard branch.machine.pipeline != nil else { return nil }
             let observation = branch.machine.discardReceived()
             if branch.companion?.companion != .whole { _ = branch.companion?.discardReceived() }
             return Performance(
@@ -31,7 +31,8 @@ extension Runner {
             guard branch.machine.pipeline != nil else { return nil }
             branch.machine.pipeline?.requestHistograms()
             branch.companion?.pipeline?.requestHistograms()
-            branch.model.histograms = .requested
+            // Gradients that have arrived are not counted any more.
+            branch.model.histograms = isReceiving ? .none : .requested
             return nil
         case .save, .restore, .resume, .checkpoint: return try resume(action, branch)
         case .updateSharedScale: return try updateSharedScale()

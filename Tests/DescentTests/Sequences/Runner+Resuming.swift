@@ -49,7 +49,6 @@ extension Runner {
         branch.model = saved.model
         branch.model.histograms = .none
         if let shared, let scale = saved.sharedScale { shared.model.restore(scale) }
-        branch.resetPrepared()
         return Performance(observation: Observation { nil }, consequence: Consequence())
     }
 
@@ -78,10 +77,13 @@ extension Runner {
             (observation, codes) = (machine.step(good, otherParameters: half), ["elementTypeMismatch"])
         case .receivedInAnotherShape:
             (observation, codes) = (machine.receive(wrong, of: 0, weight: 1), ["shapeMismatch"])
+        case .receivedOfNoParameter:
+            let position = layout.count * 2 - 1
+            (observation, codes) = (machine.receive(good, of: position, weight: 1), ["unexpectedParameter"])
         case .receivedWithNaNWeight:
             (observation, codes) = (machine.receive(good, of: 0, weight: .nan), ["invalidWeight"])
         }
-        let isReceiving = mistake == .receivedInAnotherShape || mistake == .receivedWithNaNWeight
+        let isReceiving = [.receivedInAnotherShape, .receivedWithNaNWeight, .receivedOfNoParameter].contains(mistake)
         return Performance(
             observation: observation,
             consequence: try branch.model.refuse(codes + (isReceiving ? [] : before), observation))

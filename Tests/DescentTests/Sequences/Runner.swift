@@ -78,7 +78,6 @@ final class Runner {
         let command: Model.Command? = call.fault.flatMap { fault in
             faulty.isEmpty ? nil : (faulty[fault.stage % faulty.count], fault.kind)
         }
-        let conclusions = branch.model.conclusions
         guard let performance = try perform(call.action, on: branch, command) else { return }
         observed = performance.observation
         let texts =
@@ -91,8 +90,7 @@ final class Runner {
             if shared != nil { branches = [] }
             return
         }
-        let hasThrown = performance.observation.errorCode != nil && branch.model.conclusions == conclusions
-        try branch.compare(performance.consequence, hasThrown: hasThrown)
+        try branch.compare(performance.consequence)
         try compareTransformed(branch, performance)
         if performance.companion != nil { try branch.compareWithCompanion(texts) }
         for (index, other) in branches.enumerated() where index != position {
@@ -139,6 +137,11 @@ final class Runner {
 
     /// Requires of a step whose numbers the model cannot tell that nothing applied is not finite.
     private func requireFinite(_ branch: Branch, _ observation: Observation) throws(Disagreement) {
+        if observation.skipCode != nil {
+            try require(
+                branch.machine.parameters.arrays.bits == branch.model.parameters.bits, .parameters,
+                "a skipped step has changed the parameters")
+        }
         guard observation.kind == .applied, branch.machine.subject.policy != .propagate else { return }
         try require(
             branch.machine.parameters.arrays.joined().allSatisfy(\.isFinite), .notFinite,
