@@ -106,7 +106,9 @@ public struct SIMDBlock: UpdateBlock {
     // MARK: Operations that read
 
     public mutating func norm(_ norm: Norm) -> Double {
-        let scale = factor.magnitude
+        if !Float(factor).isNormal { bringFactorIntoRange() }
+        // As elements will be multiplied by it.
+        let scale = Double(Float(factor).magnitude)
         if norm == .l2, !isStriped, let squares = squaresAsStored() { return squares.squareRoot() * scale }
         let kernels = kernels
         readSource()
