@@ -6,8 +6,7 @@ extension Engine {
         appliedSteps += 1
         skipsInARow = 0
         let divergence = findDivergence()
-        let rejection = window.rejection
-        let failure = finishStages(nil, nonFinite: rejection, divergence: divergence)
+        let failure = finishStages(nil, nonFinite: window.overflow, divergence: divergence)
         report.appliedSteps = appliedSteps
         report.skippedSteps = skippedSteps
         report.nextLossScale = lossScale
@@ -19,8 +18,7 @@ extension Engine {
     /// Skips a step.
     mutating func conclude(skipping reason: SkipReason) throws(DescentError) -> StepOutcome {
         skippedSteps += 1
-        let isEmpty = reason.code == .emptyWindow
-        let nonFinite = reason.code == .nonFinite ? reason : isEmpty ? window.rejection : nil
+        let nonFinite = reason.code == .nonFinite ? reason : window.overflow
         let failure = finishStages(reason, nonFinite: nonFinite, divergence: nil)
         let counts = nonFinite != nil || reason.code == .overflow || reason.code == .nonFiniteSetting
         if counts { skipsInARow += 1 }

@@ -35,6 +35,8 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     var lastWeight = 1.0
     /// Why the first micro-batch that was turned down was.
     public internal(set) var rejection: SkipReason?
+    /// Why the first micro-batch that was not finite is turned down, whatever others were for.
+    public internal(set) var overflow: SkipReason?
 
     /// A window that is empty.
     public init() {}
@@ -48,7 +50,10 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     }
 
     /// Notes why the window is less than what it was given.
-    mutating func note(_ reason: SkipReason) { rejection = rejection ?? reason }
+    mutating func note(_ reason: SkipReason) {
+        rejection = rejection ?? reason
+        if reason.code == .nonFinite { overflow = overflow ?? reason }
+    }
 
     /// What the micro-batch last admitted is multiplied by before it is added.
     func factor(_ reduction: Reduction) -> Float { reduction == .weighted ? Float(lastWeight) : 1 }
