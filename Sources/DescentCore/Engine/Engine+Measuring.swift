@@ -69,6 +69,8 @@ extension Engine {
         multiplyFactors(before: stage)
         var factors = ScaleFactors()
         swap(&factors, &stageFactors[stage])
+        // A step that a stage has thrown out of may be tried again.
+        factors.reset()
         var (norms, counts): ([NormRecord], [CountRecord]) = ([], [])
         swap(&norms, &report.norms)
         swap(&counts, &report.counts)

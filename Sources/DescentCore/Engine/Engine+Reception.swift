@@ -84,6 +84,7 @@ extension Engine {
         var tensors = tensors
         if !reception.isDirect { tensors.gradients = inboxSlot.map { slots[$0] } }
         let admitted = window
+        let (normCount, countCount) = (report.norms.count, report.counts.count)
         self.reception = nil
         exchangeSums(reception)
         let decision: Decision
@@ -93,6 +94,8 @@ extension Engine {
             exchangeSums(reception)
             self.reception = reception
             window = admitted
+            report.norms.removeLast(max(0, report.norms.count - normCount))
+            report.counts.removeLast(max(0, report.counts.count - countCount))
             if !reception.isMeasured { restartHistograms() }
             throw error
         }
@@ -107,7 +110,8 @@ extension Engine {
             return try decide(tensors, weight: reception.weight, closesWindow: closesWindow)
         }
         guard closesWindow || isWindowFull else { return .accumulate(nil, rejection: nil) }
-        if let veto = reception.veto { return .skip(veto) }
+        // As with all gradients at once, a window that cannot become a step is not one that a stage objects to.
+        if let veto = reception.veto { return .skip(reasonNotToClose() ?? veto) }
         return try decide(
             tensors,
             Closing(
