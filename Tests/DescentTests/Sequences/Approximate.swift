@@ -53,7 +53,7 @@ struct Approximate {
     func matches(_ result: Double) -> Bool {
         if error == .infinity { return true }
         guard value.isFinite, result.isFinite else { return !value.isFinite && !result.isFinite }
-        return abs(result - value) <= 2 * error + abs(value) * 4e-7
+        return abs(result - value) <= 2 * error + abs(value) * 4e-7 + Self.underflow
     }
 
     static func + (left: Approximate, right: Approximate) -> Approximate {

@@ -31,7 +31,7 @@ extension Model {
             subject.policy != .propagate
             && stages.contains {
                 guard case .scale(let rate) = subject.stages[$0].kind else { return false }
-                return !Float(rate.value(at: appliedSteps)).isFinite
+                return !Float(rate.value(at: appliedSteps)).isFinite && !chosen(by: subject.stages[$0]).isEmpty
             }
         let repairing = stages.last { subject.stages[$0].repairs }
         if checksInput, repairing == nil { check(&pass) }
@@ -51,6 +51,10 @@ extension Model {
         return pass
     }
 
+    private func chosen(by stage: Stage) -> [Int] {
+        layout.indices.filter { !frozen[$0] && (stage.prefix.map(layout[$0].name.hasPrefix) ?? true) }
+    }
+
     private func isFinite(_ numbers: [Approximate]) -> Bool { numbers.allSatisfy(\.isFinite) }
 
     private func check(_ pass: inout Pass) {
@@ -61,9 +65,7 @@ extension Model {
 
     private func run(_ position: Int, _ pass: inout Pass) {
         let stage = subject.stages[position]
-        let chosen = layout.indices.filter {
-            !frozen[$0] && (stage.prefix.map(layout[$0].name.hasPrefix) ?? true)
-        }
+        let chosen = chosen(by: stage)
         if stage.needsFinite(layout) { check(&pass) }
         if pass.objects { return }
         if pass.gradients.joined().contains(where: \.isUnknown) { pass.isUnknown = true }

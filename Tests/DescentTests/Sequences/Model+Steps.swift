@@ -124,7 +124,8 @@ extension Model {
         var expected = rejection
         if expected == nil, checksWindow, !accumulation.drops {
             // A micro-batch that is not finite spoils the window, and the ones behind it are told so, too.
-            if window.rejection == nil, let sum, zip(sum, frozen).contains(where: { !$1 && !$0.allSatisfy(\.isFinite) }) {
+            if window.rejection == nil, let sum, zip(sum, frozen).contains(where: { !$1 && !$0.allSatisfy(\.isFinite) })
+            {
                 window.rejection = "nonFinite"
                 window.hasOverflowed = true
             }
@@ -188,8 +189,10 @@ extension Model {
         if isVetoed || (circumstances.fired == .veto && (circumstances.command?.position ?? 0) >= first) {
             codes.append("vetoed")
         }
-        codes += objections
-        if objections.isEmpty {
+        // A window that cannot become a step is not one that stages are asked about.
+        if !objections.isEmpty {
+            codes = objections
+        } else {
             if pass.hasInvalidFactor { codes.append("nonFiniteSetting") }
             if pass.objects { codes.append("nonFinite") }
             if codes.isEmpty, !rateIsFinite { codes.append("nonFiniteSetting") }

@@ -143,10 +143,7 @@ extension Runner {
         }
         let consequence = try branch.model.stepReceived(
             .init(observation: observation, command: command, closesWindow: closingWindow))
-        // A stage may have vetoed the step as the first gradient arrived, before anything else spoke against it.
-        return Performance(
-            observation: observation, companion: other, consequence: consequence,
-            hasSameText: reception?.vetoedBy == nil)
+        return Performance(observation: observation, companion: other, consequence: consequence)
     }
 
     private func updateSharedScale() throws -> Performance? {

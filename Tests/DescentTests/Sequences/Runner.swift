@@ -84,7 +84,7 @@ final class Runner {
             performance.hasSameText ? performance.companion.map { (performance.observation.text, $0.text) } : nil
         if performance.consequence.isUnknown {
             try requireFinite(branch, performance.observation)
-            if performance.companion != nil { try branch.compareWithCompanion(texts) }
+            if performance.companion != nil { try branch.compareWithCompanion(texts, comparesSum: false) }
             branches.remove(at: position)
             // What the step did to a scale that others share is not known either.
             if shared != nil { branches = [] }
@@ -109,8 +109,6 @@ final class Runner {
         let consequence: Consequence
         /// The gradients that a chain was given.
         var gradients: [[Float]]?
-        /// Whether a companion has to tell the same in the same words.
-        var hasSameText = true
     }
 
     private func compareTransformed(_ branch: Branch, _ performance: Performance) throws(Disagreement) {
