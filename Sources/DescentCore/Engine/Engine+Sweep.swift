@@ -8,7 +8,7 @@ extension Engine {
     func run(_ program: SweepProgram, _ tensors: StepTensors, over range: Range<Int>? = nil) {
         let readsWindow = program.windowFactor != nil && program.gathering == nil
         guard let source = readsWindow ? windowSlot.map({ self.slots[$0] }) : tensors.gradients else {
-            preconditionFailure("a sweep without gradients to read")
+            stopForMisuse("a sweep without gradients to read")
         }
         let sweep = Sweep(
             gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,

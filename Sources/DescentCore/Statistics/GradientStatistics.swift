@@ -70,7 +70,7 @@ public struct GradientStatistics {
         let column = columns.first { measured[$0].what == requirement }
         audit?.note(requirement, isDeclared: column != nil)
         if let column { return measured[column].values }
-        precondition(
+        stopUnless(
             audit != nil, "\(requirement) was read but not declared: add it to the stage's requirements.")
         return [Double](repeating: 0, count: factors.count)
     }

@@ -20,7 +20,7 @@ public struct MagnitudeHistogram: Sendable, Hashable {
     ///
     /// - Precondition: The exponent is one of ``exponents``.
     public subscript(exponent: Int) -> Int {
-        precondition(Self.exponents.contains(exponent), "2^\(exponent) is not the magnitude of a normal float.")
+        stopUnless(Self.exponents.contains(exponent), "2^\(exponent) is not the magnitude of a normal float.")
         return counts[exponent + 127]
     }
 

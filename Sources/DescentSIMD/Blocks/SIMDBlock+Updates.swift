@@ -59,7 +59,7 @@ extension SIMDBlock {
     }
 
     public mutating func copyParameters() {
-        guard let copy = memory.parameterCopy else { preconditionFailure("a sweep without a copy of the parameters") }
+        guard let copy = memory.parameterCopy else { stopForMisuse("a sweep without a copy of the parameters") }
         let parameters = parametersToUpdate
         for line in 0..<stripe.lines {
             let offset = stripe.start + line * stripe.stride
@@ -74,7 +74,7 @@ extension SIMDBlock {
     }
 
     private var parametersToUpdate: UnsafeMutablePointer<Float> {
-        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
+        guard let parameters = memory.parameters else { stopForMisuse("a sweep without parameters to update") }
         return parameters.floats(parameterIndex)
     }
 }

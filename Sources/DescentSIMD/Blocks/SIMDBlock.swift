@@ -189,7 +189,7 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func store() {
         let kernels = kernels
-        guard let output = memory.output else { preconditionFailure("a sweep without an output cannot store") }
+        guard let output = memory.output else { stopForMisuse("a sweep without an output cannot store") }
         if output.elementType == .float32 {
             let destination = output.floats(parameterIndex)
             if destination + stripe.start == source, factor == 1, !isCentered { return }
