@@ -35,7 +35,9 @@ public struct Matrix {
 
     /// The matrix product, summed in float32 row by row, so that the inner loop runs along memory.
     func times(_ other: Matrix) -> Matrix {
-        stopUnless(columnCount == other.rowCount, "The columns of the left matrix have to match the rows of the right one.")
+        stopUnless(
+            columnCount == other.rowCount,
+            "The columns of the left matrix have to match the rows of the right one.")
         let right = other.elements.span
         var product: [Float] = []
         product.reserveCapacity(rowCount * other.columnCount)

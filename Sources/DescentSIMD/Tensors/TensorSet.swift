@@ -39,7 +39,8 @@ public struct TensorSet: TensorStorage {
         self.init(zeros: layout)
         for name in values.keys.sorted() where layout.index(named: name) == nil {
             throw DescentError(
-                .unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout\(name.hint(among: layout.lazy.map(\.name)))")
+                .unexpectedParameter, parameter: name,
+                "\"\(name)\" has values but is not in the layout\(name.hint(among: layout.lazy.map(\.name)))")
         }
         for parameter in layout {
             guard let elements = values[parameter.name] else {
