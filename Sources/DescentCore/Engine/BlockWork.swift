@@ -13,8 +13,7 @@ struct BlockWork: Sendable {
     private let gathering: Gathering?
     private let windowFactor: Float
     private let keepsSlots: Bool
-    private let firstSlots: [Int]
-    private let optimizerSlotCount: Int
+    private let accesses: StageAccesses
     private let rates: [UpdateRates]
     private let runFactors: [Float]
     private let parameterCount: Int
@@ -33,8 +32,7 @@ struct BlockWork: Sendable {
         gathering = program.gathering
         windowFactor = program.windowFactor ?? 1
         keepsSlots = program.keepsSlots
-        firstSlots = engine.firstSlots
-        optimizerSlotCount = engine.optimizerSlotCount
+        accesses = engine.accesses
         rates = engine.rates?.rates ?? []
         runFactors = engine.runFactors
         parameterCount = engine.layout.count
@@ -61,8 +59,7 @@ struct BlockWork: Sendable {
         case .scale(let run):
             block.scale(by: runFactors[run * parameterCount + block.parameterIndex])
         case .transform(let stage):
-            let first = firstSlots[stage]
-            block.slotAccess = SlotAccess(first: first, count: firstSlots[stage + 1] - first, isKept: keepsSlots)
+            block.slotAccess = accesses.ofStage(stage, isKept: keepsSlots)
             stages[stage].transform(&block)
         case .measure(let column):
             buffers.blockNorms[column * blockCount + index] = columns[column].what.measure(&block)
@@ -86,7 +83,7 @@ struct BlockWork: Sendable {
     }
 
     private func prepareUpdate(of block: inout some UpdateBlock) {
-        block.slotAccess = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        block.slotAccess = accesses.ofOptimizer
         block.rates = rates[block.parameterIndex]
     }
 }

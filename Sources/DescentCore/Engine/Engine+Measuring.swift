@@ -81,7 +81,8 @@ extension Engine {
         swap(&counts, &report.counts)
         var preparation = StepPreparation(
             layout: layout, appliedSteps: appliedSteps,
-            incoming: GradientStatistics(measured: measured, columns: source, factors: incomingFactors),
+            incoming: GradientStatistics(
+                measured: measured, columns: source, factors: incomingFactors, stage: stageNames[stage]),
             factors: factors, veto: nil, norms: norms, counts: counts, stage: stageNames[stage])
         factors = ScaleFactors()
         (norms, counts) = ([], [])

@@ -103,7 +103,7 @@ extension Engine {
     /// Makes the average of frozen parameters what they are, and will be.
     private func startAverageOfFrozen(_ tensors: StepTensors) {
         guard let averaging = optimizer as? any AveragingOptimizer, let parameters = tensors.parameters else { return }
-        let access = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        let access = accesses.ofOptimizer
         runFrozen(parameters) { block in
             block.slotAccess = access
             averaging.startAverage(of: &block)
@@ -151,7 +151,8 @@ extension Engine {
             let conclusion = StepConclusion(
                 skipReason: reason,
                 incoming: GradientStatistics(
-                    measured: measured, columns: plan.sources[index], factors: incomingFactors))
+                    measured: measured, columns: plan.sources[index], factors: incomingFactors,
+                    stage: stageNames[index]))
             do {
                 if index == plan.accumulating {
                     try accumulators[0].finish(conclusion)

@@ -217,6 +217,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
+        slotAccess.requireParameters()
         guard let parameters = memory.parameters else { return }
         materialize()
         let start = parameters.floats(parameterIndex) + stripe.start
