@@ -46,10 +46,10 @@ public struct SIMDBackend: TensorBackend {
         threads: Int, blockLength: Int = defaultBlockLength, elementsPerThread: Int = defaultElementsPerThread,
         instructionSet: InstructionSet = .preferred
     ) {
-        precondition(instructionSet.isAvailable, "This processor does not have \(instructionSet).")
-        precondition(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
-        precondition(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
-        precondition(elementsPerThread >= 1, "A thread needs at least one element, not \(elementsPerThread).")
+        stopUnless(instructionSet.isAvailable, "This processor does not have \(instructionSet).")
+        stopUnless(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
+        stopUnless(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
+        stopUnless(elementsPerThread >= 1, "A thread needs at least one element, not \(elementsPerThread).")
         threadCount = threads
         self.blockLength = blockLength
         self.elementsPerThread = elementsPerThread

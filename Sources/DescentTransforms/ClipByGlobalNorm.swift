@@ -15,7 +15,8 @@ public struct ClipByGlobalNorm: GradientScaling {
     /// Clips the whole gradient.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm the gradient may keep, finite and above 0.
+    ///   - maximum: The largest norm the gradient may keep, above 0; infinity measures the norm, for reports, and never
+    ///     clips.
     ///   - norm: Which norm: L2, L1, L-infinity, or any p above 0.
     ///   - epsilon: What is added to the norm, finite and at least 0.
     public init(_ maximum: Float, norm: Norm = .l2, epsilon: Float = 1e-6) {

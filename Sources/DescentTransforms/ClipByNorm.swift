@@ -13,7 +13,7 @@ public struct ClipByNorm: GradientScaling {
     /// Clips each tensor.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm a tensor may keep, finite and above 0.
+    ///   - maximum: The largest norm a tensor may keep, above 0; infinity measures the norms, for reports, and never clips.
     ///   - epsilon: What is added to the norm, finite and at least 0.
     public init(_ maximum: Float, epsilon: Float = 1e-6) {
         self.maximum = maximum

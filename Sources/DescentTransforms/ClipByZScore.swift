@@ -27,6 +27,8 @@ public struct ClipByZScore: GradientScaling {
     public let decay: Float
     /// How many norms are watched before the first is clipped.
     public let warmup: Int
+    /// The longest warm-up: a million norms, which take 4 MB and are in every checkpoint until it is over.
+    public static let maximumWarmup = 1_000_000
     public var state = State()
     private var clippedNorm = 0.0
 
@@ -35,7 +37,8 @@ public struct ClipByZScore: GradientScaling {
     /// - Parameters:
     ///   - threshold: How many deviations above the mean a norm may lie, finite and above 0.
     ///   - decay: What mean and variance keep of themselves in a step, in 0..<1.
-    ///   - warmup: How many norms are watched before the first is clipped, at least 1.
+    ///   - warmup: How many norms are watched before the first is clipped, from 1 to ``maximumWarmup``; all are kept
+    ///     until then.
     public init(threshold: Float = 2.5, decay: Float = 0.97, warmup: Int = 25) {
         self.threshold = threshold
         self.decay = decay
@@ -49,7 +52,9 @@ public struct ClipByZScore: GradientScaling {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(threshold, "threshold", of: name)
         try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
-        try DescentError.require(warmup >= 1, name, "warmup is \(warmup); it has to be at least 1.")
+        try DescentError.require(
+            (1...Self.maximumWarmup).contains(warmup), name,
+            "warmup is \(warmup); it has to lie in 1...\(Self.maximumWarmup).")
         state.warmup.reserveCapacity(warmup)
     }
 

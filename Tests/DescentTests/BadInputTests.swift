@@ -138,13 +138,16 @@ import Testing
         #expect(reason.parameter == "fc.weight")
     }
 
-    @Test(arguments: [0, -1, Float.nan, .infinity]) func `thresholds have to be finite and above zero`(
+    @Test(arguments: [0, -1, Float.nan, .infinity]) func `thresholds have to be above zero, and other settings finite`(
         _ value: Float
     ) throws {
+        // A threshold of infinity measures, and never clips.
+        let threshold = value == .infinity ? -.infinity : value
         let stages: [any GradientTransform] = [
-            ClipByNorm(value), ClipByGlobalNorm(value), ClipLayerwise(default: value),
-            ClipByValue(value.isNaN ? .nan : abs(value) == 1 ? 0 : value),
-            ClipLayerwise(default: nil, ["fc": value]), Unscale(.static(value)), Unscale(.dynamic(initial: value)),
+            ClipByNorm(threshold), ClipByGlobalNorm(threshold), ClipLayerwise(default: threshold),
+            ClipByValue(abs(value) == 1 ? 0 : threshold),
+            ClipLayerwise(default: nil, layers: ["fc": threshold]),
+            Unscale(.static(value)), Unscale(.dynamic(initial: value)),
             Unscale(.dynamic(backoffFactor: value == -1 ? 2 : value)),
             ClipByGlobalNorm(1, epsilon: value == 0 ? -1 : value),
             ClipByGlobalNorm(1, norm: .lp(Double(value))),
@@ -184,7 +187,7 @@ import Testing
     @Test func `counts below one, negative weights and unknown layers are refused`() throws {
         for stage: any GradientTransform in [
             Accumulate(steps: 0), Unscale(.dynamic(growthInterval: 0)), Unscale(.dynamic(hysteresis: 0)),
-            ClipLayerwise(default: 1, ["fd": 1]),
+            ClipLayerwise(default: 1, layers: ["fd": 1]),
         ] {
             #expect(throws: DescentError.self) {
                 try Pipeline(for: parameters) {

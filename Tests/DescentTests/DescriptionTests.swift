@@ -72,7 +72,7 @@ import Testing
             ClipAdaptively(factor: 0.5, excluding: .named(prefix: "decoder.")), ClipByGlobalNorm(0.1, norm: .lInfinity),
             ClipByNorm(0.3, epsilon: 0.5), ClipByPercentile(30, historyLength: 3), ClipByValue(0.7),
             ClipByValue(-1...2),
-            ClipByZScore(threshold: 1, decay: 0.5, warmup: 2), ClipLayerwise(default: nil, ["encoder": 0.1]),
+            ClipByZScore(threshold: 1, decay: 0.5, warmup: 2), ClipLayerwise(default: nil, layers: ["encoder": 0.1]),
             Freeze(prefix: "encoder."), Mask(prefix: "decoder.bias"), Normalize(epsilon: 0.1),
             Scale(by: .exponential(initial: -1, rate: 0.5, transitionSteps: 3)), ZeroNonFinite(),
             ClipByNorm(1).only(prefix: "decoder."),

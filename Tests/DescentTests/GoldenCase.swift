@@ -126,7 +126,7 @@ extension GoldenCase {
         case "clipLayerwise":
             let maxima = (settings["layers"]?.object ?? [:]).compactMapValues { $0.number.map { Float($0) } }
             return ClipLayerwise(
-                default: settings["default"]?.number.map { Float($0) }, maxima, epsilon: float("epsilon", 1e-6))
+                default: settings["default"]?.number.map { Float($0) }, layers: maxima, epsilon: float("epsilon", 1e-6))
         case "clipAdaptively":
             return ClipAdaptively(factor: float("factor", 0.01), epsilon: float("epsilon", 1e-3))
         case "centralize":

@@ -55,9 +55,9 @@ extension GradientBlock {
     }
 
     public mutating func parameterNorm(_ norm: Norm) -> Double {
-        withElements { (_: inout MutableSpan<Float>, parameters: Span<Float>) in
+        withUnsafeElements { memory in
             var combiner = Norm.Combiner(norm)
-            for index in parameters.indices { combiner.add(Double(parameters[index].magnitude)) }
+            for parameter in memory.parameters { combiner.add(Double(parameter.magnitude)) }
             return combiner.value
         }
     }
@@ -152,6 +152,7 @@ extension UpdateBlock {
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
         let access = slotAccess
+        guard access.declares(slots: slot + 1) else { return }
         slotAccess = SlotAccess(first: access.first + slot, count: 1)
         updateEach { _, parameter, slot in
             slot += weight * (parameter - slot)
@@ -162,6 +163,7 @@ extension UpdateBlock {
 
     public mutating func apply(_ rule: SGDRule) {
         let rates = rates
+        guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
         withUnsafeElements { memory in
             for index in memory.gradient.indices {
                 var gradient = rule.maximize ? -memory.gradient[index] : memory.gradient[index]
@@ -180,6 +182,7 @@ extension UpdateBlock {
 
     public mutating func apply(_ rule: AdamRule) {
         let step = rule.coefficients(for: rates)
+        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
         withUnsafeElements { memory in
             let (first, second, largest) = (memory.slots.0, memory.slots.1, memory.slots.2)
             for index in memory.gradient.indices {

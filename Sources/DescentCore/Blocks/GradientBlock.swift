@@ -131,12 +131,28 @@ public struct SlotAccess: Sendable, Equatable {
     ///
     /// In a sweep that only measures they do not: the block lends the stage copies.
     public var isKept: Bool
+    /// Whether the stage declares that it reads the parameters.
+    package var readsParameters = true
+    /// The stage, which the engine keeps as long as the block lives; nil where there is none to name.
+    ///
+    /// Not counted as a reference, because it is set for every block.
+    package unowned(unsafe) var stage: StageAtWork?
 
     /// Describes the slots of a stage.
     public init(first: Int = 0, count: Int = 0, isKept: Bool = true) {
         self.first = first
         self.count = count
         self.isKept = isKept
+    }
+
+    package init(first: Int, count: Int, readsParameters: Bool, of stage: StageAtWork) {
+        self.init(first: first, count: count)
+        self.readsParameters = readsParameters
+        self.stage = stage
+    }
+
+    public static func == (first: SlotAccess, second: SlotAccess) -> Bool {
+        (first.first, first.count, first.isKept) == (second.first, second.count, second.isKept)
     }
 }
 

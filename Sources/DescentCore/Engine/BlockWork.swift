@@ -17,8 +17,7 @@ struct BlockWork: Sendable {
     /// Whether what lasts is checked as it is written, and the parameters before that.
     private let checksResult: Bool
     private let checksParametersFirst: Bool
-    private let firstSlots: [Int]
-    private let optimizerSlotCount: Int
+    private let accesses: StageAccesses
     private let rates: [UpdateRates]
     private let runFactors: [Double]
     private let parameterCount: Int
@@ -40,8 +39,7 @@ struct BlockWork: Sendable {
         checksSum = program.checksSum
         checksResult = engine.plan.checksResult
         checksParametersFirst = !engine.knowsParameters
-        firstSlots = engine.firstSlots
-        optimizerSlotCount = engine.optimizerSlotCount
+        accesses = engine.accesses
         rates = engine.rates?.rates ?? []
         runFactors = engine.runFactors
         parameterCount = engine.layout.count
@@ -74,8 +72,7 @@ struct BlockWork: Sendable {
         case .scale(let run):
             block.scale(by: runFactors[run * parameterCount + block.parameterIndex])
         case .transform(let stage):
-            let first = firstSlots[stage]
-            block.slotAccess = SlotAccess(first: first, count: firstSlots[stage + 1] - first, isKept: keepsSlots)
+            block.slotAccess = accesses.ofStage(stage, isKept: keepsSlots)
             stages[stage].transform(&block)
         case .measure(let column):
             buffers.blockNorms[column * blockCount + index] = columns[column].what.measure(&block)
@@ -101,8 +98,8 @@ struct BlockWork: Sendable {
 
     private func update(_ block: inout some UpdateBlock, at index: Int) {
         var flags: StepBuffers.Flags = []
-        if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
         prepareUpdate(of: &block)
+        if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
         optimizers[0].update(&block)
         guard checksResult else { return }
         if !block.parametersAreFinite() { flags.insert(.isNotFinite) }
@@ -110,7 +107,7 @@ struct BlockWork: Sendable {
     }
 
     private func prepareUpdate(of block: inout some UpdateBlock) {
-        block.slotAccess = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        block.slotAccess = accesses.ofOptimizer
         block.rates = rates[block.parameterIndex]
     }
 }

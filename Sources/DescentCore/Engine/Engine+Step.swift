@@ -137,7 +137,7 @@ extension Engine {
     /// Makes the average of frozen parameters what they are, and will be.
     private func startAverageOfFrozen(_ tensors: StepTensors) {
         guard let averaging = optimizer as? any AveragingOptimizer, let parameters = tensors.parameters else { return }
-        let access = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        let access = accesses.ofOptimizer
         runFrozen(parameters) { block in
             block.slotAccess = access
             averaging.startAverage(of: &block)

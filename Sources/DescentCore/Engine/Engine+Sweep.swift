@@ -17,7 +17,7 @@ extension Engine {
     ) -> Sweep<Backend.Tensors> {
         let readsWindow = program.windowFactor != nil && program.gathering == nil
         guard let source = readsWindow ? windowSlot.map({ self.slots[$0] }) : tensors.gradients else {
-            preconditionFailure("a sweep without gradients to read")
+            stopForMisuse("a sweep without gradients to read")
         }
         return Sweep(
             gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,

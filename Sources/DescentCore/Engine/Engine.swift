@@ -14,6 +14,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let slotNames: [String]
     let slotTypes: [ElementType]
     let optimizerSlotCount: Int
+    /// For each stage, then for the optimizer, what it may use of a block.
+    let accesses: StageAccesses
     /// How micro-batches are gathered, if a stage does.
     let accumulation: Accumulation?
     /// The micro-batches of the open window.
@@ -94,7 +96,10 @@ struct Engine<Backend: TensorBackend>: Sendable {
         var firstSlots: [Int] = []
         var slotNames: [String] = []
         var slotTypes: [ElementType] = []
-        for (owner, owned) in stages.map({ ($0.name, $0.slots) }) + [(optimizer?.name ?? "", optimizer?.slots ?? [])] {
+        let owners = Slot.owners(stages.map(\.name) + [optimizer?.name ?? ""])
+        for (owner, owned) in zip(owners, stages.map(\.slots) + [optimizer?.slots ?? []]) {
+            try DescentError.require(
+                Set(owned.map(\.name)).count == owned.count, owner, "two of its slots have the same name.")
             try DescentError.require(
                 owned.count <= UnsafeBlockElements.maximumSlotCount, owner,
                 "it declares \(owned.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
@@ -121,6 +126,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
             skipLimit = nil
         }
         self.optimizerSlotCount = optimizer?.slots.count ?? 0
+        self.accesses = StageAccesses(stages, optimizer)
         self.layers = Self.layers(of: options.reporting.contains(.layerNorms) ? layout : nil)
         self.parameterCopy = options.parameterCopy.map { backend.makeTensors(layout, $0) }
         self.plan = plan

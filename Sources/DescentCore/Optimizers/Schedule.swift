@@ -20,6 +20,10 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
     ///     t < warmup:  initial + (peak - initial) * t / warmup
     ///     otherwise:   end + (peak - end) * (1 + cos(pi * (t - warmup) / (total - warmup))) / 2
     ///
+    /// As `initial` is 0 by default, the first applied step (t = 0) moves no parameter: behind `Accumulate(steps: 4)`, the
+    /// first four batches teach nothing but the optimizer's moments. `initial: peak / Double(warmup)` begins to learn at
+    /// once. Where `warmup` is 0, the first step is at `peak`.
+    ///
     /// - Parameters:
     ///   - peak: The highest value, above 0.
     ///   - warmup: The number of rising steps, from 0 to below `total`.

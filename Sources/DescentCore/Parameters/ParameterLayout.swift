@@ -28,7 +28,7 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
     /// Makes a layout of parameters in the given order.
     ///
     /// - Throws: ``DescentError`` with code `duplicateParameter` when two parameters share a name, or `invalidShape`
-    ///   when all elements together are more than an `Int` can count.
+    ///   when all elements together are more than ``ParameterDescription/maximumElementCount``.
     public init(_ parameters: [ParameterDescription]) throws(DescentError) {
         var indices: [String: Int] = [:]
         var elementCount = 0
@@ -39,13 +39,12 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
                     "Two parameters are named \"\(parameter.name)\"; names tell parameters apart, so give each its own."
                 )
             }
-            let (sum, overflow) = elementCount.addingReportingOverflow(parameter.count)
-            guard !overflow else {
+            elementCount += parameter.count
+            guard elementCount <= ParameterDescription.maximumElementCount else {
                 throw DescentError(
                     .invalidShape, parameter: parameter.name,
-                    "With \"\(parameter.name)\" the parameters have more elements than an Int can count.")
+                    "With \"\(parameter.name)\" the parameters have more elements than memory can hold.")
             }
-            elementCount = sum
         }
         self.contents = Contents(parameters: parameters, indices: indices)
         self.elementCount = elementCount
@@ -75,9 +74,11 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
         if contents === other.contents { return }
         for expected in contents.parameters {
             guard let index = other.index(named: expected.name) else {
+                let others = other.lazy.map(\.name).filter { self.index(named: $0) == nil }
+                let hint = expected.name.nearest(among: others).map { "; they have \"\($0)\"" } ?? ""
                 throw DescentError(
                     .missingParameter, parameter: expected.name,
-                    "The \(role) have no tensor named \"\(expected.name)\" (shape \(expected.shape)).")
+                    "The \(role) have no tensor named \"\(expected.name)\" (shape \(expected.shape))\(hint).")
             }
             let found = other[index]
             guard found.shape == expected.shape, found.outputAxis == expected.outputAxis else {

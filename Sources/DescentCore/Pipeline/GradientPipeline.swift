@@ -168,11 +168,17 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - gradients: Tensors of which the one parameter's is read.
     ///   - parameter: The position of the parameter in the layout.
     ///   - weight: The micro-batch's weight, the same for all its gradients.
-    /// - Throws: ``DescentError`` if there is no such parameter, or the gradient does not match or has been received before.
+    /// - Throws: ``DescentError`` if the gradient does not match or has been received before, or if there is no such
+    ///   parameter.
     public mutating func receive(
         _ gradients: Backend.Tensors, of parameter: Int, weight: Double = 1
     ) throws(DescentError) {
         try engine.validate(gradients.layout, as: "gradients")
+        guard layout.indices.contains(parameter) else {
+            throw DescentError(
+                .unexpectedParameter,
+                "There is no parameter at position \(parameter); the layout has \(layout.count), counted from 0.")
+        }
         try engine.validate(weight: weight)
         try engine.receive(gradients, of: parameter, weight: weight)
     }

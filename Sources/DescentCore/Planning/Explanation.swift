@@ -11,6 +11,7 @@ struct Explanation<Backend: TensorBackend> {
         lines.append(
             "  \(count(engine.layout.count, "parameter")), \(count(engine.layout.elementCount, "element")) in "
                 + "\(count(engine.blocks.count, "block")), up to \(count(engine.backend.threadCount, "thread"))")
+        lines += engine.stages.compactMap(restriction)
         if let exchanging = plan.exchanging {
             lines.append("  \(engine.stageNames[exchanging]) exchanges each window before it is measured")
         }
@@ -29,12 +30,21 @@ struct Explanation<Backend: TensorBackend> {
         lines.append("Kept between steps\(slots.isEmpty ? ": nothing" : "")")
         lines += slots
         if engine.buffers.rowCount > 0 {
+            lines.append("Kept from one sweep of a step to the next")
             lines.append(
-                "  4 B for each of \(count(engine.buffers.rowCount, "row")): their means, from one sweep to the next")
+                "  4 B for each of \(count(engine.buffers.rowCount, "row")): their means, if a stage takes them")
         }
         let scratch = engine.backend.scratchBytes(engine.workspace)
         lines.append(scratch > 0 ? "Scratch: \(scratch) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
+    }
+
+    /// Which parameters a stage for some of them works on.
+    private func restriction(of stage: any GradientTransform) -> String? {
+        guard let selection = (stage as? any Restricted)?.selection else { return nil }
+        let names = engine.layout.filter(selection.contains).map(\.name)
+        let shown = names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
+        return "  \(stage.name) works on \(names.count) of \(count(engine.layout.count, "parameter")): \(shown)"
     }
 
     /// One sweep: what it does to each block and what it reads the gradient from.
@@ -149,3 +159,10 @@ struct Explanation<Backend: TensorBackend> {
 
     private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }
+
+/// A stage that works on some of the parameters.
+private protocol Restricted {
+    var selection: ParameterSelection { get }
+}
+
+extension Only: Restricted {}

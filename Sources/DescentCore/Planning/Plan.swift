@@ -18,6 +18,10 @@ struct Plan: Sendable {
         case measureUpdate(column: Int)
         case addToHistograms
         case store
+
+        var isTransform: Bool {
+            if case .transform = self { true } else { false }
+        }
     }
 
     /// Something that is measured for every parameter, at one place of the chain.
@@ -84,8 +88,13 @@ struct Plan: Sendable {
     var checksFactors = false
     /// A column of norms behind which the chain does nothing but scale, if there is one: it bounds what leaves the chain.
     var boundingColumn: Int?
-    /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next.
-    var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
+    /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next: a stage that works
+    /// on elements, which alone can subtract them, is measured behind.
+    var keepsRowMeans: Bool {
+        [microBatch, window].contains { segment in
+            segment?.measuring.contains { $0.operations.contains(where: \.isTransform) } ?? false
+        }
+    }
 
     /// The first L2 norm of the window that is measured, if one is.
     var inputColumn: Int? {

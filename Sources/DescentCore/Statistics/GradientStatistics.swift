@@ -28,9 +28,10 @@ public struct GradientStatistics {
 
     /// The norm of one parameter's gradient.
     ///
-    /// - Precondition: The stage declared the norm in its requirements.
+    /// - Precondition: The stage declared the norm in its requirements, and the parameter is one of the layout's.
     public func norm(_ norm: Norm, of parameter: Int) -> Double {
-        values(.norm(norm))[parameter] * factors[parameter].magnitude
+        require(parameter)
+        return values(.norm(norm))[parameter] * factors[parameter].magnitude
     }
 
     /// The norm over some of the parameters, given by their positions in the layout.
@@ -40,7 +41,9 @@ public struct GradientStatistics {
     public func norm(_ norm: Norm, over parameters: some Sequence<Int>) -> Double {
         let values = values(.norm(norm))
         var combiner = Norm.Combiner(norm)
-        for parameter in parameters where isSelected(parameter) {
+        for parameter in parameters {
+            require(parameter)
+            guard isSelected(parameter) else { continue }
             combiner.add(values[parameter] * factors[parameter].magnitude)
         }
         return combiner.value
@@ -50,7 +53,8 @@ public struct GradientStatistics {
     ///
     /// - Precondition: The stage declared it in its requirements.
     public func parameterNorm(_ norm: Norm, of parameter: Int) -> Double {
-        values(.parameterNorm(norm))[parameter]
+        require(parameter)
+        return values(.parameterNorm(norm))[parameter]
     }
 
     /// The number of elements that are not finite, over all parameters.
@@ -68,13 +72,20 @@ public struct GradientStatistics {
         return Int(values.indices.reduce(0) { isSelected($1) ? $0 + values[$1] : $0 })
     }
 
+    private func require(_ parameter: Int) {
+        stopUnless(
+            factors.indices.contains(parameter),
+            "\(stage) reads of parameter \(parameter); there are \(factors.count), counted from 0.")
+    }
+
     private func values(_ requirement: Requirement) -> [Double] {
         let column = columns.first { measured[$0].what == requirement }
         audit?.note(requirement, isDeclared: column != nil)
         if let column { return measured[column].values }
-        precondition(
+        stopUnless(
             audit != nil,
-            "\(stage) read \(requirement) and did not declare them: add that to its requirements or observations.")
+            "\(stage) reads \(requirement), which it does not declare: add \(requirement.inCode) to its requirements, or "
+                + "to its observations if it reads that in finish(_:) alone.")
         return [Double](repeating: 0, count: factors.count)
     }
 }

@@ -40,11 +40,11 @@ public struct StepPreparation {
 
     /// Multiplies one parameter's gradient by a factor; for stages whose effect is ``StageEffect/scaling``.
     ///
-    /// - Precondition: The layout has a parameter at the position.
+    /// - Precondition: The parameter is one of the layout's.
     @_disfavoredOverload public mutating func scale(_ parameter: Int, by factor: Double) {
-        precondition(
+        stopUnless(
             layout.indices.contains(parameter),
-            "\(stage) scales parameter \(parameter); the layout has \(layout.count), counted from 0.")
+            "\(stage) scales parameter \(parameter); there are \(layout.count), counted from 0.")
         if let selection, !selection[parameter] { return }
         factors.multiply(parameter, of: layout.count, by: factor)
     }
@@ -85,7 +85,7 @@ public struct StepPreparation {
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
-        if let selection, !parameters.contains(where: { selection[$0] }) { return }
+        if let selection, !parameters.contains(where: { layout.indices.contains($0) && selection[$0] }) { return }
         let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
         if group == nil {
             scale(by: factor)

@@ -2,6 +2,7 @@ public import DescentCore
 
 extension SIMDBlock {
     public mutating func apply(_ rule: SGDRule) {
+        guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
         let kernels = kernels
         let (block, parameters, step) = (self, parametersToUpdate, SGDCoefficients(rule, rates))
         forEachRun { run, offset, compact in
@@ -13,6 +14,7 @@ extension SIMDBlock {
     }
 
     public mutating func apply(_ rule: AdamRule) {
+        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
         let kernels = kernels
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)
@@ -30,6 +32,7 @@ extension SIMDBlock {
     }
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
+        guard slotAccess.declares(slots: slot + 1) else { return }
         let parameters = parametersToUpdate
         for line in 0..<stripe.lines {
             let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
@@ -66,7 +69,7 @@ extension SIMDBlock {
     }
 
     public mutating func copyParameters() {
-        guard let copy = memory.parameterCopy else { preconditionFailure("a sweep without a copy of the parameters") }
+        guard let copy = memory.parameterCopy else { stopForMisuse("a sweep without a copy of the parameters") }
         let parameters = parametersToUpdate
         for line in 0..<stripe.lines {
             let offset = stripe.start + line * stripe.stride
@@ -81,7 +84,7 @@ extension SIMDBlock {
     }
 
     private var parametersToUpdate: UnsafeMutablePointer<Float> {
-        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
+        guard let parameters = memory.parameters else { stopForMisuse("a sweep without parameters to update") }
         return parameters.floats(parameterIndex)
     }
 }

@@ -211,7 +211,7 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func store() {
         let kernels = kernels
-        guard let output = memory.output else { preconditionFailure("a sweep without an output cannot store") }
+        guard let output = memory.output else { stopForMisuse("a sweep without an output cannot store") }
         if output.elementType == .float32 {
             let destination = output.floats(parameterIndex)
             if destination + stripe.start == source, factor == 1, !isCentered { return }
@@ -239,6 +239,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
+        slotAccess.requireParameters()
         guard let parameters = memory.parameters else { return }
         materialize()
         let start = parameters.floats(parameterIndex) + stripe.start

@@ -120,7 +120,7 @@ public struct UnsafeTensor {
     public init(
         _ name: String, shape: [Int]? = nil, bitPatterns: UnsafeMutableBufferPointer<UInt16>, _ elementType: ElementType
     ) {
-        precondition(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
+        stopUnless(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
         self.name = name
         self.shape = shape
         self.elementType = elementType

@@ -62,7 +62,7 @@ public struct AtomicFile: ~Copyable {
     /// - Precondition: The bytes end before ``write(_:)`` goes on.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`.
     public mutating func overwrite(at offset: Int, with bytes: UnsafeRawBufferPointer) throws(DescentError) {
-        precondition(offset >= 0 && offset + bytes.count <= position, "Nothing has been written there yet.")
+        stopUnless(offset >= 0 && offset + bytes.count <= position, "Nothing has been written there yet.")
         try write(bytes, at: offset)
     }
 

@@ -104,7 +104,7 @@ extension SafetensorsFile {
     public func read(
         _ entry: SafetensorsEntry, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DescentError) {
-        precondition(buffer.count == entry.byteCount, "A tensor of \(entry.byteCount) bytes fits no \(buffer.count).")
+        stopUnless(buffer.count == entry.byteCount, "A tensor of \(entry.byteCount) bytes fits no \(buffer.count).")
         try Self.read(source, at: dataOffset + entry.range.lowerBound, into: buffer)
         try check(UnsafeRawBufferPointer(buffer), of: entry)
     }

@@ -126,7 +126,7 @@ public struct SafetensorsWriter: Sendable {
         try bytes.span.withUnsafeBytes(append)
         for tensor in tensors {
             try tensor.contents { bytes throws(DescentError) in
-                precondition(
+                stopUnless(
                     bytes.count == tensor.byteCount,
                     "\"\(tensor.name)\" gave \(bytes.count) of \(tensor.byteCount) bytes.")
                 checksums?[tensor.name] = XXHash64.checksum(bytes)

@@ -7,6 +7,8 @@ final class ProbeLog: Sendable {
     /// Which statistics the stage reads.
     let audit = StatisticsAudit()
     private let notes = Mutex((state: "", setsFactors: false))
+    /// What the stage uses of blocks without having declared it.
+    let uses = UndeclaredUses()
 
     /// The stage's state after the last step, as JSON.
     var state: String {
@@ -60,7 +62,10 @@ struct Probe<Base: GradientTransform>: GradientTransform {
         if step.hasFactors { log.setsFactors = true }
     }
 
-    func transform(_ block: inout some GradientBlock) { base.transform(&block) }
+    func transform(_ block: inout some GradientBlock) {
+        log.uses.watch(&block)
+        base.transform(&block)
+    }
 
     mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
         var conclusion = conclusion

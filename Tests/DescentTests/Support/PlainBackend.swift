@@ -3,7 +3,7 @@ import Synchronization
 
 /// The smallest backend there can be: arrays, one block a tensor, and every operation the plain default.
 ///
-/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
+/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what faster backends are compared with, and it counts sweeps and what they visit.
 struct PlainBackend: TensorBackend {
     let threadCount = 1
     let log = TrafficLog()
@@ -35,11 +35,13 @@ struct PlainBackend: TensorBackend {
     }
 }
 
-/// Counts sweeps, and elements read from gradient memory.
+/// Counts sweeps, and the elements of the blocks that are worked on in them.
+///
+/// How often a stage looks at a block while it has it is not counted: a block is small enough to be in cache.
 final class TrafficLog: Sendable {
     struct Counts: Equatable {
         var sweeps = 0
-        var elementsRead = 0
+        var elementsVisited = 0
     }
 
     private let counts = Mutex(Counts())
@@ -155,7 +157,7 @@ struct PlainBlock: UpdateBlock {
         if gradient == nil {
             gradient = rows(sweep.gradients.storage.values[index])
             let count = count
-            log.add { $0.elementsRead += count }
+            log.add { $0.elementsVisited += count }
         }
         return UnsafeBlockElements(
             gradient: Self.allocate(gradient ?? []),

@@ -90,7 +90,7 @@ public struct AllReduce: GradientScaling, Exchanging {
     }
 
     private var connectedExchange: GradientExchange {
-        guard let exchange else { preconditionFailure("\(name) exchanges gradients before it is part of a pipeline.") }
+        guard let exchange else { stopForMisuse("\(name) exchanges gradients before it is part of a pipeline.") }
         return exchange
     }
 }

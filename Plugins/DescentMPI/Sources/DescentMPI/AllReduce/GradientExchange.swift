@@ -103,7 +103,7 @@ final class GradientExchange: @unchecked Sendable {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
         scatterFull()
-        precondition(scattered == buckets.count, "Not every gradient has been contributed.")
+        stopUnless(scattered == buckets.count, "Not every gradient has been contributed.")
         while gathered < buckets.count {
             buckets[gathered].wait()
             gatherNext()
@@ -164,7 +164,7 @@ final class GradientExchange: @unchecked Sendable {
         if rank != communicator.rank { bytes = [UInt8](repeating: 0, count: announcements[rank].objectionLength) }
         bytes.withUnsafeMutableBytes { communicator.broadcast($0, from: rank) }
         guard let reason = try? JSONDecoder().decode(SkipReason.self, from: Data(bytes)) else {
-            preconditionFailure("Rank \(rank) sent a reason that cannot be read.")
+            stopForMisuse("Rank \(rank) sent a reason that cannot be read.")
         }
         return SkipReason(
             reason.code, parameter: reason.parameter, stage: reason.stage, "on rank \(rank): \(reason.description)")
@@ -173,7 +173,7 @@ final class GradientExchange: @unchecked Sendable {
     private func encoded(_ reason: SkipReason) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        guard let data = try? encoder.encode(reason) else { preconditionFailure("A reason can always be encoded.") }
+        guard let data = try? encoder.encode(reason) else { stopForMisuse("A reason can always be encoded.") }
         return Array(data)
     }
 }

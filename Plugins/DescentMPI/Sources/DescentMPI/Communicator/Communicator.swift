@@ -40,7 +40,7 @@ public final class Communicator: @unchecked Sendable {
     public static func withWorld<Result>(_ body: (Communicator) throws -> Result) -> Result {
         var provided: Int32 = 0
         MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided)
-        precondition(provided >= Int32(MPI_THREAD_SERIALIZED), "This MPI was built without support for threads.")
+        stopUnless(provided >= Int32(MPI_THREAD_SERIALIZED), "This MPI was built without support for threads.")
         let world = Communicator()
         do {
             let result = try body(world)
@@ -72,7 +72,7 @@ public final class Communicator: @unchecked Sendable {
     ///   - root: The rank that has them.
     /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if layouts or element types differ.
     public func broadcast(_ tensors: inout some TensorStorage, from root: Int = 0) throws(DescentError) {
-        precondition((0..<size).contains(root), "There is no rank \(root) among \(size).")
+        stopUnless((0..<size).contains(root), "There is no rank \(root) among \(size).")
         var digest = Digest()
         digest.add(tensors.layout)
         digest.add(tensors.elementType.rawValue)
@@ -106,7 +106,7 @@ public final class Communicator: @unchecked Sendable {
     static func duplicate(_ handle: MPI_Comm) -> MPI_Comm {
         var copy: MPI_Comm?
         MPI_Comm_dup(handle, &copy)
-        guard let copy else { preconditionFailure("MPI made no communicator.") }
+        guard let copy else { stopForMisuse("MPI made no communicator.") }
         return copy
     }
 
