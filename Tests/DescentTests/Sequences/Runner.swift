@@ -80,8 +80,7 @@ final class Runner {
         }
         guard let performance = try perform(call.action, on: branch, command) else { return }
         observed = performance.observation
-        let texts =
-            performance.hasSameText ? performance.companion.map { (performance.observation.text, $0.text) } : nil
+        let texts = performance.companion.map { (performance.observation.text, $0.text) }
         if performance.consequence.isUnknown {
             try requireFinite(branch, performance.observation)
             if performance.companion != nil { try branch.compareWithCompanion(texts, comparesSum: false) }
