@@ -47,6 +47,8 @@ extension Engine {
         let before = window
         window.admit(weight: weight)
         guard let reason = try measure(segment, tensors, Closing(factor: nil)) else { return nil }
+        // What follows reads the window without this micro-batch, whose rows have other means.
+        buffers.forgetRowMeans()
         let received = window.received
         window = before
         window.received = received
