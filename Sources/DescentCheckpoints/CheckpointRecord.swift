@@ -65,6 +65,13 @@ struct CheckpointRecord: Codable {
         guard file.hasChecksums else {
             throw DescentError(.invalidFile, "its checksums are missing, without which damage would not be found.")
         }
+        do throws(DescentError) { try self.init(parsing: text) } catch {
+            guard error.code == .invalidJSON || error.code == .invalidDocument else { throw error }
+            throw DescentError(.invalidFile, "its state is not what it should be: \(error.message)")
+        }
+    }
+
+    private init(parsing text: String) throws(DescentError) {
         let document = try JSON(parsing: text)
         guard case .number(let number)? = document["formatVersion"], let version = number.integer(Int.self) else {
             throw DescentError(.invalidFile, "its state does not say in which version of the format it is.")
@@ -78,6 +85,9 @@ struct CheckpointRecord: Codable {
         self = try document.decode()
         guard appliedSteps >= 0, skippedSteps >= 0, nonFiniteInARow >= 0 else {
             throw DescentError(.invalidFile, "it counts fewer than 0 steps.")
+        }
+        for component in components where Set(component.slots.map(\.name)).count < component.slots.count {
+            throw DescentError(.invalidFile, "it has two buffers of one name of \(component.name).")
         }
     }
 

@@ -34,23 +34,24 @@ extension PipelineState {
 
     /// Reads a state.
     ///
+    /// No more memory is taken than the file is long (or twice that, for 16-bit floats that are widened): shapes are
+    /// those of tensors that are in the file before anything is made of them.
+    ///
     /// - Parameters:
+    ///   - record: What the file says of the state.
     ///   - file: A file that ``write(to:including:metadata:)`` wrote.
     ///   - backend: Who makes the tensors.
-    /// - Throws: ``DescentCore/DescentError`` with code `invalidFile` for a file that is not a checkpoint or is damaged,
-    ///   or `unsupportedVersion` for one of another version.
+    /// - Throws: ``DescentCore/DescentError`` that names the tensor which is missing, damaged or of another shape.
     init<Backend: TensorBackend>(
-        _ file: SafetensorsFile, on backend: Backend
+        _ record: CheckpointRecord, of file: SafetensorsFile, on backend: Backend
     ) throws(DescentError) where Backend.Tensors == Tensors {
-        let record = try CheckpointRecord(file)
         let layout = try record.makeLayout()
         var components: [Component] = []
         for (index, component) in record.components.enumerated() {
             var slots: [(name: String, tensors: Tensors)] = []
             for slot in component.slots {
-                var tensors = backend.makeTensors(layout, slot.elementType)
-                try tensors.load(
-                    from: file, prefix: CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index))
+                let prefix = CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index)
+                let tensors = try backend.tensors(layout, slot.elementType, from: file, prefix: prefix)
                 slots.append((slot.name, tensors))
             }
             components.append(

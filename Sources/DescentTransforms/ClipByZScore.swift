@@ -50,6 +50,7 @@ public struct ClipByZScore: GradientScaling {
         try DescentError.requirePositive(threshold, "threshold", of: name)
         try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
         try DescentError.require(warmup >= 1, name, "warmup is \(warmup); it has to be at least 1.")
+        try requireValidState()
         state.warmup.reserveCapacity(warmup)
     }
 
@@ -71,7 +72,8 @@ public struct ClipByZScore: GradientScaling {
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard conclusion.isApplied else { return }
+        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        guard conclusion.isApplied, Float(clippedNorm).isFinite else { return }
         guard state.isWarm else { return warmUp() }
         let decay = Double(decay)
         state.mean = decay * state.mean + (1 - decay) * clippedNorm

@@ -75,11 +75,20 @@ extension TensorBackend {
     ) throws(DescentError) -> Tensors {
         let file = try SafetensorsFile(contentsOf: path)
         let types = Set(file.entries.map(\.type))
-        var tensors = makeTensors(
-            try ParameterLayout(file, outputAxis: outputAxis),
-            types.count == 1 ? types.first?.elementType ?? .float32 : .float32)
-        let entries = try file.entries(
-            for: tensors.layout, stored: tensors.elementType, prefix: "", ignoringOthers: false)
+        return try self.tensors(
+            ParameterLayout(file, outputAxis: outputAxis),
+            types.count == 1 ? types.first?.elementType ?? .float32 : .float32, from: file, prefix: "")
+    }
+
+    /// Makes tensors of a layout with the contents of those in a file, if all are there and fit.
+    ///
+    /// Nothing is allocated before that is certain, so that a layout from a file cannot ask for more memory than the file
+    /// has bytes for.
+    package func tensors(
+        _ layout: ParameterLayout, _ elementType: ElementType, from file: SafetensorsFile, prefix: String
+    ) throws(DescentError) -> Tensors {
+        let entries = try file.entries(for: layout, stored: elementType, prefix: prefix, ignoringOthers: false)
+        var tensors = makeTensors(layout, elementType)
         try tensors.read(entries, of: file)
         return tensors
     }
