@@ -5,7 +5,8 @@ extension ClipByPercentile {
     mutating func resumeHistory() throws(DescentError) {
         let count = state.history.count
         try DescentError.requireState(
-            count <= historyLength, name, "its history has \(count) norms, more than the \(historyLength) that it keeps")
+            count <= historyLength, name, "its history has \(count) norms, more than the \(historyLength) that it keeps"
+        )
         try DescentError.requireState(
             state.history.allSatisfy { $0.isFinite && $0 >= 0 }, name,
             "its history has norms that are negative or not finite")

@@ -51,7 +51,8 @@ import Testing
 
     /// What is set where, and which code the refusal has.
     private static let edits: [(path: String, value: JSON?, code: DescentError.Code)] = [
-        ("appliedSteps", .max, .stateMismatch), ("appliedSteps", -1, .invalidFile), ("appliedSteps", .real(1.5), .invalidFile),
+        ("appliedSteps", .max, .stateMismatch), ("appliedSteps", -1, .invalidFile),
+        ("appliedSteps", .real(1.5), .invalidFile),
         ("skippedSteps", .max, .stateMismatch), ("nonFiniteInARow", .max, .stateMismatch),
         ("nonFiniteInARow", 1, .stateMismatch), ("appliedSteps", nil, .invalidFile),
         ("parameters/0/shape/0", 35_184_372_088_832, .shapeMismatch), ("parameters/0/shape/0", -6, .invalidShape),
@@ -73,11 +74,13 @@ import Testing
         ("components/1/state/largest/slowSquare", -1, .stateMismatch),
         ("components/2/state/next", 4, .stateMismatch), ("components/2/state/next", .max, .stateMismatch),
         ("components/2/state/next", -1, .stateMismatch), ("components/2/state/history/1", .nan, .stateMismatch),
-        ("components/2/state/history/1", -1, .stateMismatch), ("components/2/state/history/1", .real(1e300), .stateMismatch),
+        ("components/2/state/history/1", -1, .stateMismatch),
+        ("components/2/state/history/1", .real(1e300), .stateMismatch),
         ("components/2/state/history", [1, 2, 3, 4, 5], .stateMismatch),
         ("components/3/state/mean", -1, .stateMismatch), ("components/3/state/mean", .nan, .stateMismatch),
         ("components/3/state/variance", -1, .stateMismatch),
-        ("components/3/state/variance", .infinity, .stateMismatch), ("components/3/state/isWarm", false, .stateMismatch),
+        ("components/3/state/variance", .infinity, .stateMismatch),
+        ("components/3/state/isWarm", false, .stateMismatch),
         ("components/3/state/warmup", [1], .stateMismatch), ("components/3/state", [], .stateMismatch),
         ("components/4/slots/0/name", "other", .missingParameter), ("components/4/slots/1", nil, .stateMismatch),
         ("components/4/slots/0/name", "second moment", .invalidFile),
@@ -95,7 +98,8 @@ import Testing
         try #require(edited != checkpoint.document)
         _ = try folder.write(checkpoint.bytes(edited), to: "run.safetensors")
         let error = error { _ = try resume() }
-        #expect(error?.code == edit.code, "\(edit.path) = \(edit.value.map(\.description) ?? "nothing"): \(error as Any)")
+        let value = edit.value.map(\.description) ?? "nothing"
+        #expect(error?.code == edit.code, "\(edit.path) = \(value): \(error as Any)")
     }
 
     @Test func `the refusal names the stage and what is wrong`() throws {

@@ -38,7 +38,8 @@ public struct ParameterDescription: Sendable, Hashable {
             guard extent >= 0, !overflow, !columnOverflow else {
                 throw DescentError(
                     .invalidShape, parameter: name,
-                    "The shape \(shape) of \"\(name)\" has a negative extent, or more elements than an Int can count.")
+                    "The shape \(shape) of \(name.quotedBriefly) has a negative extent, or more elements than an Int can count."
+                )
             }
             count = product
             columnCount = columns

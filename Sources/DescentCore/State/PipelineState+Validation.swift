@@ -17,7 +17,8 @@ extension PipelineState {
         }
         for component in components {
             for slot in component.slots {
-                try layout.requireMatch(of: slot.tensors.layout, as: "buffers \"\(slot.name)\" of \(component.name)")
+                try layout.requireMatch(
+                    of: slot.tensors.layout, as: "buffers \(slot.name.quotedBriefly) of \(component.name)")
             }
         }
     }

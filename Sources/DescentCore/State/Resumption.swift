@@ -99,19 +99,19 @@ struct Resumption<Tensors: TensorStorage> {
             guard let index = saved.index(named: parameter.name) else {
                 throw DescentError(
                     .missingParameter, parameter: parameter.name,
-                    "Nothing was saved of \"\(parameter.name)\": the state is that of another model.")
+                    "Nothing was saved of \(parameter.name.quotedBriefly): the state is that of another model.")
             }
             guard saved[index] == parameter else {
                 throw DescentError(
                     .shapeMismatch, parameter: parameter.name,
-                    "\"\(parameter.name)\" has shape \(parameter.shape) and was saved with \(saved[index].shape)"
+                    "\(parameter.name.quotedBriefly) has shape \(parameter.shape) and was saved with \(saved[index].shape)"
                         + (saved[index].shape == parameter.shape ? " and its output units in another dimension." : "."))
             }
         }
         for parameter in saved where layout.index(named: parameter.name) == nil {
             throw DescentError(
                 .unexpectedParameter, parameter: parameter.name,
-                "The state holds \"\(parameter.name)\", which is not in the pipeline's layout.")
+                "The state holds \(parameter.name.quotedBriefly), which is not in the pipeline's layout.")
         }
         throw DescentError(.orderMismatch, "The state is that of the same parameters in another order.")
     }
