@@ -19,19 +19,21 @@ extension GradientPipeline {
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
     ///   - metadata: Text of the caller's by key.
+    ///   - limit: How long to wait for another writer to the same file.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public func checkpoint(
-        to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:]
+        to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:],
+        waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
         if let parameters { try requireLayout(parameters) }
-        try state.write(to: path, including: parameters, metadata: metadata)
+        try state.write(to: path, including: parameters, metadata: metadata, waitingAtMost: limit)
     }
 
     /// Builds a pipeline that goes on from a checkpoint, with parameters that the caller has restored.
     ///
     /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:metadata:)`` wrote.
+    ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: The parameters as they were then.
     ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
@@ -59,7 +61,7 @@ extension GradientPipeline {
     /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
     ///
     /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:metadata:)`` wrote.
+    ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
     ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
@@ -132,11 +134,13 @@ extension GradientPipeline {
 extension GradientChain {
     /// Saves everything that a run needs to go on with the same bits, in one safetensors file.
     ///
-    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:)``.
+    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:waitingAtMost:)``.
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
-    public func checkpoint(to path: String, metadata: [String: String] = [:]) throws(DescentError) {
-        try state.write(to: path, metadata: metadata)
+    public func checkpoint(
+        to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
+    ) throws(DescentError) {
+        try state.write(to: path, metadata: metadata, waitingAtMost: limit)
     }
 
     /// Builds a chain that goes on from a checkpoint.
@@ -147,7 +151,8 @@ extension GradientChain {
         nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
         @ChainBuilder _ stages: () -> [any GradientTransform]
     ) throws(DescentError) {
-        try self.init(resuming: Checkpoint(contentsOf: path), policy, for: layout, nonFinite: nonFinite, on: backend, stages)
+        try self.init(
+            resuming: Checkpoint(contentsOf: path), policy, for: layout, nonFinite: nonFinite, on: backend, stages)
     }
 
     /// Builds a chain that goes on from an open checkpoint.

@@ -12,15 +12,17 @@ extension PipelineState {
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too.
     ///   - metadata: Text of the caller's by key, such as how far the data has been read.
+    ///   - limit: How long to wait for another writer to the same file.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason. The
     ///   old file is whole then.
     /// - Complexity: O(n) in the bytes of the tensors, which are not copied.
     public func write(
-        to path: String, including parameters: Tensors? = nil, metadata: [String: String] = [:]
+        to path: String, including parameters: Tensors? = nil, metadata: [String: String] = [:],
+        waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
         let record = try CheckpointRecord(self)
         var writer = SafetensorsWriter(metadata: metadata)
-        writer.metadata[CheckpointRecord.metadataKey] = try JSON(encoding: record).description
+        writer.metadata[CheckpointRecord.metadataKey] = try record.text()
         if let parameters { try writer.add(parameters, prefix: CheckpointRecord.parameterPrefix) }
         for (index, component) in components.enumerated() {
             for slot in component.slots {
@@ -29,7 +31,7 @@ extension PipelineState {
                     prefix: CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index))
             }
         }
-        try writer.write(to: path)
+        try writer.write(to: path, waitingAtMost: limit)
     }
 
     /// Reads a state.
@@ -39,7 +41,7 @@ extension PipelineState {
     ///
     /// - Parameters:
     ///   - record: What the file says of the state.
-    ///   - file: A file that ``write(to:including:metadata:)`` wrote.
+    ///   - file: A file that ``write(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - backend: Who makes the tensors.
     /// - Throws: ``DescentCore/DescentError`` that names the tensor which is missing, damaged or of another shape.
     init<Backend: TensorBackend>(
