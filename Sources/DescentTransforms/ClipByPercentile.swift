@@ -47,6 +47,7 @@ public struct ClipByPercentile: GradientScaling {
         try DescentError.require(
             historyLength >= 1, name, "historyLength is \(historyLength); it has to be at least 1.")
         try requireThreshold(1, epsilon, of: name)
+        try resumeHistory()
         sorted = state.history.sorted()
     }
 
@@ -70,8 +71,9 @@ public struct ClipByPercentile: GradientScaling {
     ///
     /// - Complexity: O(n) in the length of the history.
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard conclusion.isApplied else { return }
         let norm = Float(conclusion.incoming.norm(.l2))
+        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        guard conclusion.isApplied, norm.isFinite else { return }
         if state.history.count < historyLength {
             state.history.append(norm)
         } else {

@@ -55,6 +55,7 @@ public struct ClipByZScore: GradientScaling {
         try DescentError.require(
             (1...Self.maximumWarmup).contains(warmup), name,
             "warmup is \(warmup); it has to lie in 1...\(Self.maximumWarmup).")
+        try requireValidState()
         state.warmup.reserveCapacity(warmup)
     }
 
@@ -76,7 +77,8 @@ public struct ClipByZScore: GradientScaling {
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard conclusion.isApplied else { return }
+        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        guard conclusion.isApplied, Float(clippedNorm).isFinite else { return }
         guard state.isWarm else { return warmUp() }
         let decay = Double(decay)
         state.mean = decay * state.mean + (1 - decay) * clippedNorm

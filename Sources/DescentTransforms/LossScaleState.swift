@@ -11,10 +11,10 @@ public struct LossScaleState: Codable, Sendable, Hashable {
     /// The share of nonzero elements below Float16's smallest normal number, in the last step of an adaptive scale.
     public internal(set) var smallShare: Float = 0
     /// What is known of log2 of the largest magnitude.
-    private var largest = RunningLogarithm()
+    var largest = RunningLogarithm()
 
     /// A running mean, and a running variance of its own decay, each corrected for its start at 0.
-    private struct RunningLogarithm: Codable, Sendable, Hashable {
+    struct RunningLogarithm: Codable, Sendable, Hashable {
         var mean = 0.0
         var meanWeight = 0.0
         var slowMean = 0.0
