@@ -40,8 +40,6 @@ import Testing
             SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 0),
             SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
             SGD(learningRate: 1).lookingAhead(slowStepSize: .nan),
-            // Five slots, of which there can be four.
-            AdamW(amsgrad: true).averagingParameters(decay: 0.5).lookingAhead(),
         ]
 
     @Test func `settings out of range are refused by the optimizer's name`() throws {

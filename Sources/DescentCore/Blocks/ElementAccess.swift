@@ -59,7 +59,7 @@ extension GradientBlock {
     ) -> Result {
         withUnsafeElements { memory in
             var gradient = memory.gradient.mutableSpan
-            var slot = memory.slots.0.mutableSpan
+            var slot = memory.slots[0].mutableSpan
             return body(&gradient, &slot)
         }
     }
@@ -89,7 +89,7 @@ extension UpdateBlock {
         let memory = beginAccess()
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let slot = memory.slots.0.baseAddress
+            let slot = memory.slots[0].baseAddress
         else { return }
         for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index], &slot[index]) }
     }
@@ -102,7 +102,7 @@ extension UpdateBlock {
         let memory = beginAccess()
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+            let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress
         else { return }
         for index in 0..<memory.gradient.count {
             body(gradient[index], &parameters[index], &first[index], &second[index])
@@ -120,8 +120,8 @@ extension UpdateBlock {
         let memory = beginAccess()
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
-            let third = memory.slots.2.baseAddress
+            let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            let third = memory.slots[2].baseAddress
         else { return }
         for index in 0..<memory.gradient.count {
             body(gradient[index], &parameters[index], &first[index], &second[index], &third[index])
@@ -136,7 +136,7 @@ extension UpdateBlock {
         let memory = beginAccess()
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+            let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress
         else { return }
         for index in 0..<memory.gradient.count {
             body(&gradient[index], parameters[index], &first[index], &second[index])

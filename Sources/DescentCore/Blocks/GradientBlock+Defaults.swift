@@ -136,8 +136,8 @@ extension UpdateBlock {
                 if rule.momentum != 0 {
                     let velocity =
                         (rule.isFirst
-                        ? gradient : rule.momentum * memory.slots.0[index] + (1 - rule.dampening) * gradient).flushed
-                    memory.slots.0[index] = velocity
+                        ? gradient : rule.momentum * memory.slots[0][index] + (1 - rule.dampening) * gradient).flushed
+                    memory.slots[0][index] = velocity
                     gradient = rule.nesterov ? gradient + rule.momentum * velocity : velocity
                 }
                 memory.parameters[index] -= rates.learningRate * gradient
@@ -148,7 +148,7 @@ extension UpdateBlock {
     public mutating func apply(_ rule: AdamRule) {
         let step = rule.coefficients(for: rates)
         withUnsafeElements { memory in
-            let (first, second, largest) = (memory.slots.0, memory.slots.1, memory.slots.2)
+            let (first, second, largest) = (memory.slots[0], memory.slots[1], memory.slots[2])
             for index in memory.gradient.indices {
                 let parameter = memory.parameters[index]
                 var gradient = memory.gradient[index]

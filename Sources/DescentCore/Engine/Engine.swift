@@ -85,9 +85,6 @@ struct Engine<Backend: TensorBackend>: Sendable {
         var slotNames: [String] = []
         var slotTypes: [ElementType] = []
         for (owner, owned) in stages.map({ ($0.name, $0.slots) }) + [(optimizer?.name ?? "", optimizer?.slots ?? [])] {
-            try DescentError.require(
-                owned.count <= UnsafeBlockElements.maximumSlotCount, owner,
-                "it declares \(owned.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
             firstSlots.append(slotNames.count)
             slotNames += owned.map { "\(owner).\($0.name)" }
             slotTypes += owned.map(\.elementType)

@@ -30,8 +30,6 @@ public protocol Optimizer: Sendable {
     /// Rules for some of the parameters; a later one takes precedence. By default none.
     var groups: [ParameterGroup] { get }
     /// The parameter-shaped buffers to keep, zero at first; by default none.
-    ///
-    /// At most ``UnsafeBlockElements/maximumSlotCount``.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
