@@ -121,7 +121,7 @@ extension UpdateBlock {
         let access = slotAccess
         slotAccess = SlotAccess(first: access.first + slot, count: 1)
         updateEach { _, parameter, slot in
-            slot += weight * (parameter - slot)
+            slot = weight == 1 ? parameter : slot + weight * (parameter - slot)
             if replacing { parameter = slot }
         }
         slotAccess = access
