@@ -145,7 +145,7 @@ import Testing
             ClipByNorm(value), ClipByGlobalNorm(value), ClipLayerwise(default: value),
             ClipByValue(value.isNaN ? .nan : abs(value) == 1 ? 0 : value),
             ClipLayerwise(default: nil, ["fc": value]), Unscale(.static(value)), Unscale(.dynamic(initial: value)),
-            Unscale(.dynamic(backoffFactor: value == -1 ? 2 : value)),
+            Unscale(.dynamic(backoffFactor: Double(value == -1 ? 2 : value))),
             ClipByGlobalNorm(1, epsilon: value == 0 ? -1 : value),
             ClipByGlobalNorm(1, norm: .lp(Double(value))),
             Scale(by: .constant(value == -1 ? 0 : Double(value))),

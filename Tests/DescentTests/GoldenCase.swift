@@ -140,8 +140,8 @@ extension GoldenCase {
         if let scale = settings["static"]?.number { return .static(Float(scale)) }
         var scale = LossScale.dynamic()
         if let initial = settings["initial"]?.number { scale.initial = Float(initial) }
-        if let factor = settings["growthFactor"]?.number { scale.growthFactor = Float(factor) }
-        if let factor = settings["backoffFactor"]?.number { scale.backoffFactor = Float(factor) }
+        if let factor = settings["growthFactor"]?.number { scale.growthFactor = factor }
+        if let factor = settings["backoffFactor"]?.number { scale.backoffFactor = factor }
         if let interval = settings["growthInterval"]?.number { scale.growthInterval = Int(interval) }
         scale.maximum = .greatestFiniteMagnitude
         scale.minimum = .leastNormalMagnitude
