@@ -129,16 +129,17 @@ extension UpdateBlock {
 
     public mutating func apply(_ rule: SGDRule) {
         let rates = rates
+        let (momentum, taken) = (Float(rule.momentum), Float(1 - rule.dampening))
         withUnsafeElements { memory in
+            let velocities = memory.slots[0]
             for index in memory.gradient.indices {
                 var gradient = rule.maximize ? -memory.gradient[index] : memory.gradient[index]
                 gradient += rates.weightDecay * memory.parameters[index]
                 if rule.momentum != 0 {
                     let velocity =
-                        (rule.isFirst
-                        ? gradient : rule.momentum * memory.slots[0][index] + (1 - rule.dampening) * gradient).flushed
-                    memory.slots[0][index] = velocity
-                    gradient = rule.nesterov ? gradient + rule.momentum * velocity : velocity
+                        (rule.isFirst ? gradient : momentum * velocities[index] + taken * gradient).flushed
+                    velocities[index] = velocity
+                    gradient = rule.nesterov ? gradient + momentum * velocity : velocity
                 }
                 memory.parameters[index] -= rates.learningRate * gradient
             }
@@ -147,6 +148,7 @@ extension UpdateBlock {
 
     public mutating func apply(_ rule: AdamRule) {
         let step = rule.coefficients(for: rates)
+        if rule.maximize { scale(by: -1) }
         withUnsafeElements { memory in
             let (first, second, largest) = (memory.slots[0], memory.slots[1], memory.slots[2])
             for index in memory.gradient.indices {

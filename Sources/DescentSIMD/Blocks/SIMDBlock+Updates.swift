@@ -13,6 +13,7 @@ extension SIMDBlock {
     }
 
     public mutating func apply(_ rule: AdamRule) {
+        if rule.maximize { scale(by: -1) }
         let kernels = kernels
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)
