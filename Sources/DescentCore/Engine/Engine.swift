@@ -98,9 +98,6 @@ struct Engine<Backend: TensorBackend>: Sendable {
         for (owner, owned) in zip(owners, stages.map(\.slots) + [optimizer?.slots ?? []]) {
             try DescentError.require(
                 Set(owned.map(\.name)).count == owned.count, owner, "two of its slots have the same name.")
-            try DescentError.require(
-                owned.count <= UnsafeBlockElements.maximumSlotCount, owner,
-                "it declares \(owned.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
             firstSlots.append(slotNames.count)
             slotNames += owned.map { "\(owner).\($0.name)" }
             slotTypes += owned.map(\.elementType)

@@ -39,8 +39,6 @@ public protocol GradientTransform: Sendable {
     var lossScale: Float { get }
 
     /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
-    ///
-    /// At most ``UnsafeBlockElements/maximumSlotCount``.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
