@@ -51,6 +51,7 @@ public struct Accumulate: Accumulating {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(steps >= 1, name, "steps is \(steps); a window needs at least 1.")
+        try requireValidState()
     }
 
     public func transform(_ block: inout some GradientBlock) {}

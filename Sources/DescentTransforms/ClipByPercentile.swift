@@ -47,6 +47,7 @@ public struct ClipByPercentile: GradientScaling {
         try DescentError.require(
             historyLength >= 1, name, "historyLength is \(historyLength); it has to be at least 1.")
         try requireThreshold(1, epsilon, of: name)
+        try resumeHistory()
         sorted = state.history.sorted()
     }
 
@@ -55,9 +56,10 @@ public struct ClipByPercentile: GradientScaling {
     /// - Complexity: O(log n) in the length of the history.
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         let norm = step.incoming.norm(.l2)
-        let place = insertionPoint(Float(norm))
+        let ranked = remembered(norm)
+        let place = insertionPoint(ranked)
         func element(_ rank: Int) -> Float {
-            rank == place ? Float(norm) : sorted[rank < place ? rank : rank - 1]
+            rank == place ? ranked : sorted[rank < place ? rank : rank - 1]
         }
         let position = percentile / 100 * Float(sorted.count)
         let (below, above) = (Int(position), min(Int(position) + 1, sorted.count))
@@ -70,8 +72,13 @@ public struct ClipByPercentile: GradientScaling {
     ///
     /// - Complexity: O(n) in the length of the history.
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard conclusion.isApplied else { return }
-        let norm = Float(conclusion.incoming.norm(.l2))
+        let norm = conclusion.incoming.norm(.l2)
+        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        guard conclusion.isApplied, norm.isFinite else { return }
+        remember(remembered(norm))
+    }
+
+    private mutating func remember(_ norm: Float) {
         if state.history.count < historyLength {
             state.history.append(norm)
         } else {
@@ -81,6 +88,9 @@ public struct ClipByPercentile: GradientScaling {
         }
         sorted.insert(norm, at: insertionPoint(norm))
     }
+
+    /// A norm as it is remembered: one that float32 cannot hold is its largest number, so that differences are finite.
+    private func remembered(_ norm: Double) -> Float { Float(min(norm, Double(Float.greatestFiniteMagnitude))) }
 
     /// The number of remembered norms that are smaller.
     private func insertionPoint(_ norm: Float) -> Int {

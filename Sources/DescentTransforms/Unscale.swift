@@ -57,6 +57,7 @@ public struct Unscale: GradientScaling, LossScaling {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try settings.validate(for: name)
+        try state.requireValid(for: settings, of: name)
         elementCount = layout.elementCount
     }
 

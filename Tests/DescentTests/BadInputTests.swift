@@ -148,7 +148,7 @@ import Testing
             ClipByValue(abs(value) == 1 ? 0 : threshold),
             ClipLayerwise(default: nil, layers: ["fc": threshold]),
             Unscale(.static(value)), Unscale(.dynamic(initial: value)),
-            Unscale(.dynamic(backoffFactor: value == -1 ? 2 : value)),
+            Unscale(.dynamic(backoffFactor: Double(value == -1 ? 2 : value))),
             ClipByGlobalNorm(1, epsilon: value == 0 ? -1 : value),
             ClipByGlobalNorm(1, norm: .lp(Double(value))),
             Scale(by: .constant(value == -1 ? 0 : Double(value))),
@@ -163,12 +163,15 @@ import Testing
             }
             #expect(error?.code == .invalidSetting)
         }
+        // Of an optimizer, 0 is a rate, an epsilon and a momentum like any other.
+        let (unusual, decay) = (value == 0 ? -2 : value, Double(value == 0 ? 1 : value))
+        let rate = Schedule.constant(Double(unusual))
         let optimizers: [any Optimizer] = [
-            AdamW(learningRate: .constant(Double(value))), SGD(learningRate: .constant(Double(value))),
-            AdamW(epsilon: value), AdamW(beta1: value == 0 ? 1 : value), AdamW(beta2: value == 0 ? 1 : value),
-            AdamW(weightDecay: value == 0 ? -1 : value), SGD(learningRate: 0.1, momentum: value == 0 ? 1 : value),
+            AdamW(learningRate: rate), SGD(learningRate: rate),
+            AdamW(epsilon: unusual), AdamW(beta1: decay), AdamW(beta2: decay),
+            AdamW(weightDecay: unusual), SGD(learningRate: 0.1, momentum: Double(unusual)),
             SGD(learningRate: .exponential(initial: 1, rate: Double(value), transitionSteps: 1)),
-            SGD(learningRate: .warmupCosine(peak: Double(value), warmup: 1, total: 2)),
+            SGD(learningRate: .warmupCosine(peak: Double(unusual), warmup: 1, total: 2)),
             SGD(learningRate: .warmupCosine(peak: 1, warmup: 2, total: 2)),
             SGD(learningRate: 0.1, nesterov: true),
             SGD(learningRate: 0.1, groups: [.named(prefix: "fd.", weightDecay: 0)]),

@@ -63,8 +63,8 @@ extension GradientBlock {
         let memory = beginAccess()
         defer { endAccess(memory) }
         var gradient = memory.gradient.mutableSpan
-        guard memory.slots.0.count < gradient.count else {
-            var slot = memory.slots.0.mutableSpan
+        guard memory.slots[0].count < gradient.count else {
+            var slot = memory.slots[0].mutableSpan
             return body(&gradient, &slot)
         }
         slotAccess.reportSlot(0)
@@ -99,7 +99,7 @@ extension UpdateBlock {
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
-        guard let slot = memory.slots.0.baseAddress, memory.slots.0.count == memory.gradient.count
+        guard let slot = memory.slots[0].baseAddress, memory.slots[0].count == memory.gradient.count
         else { return slotAccess.reportSlot(0) }
         for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index], &slot[index]) }
     }
@@ -113,8 +113,8 @@ extension UpdateBlock {
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
-        guard let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
-            memory.slots.1.count == memory.gradient.count
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            memory.slots[1].count == memory.gradient.count
         else { return slotAccess.reportSlot(1) }
         for index in 0..<memory.gradient.count {
             body(gradient[index], &parameters[index], &first[index], &second[index])
@@ -133,8 +133,8 @@ extension UpdateBlock {
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
-        guard let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
-            let third = memory.slots.2.baseAddress, memory.slots.2.count == memory.gradient.count
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            let third = memory.slots[2].baseAddress, memory.slots[2].count == memory.gradient.count
         else { return slotAccess.reportSlot(2) }
         for index in 0..<memory.gradient.count {
             body(gradient[index], &parameters[index], &first[index], &second[index], &third[index])
@@ -150,8 +150,8 @@ extension UpdateBlock {
         defer { endAccess(memory) }
         guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
-        guard let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
-            memory.slots.1.count == memory.gradient.count
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            memory.slots[1].count == memory.gradient.count
         else { return slotAccess.reportSlot(1) }
         for index in 0..<memory.gradient.count {
             body(&gradient[index], parameters[index], &first[index], &second[index])

@@ -155,7 +155,7 @@ extension UpdateBlock {
         guard access.declares(slots: slot + 1) else { return }
         slotAccess = SlotAccess(first: access.first + slot, count: 1)
         updateEach { _, parameter, slot in
-            slot += weight * (parameter - slot)
+            slot = weight == 1 ? parameter : slot + weight * (parameter - slot)
             if replacing { parameter = slot }
         }
         slotAccess = access
@@ -164,16 +164,17 @@ extension UpdateBlock {
     public mutating func apply(_ rule: SGDRule) {
         let rates = rates
         guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
+        let (momentum, taken) = (Float(rule.momentum), Float(1 - rule.dampening))
         withUnsafeElements { memory in
+            let velocities = memory.slots[0]
             for index in memory.gradient.indices {
                 var gradient = rule.maximize ? -memory.gradient[index] : memory.gradient[index]
                 gradient += rates.weightDecay * memory.parameters[index]
                 if rule.momentum != 0 {
                     let velocity =
-                        (rule.isFirst
-                        ? gradient : rule.momentum * memory.slots.0[index] + (1 - rule.dampening) * gradient).flushed
-                    memory.slots.0[index] = velocity
-                    gradient = rule.nesterov ? gradient + rule.momentum * velocity : velocity
+                        (rule.isFirst ? gradient : momentum * velocities[index] + taken * gradient).flushed
+                    velocities[index] = velocity
+                    gradient = rule.nesterov ? gradient + momentum * velocity : velocity
                 }
                 memory.parameters[index] -= rates.learningRate * gradient
             }
@@ -183,8 +184,9 @@ extension UpdateBlock {
     public mutating func apply(_ rule: AdamRule) {
         let step = rule.coefficients(for: rates)
         guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
+        if rule.maximize { scale(by: -1) }
         withUnsafeElements { memory in
-            let (first, second, largest) = (memory.slots.0, memory.slots.1, memory.slots.2)
+            let (first, second, largest) = (memory.slots[0], memory.slots[1], memory.slots[2])
             for index in memory.gradient.indices {
                 let parameter = memory.parameters[index]
                 var gradient = memory.gradient[index]

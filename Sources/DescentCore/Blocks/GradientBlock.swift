@@ -174,8 +174,22 @@ public struct UpdateRates: Sendable {
 ///
 /// The buffers do not overlap, and each has as many elements as the block or none at all.
 public struct UnsafeBlockElements {
-    /// How many slots a stage or an optimizer may keep.
-    public static let maximumSlotCount = 4
+    /// The slots of the stage at work, by their offset from its first.
+    public struct Slots {
+        @usableFromInline let buffers: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>
+
+        @usableFromInline init(_ buffers: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>) {
+            self.buffers = buffers
+        }
+
+        /// How many there are.
+        @inlinable public var count: Int { buffers.count }
+
+        /// The slot at an offset; empty if the stage has not declared so many.
+        @inlinable public subscript(offset: Int) -> UnsafeMutableBufferPointer<Float> {
+            offset < buffers.count ? buffers[offset] : UnsafeMutableBufferPointer(start: nil, count: 0)
+        }
+    }
 
     /// The gradient's elements: a working copy, whose changes later stages see.
     public let gradient: UnsafeMutableBufferPointer<Float>
@@ -183,12 +197,8 @@ public struct UnsafeBlockElements {
     public let parameters: UnsafeMutableBufferPointer<Float>
     /// Where the result of a chain without an optimizer goes; empty elsewhere.
     public let output: UnsafeMutableBufferPointer<Float>
-    /// The slots of the stage at work; those it did not declare are empty.
-    public let slots:
-        (
-            UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>,
-            UnsafeMutableBufferPointer<Float>
-        )
+    /// The slots of the stage at work, as many as it declared.
+    public let slots: Slots
 
     /// Describes the memory of a block.
     ///
@@ -196,16 +206,17 @@ public struct UnsafeBlockElements {
     ///   - gradient: The working copy of the gradient.
     ///   - parameters: The parameters, or an empty buffer.
     ///   - output: The destination of ``GradientBlock/store()``, or an empty buffer.
-    ///   - slot: Gives the slot at an offset from the stage's first, or an empty buffer.
+    ///   - slots: The slots of the stage at work. The list of them has to last as long as the access; a backend keeps
+    ///     one for each thread, so that no access allocates.
     public init(
         gradient: UnsafeMutableBufferPointer<Float>,
         parameters: UnsafeMutableBufferPointer<Float>,
         output: UnsafeMutableBufferPointer<Float>,
-        slot: (Int) -> UnsafeMutableBufferPointer<Float>
+        slots: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>
     ) {
         self.gradient = gradient
         self.parameters = parameters
         self.output = output
-        self.slots = (slot(0), slot(1), slot(2), slot(3))
+        self.slots = Slots(slots)
     }
 }

@@ -74,10 +74,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
         try StageOrder.check(stages.map { ($0.name, $0.order) })
         var stages = stages
         var optimizer = optimizer
-        let saved = try Self.resume(&stages, &optimizer, from: state, for: layout, policy)
-        for index in stages.indices { try stages[index].configure(for: layout) }
+        let saved = try Self.configure(&stages, &optimizer, for: layout, resuming: state, policy)
         try StageOrder.checkExchange(stages)
-        try optimizer?.configure(for: layout)
         rates = nil
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
 
@@ -100,9 +98,6 @@ struct Engine<Backend: TensorBackend>: Sendable {
         for (owner, owned) in zip(owners, stages.map(\.slots) + [optimizer?.slots ?? []]) {
             try DescentError.require(
                 Set(owned.map(\.name)).count == owned.count, owner, "two of its slots have the same name.")
-            try DescentError.require(
-                owned.count <= UnsafeBlockElements.maximumSlotCount, owner,
-                "it declares \(owned.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
             firstSlots.append(slotNames.count)
             slotNames += owned.map { "\(owner).\($0.name)" }
             slotTypes += owned.map(\.elementType)
@@ -188,11 +183,14 @@ struct Engine<Backend: TensorBackend>: Sendable {
 
     private static func layers(of layout: ParameterLayout?) -> [(name: String, parameters: [Int])] {
         var layers: [(name: String, parameters: [Int])] = []
+        var positions: [String: Int] = [:]
         for (index, parameter) in (layout ?? ParameterLayout.empty).enumerated() {
-            if let position = layers.firstIndex(where: { $0.name == parameter.layer }) {
+            let name = parameter.layer
+            if let position = positions[name] {
                 layers[position].parameters.append(index)
             } else {
-                layers.append((parameter.layer, [index]))
+                positions[name] = layers.count
+                layers.append((name, [index]))
             }
         }
         return layers

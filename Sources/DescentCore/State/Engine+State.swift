@@ -40,20 +40,38 @@ extension Engine {
     /// The name of a component's type, by which what was saved of it is found again.
     static func kind(of component: Any) -> String { String(describing: type(of: component)) }
 
-    /// Gives stages and optimizer what they remembered, before they are configured; tells what was saved of each.
-    static func resume(
-        _ stages: inout [any GradientTransform], _ optimizer: inout (any Optimizer)?,
-        from state: PipelineState<Backend.Tensors>?, for layout: ParameterLayout, _ policy: ResumptionPolicy
+    /// Gives stages and optimizer what they remembered, and has them configured; tells what was saved of each.
+    ///
+    /// - Throws: What resuming or configuring throws; states that stages share with others are what they were then.
+    static func configure(
+        _ stages: inout [any GradientTransform], _ optimizer: inout (any Optimizer)?, for layout: ParameterLayout,
+        resuming state: PipelineState<Backend.Tensors>?, _ policy: ResumptionPolicy
     ) throws(DescentError) -> [PipelineState<Backend.Tensors>.Component?] {
-        guard let state else { return [] }
+        guard let state else {
+            for index in stages.indices { try stages[index].configure(for: layout) }
+            try optimizer?.configure(for: layout)
+            return []
+        }
         let kinds = stages.map { kind(of: $0) } + (optimizer.map { [kind(of: $0)] } ?? [])
         var resumption = try Resumption(state, for: layout, kinds: kinds, policy)
-        for index in stages.indices { try resumption.resume(&stages[index], at: index) }
-        if var resumed = optimizer {
-            try resumption.resume(&resumed, at: stages.count)
-            optimizer = resumed
+        let before = stages.map { Self.stateBefore($0) }
+        do throws(DescentError) {
+            for index in stages.indices { try resumption.configure(&stages[index], at: index, for: layout) }
+            if var resumed = optimizer {
+                try resumption.configure(&resumed, at: stages.count, for: layout)
+                optimizer = resumed
+            }
+        } catch {
+            for index in stages.indices { giveBack(before[index], to: &stages[index]) }
+            throw error
         }
         return resumption.saved
+    }
+
+    private static func stateBefore(_ stage: some GradientTransform) -> any Sendable { stage.state }
+
+    private static func giveBack<Stage: GradientTransform>(_ state: any Sendable, to stage: inout Stage) {
+        if let state = state as? Stage.State { stage.state = state }
     }
 
     /// Gives slots and counters what was saved, where components go on.

@@ -16,7 +16,7 @@ public protocol Accumulating: GradientTransform where State == AccumulationWindo
 /// What is known of the micro-batches of an accumulation window.
 public struct AccumulationWindow: Codable, Sendable, Hashable {
     /// What a window's sum is divided by.
-    public enum Reduction: String, Sendable, Hashable, Codable {
+    public enum Reduction: String, Sendable, Hashable, Codable, CaseIterable {
         /// By the number of micro-batches seen.
         case mean
         /// By 1.
@@ -32,7 +32,7 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     /// The sum of their weights.
     public internal(set) var weights = 0.0
     /// The weight of the micro-batch last admitted.
-    var lastWeight = 1.0
+    public internal(set) var lastWeight = 1.0
     /// Why the first micro-batch that was turned down was.
     public internal(set) var rejection: SkipReason?
     /// Why the first micro-batch that was not finite is turned down, whatever others were for.

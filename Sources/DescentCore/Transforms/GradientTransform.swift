@@ -39,13 +39,12 @@ public protocol GradientTransform: Sendable {
     var lossScale: Float { get }
 
     /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
-    ///
-    /// At most ``UnsafeBlockElements/maximumSlotCount``.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
     ///
-    /// - Throws: ``DescentError`` for settings out of range.
+    /// - Throws: ``DescentError`` for settings out of range, or for a resumed state that no run can have left
+    ///   (``DescentError/requireState(_:_:_:)``).
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
     /// Decides what the stage does in this step, on one thread, from what it required to know.

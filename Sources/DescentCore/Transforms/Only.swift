@@ -49,7 +49,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
             "\(base.name) concerns all parameters and cannot be restricted to some.")
         try base.configure(for: layout)
         isChosen = layout.map(selection.contains)
-        let names = layout.prefix(8).map(\.name).joined(separator: ", ")
+        let names = layout.prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ")
         try DescentError.require(
             layout.isEmpty || isChosen.contains(true), name, "no parameter is chosen; there are \(names).")
     }

@@ -15,6 +15,7 @@ extension SIMDBlock {
 
     public mutating func apply(_ rule: AdamRule) {
         guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
+        if rule.maximize { scale(by: -1) }
         let kernels = kernels
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)

@@ -40,17 +40,18 @@ public struct TensorSet: TensorStorage {
         for name in values.keys.sorted() where layout.index(named: name) == nil {
             throw DescentError(
                 .unexpectedParameter, parameter: name,
-                "\"\(name)\" has values but is not in the layout\(name.hint(among: layout.lazy.map(\.name)))")
+                "\(name.quotedBriefly) has values but is not in the layout\(name.hint(among: layout.lazy.map(\.name)))")
         }
         for parameter in layout {
             guard let elements = values[parameter.name] else {
                 throw DescentError(
-                    .missingParameter, parameter: parameter.name, "There are no values for \"\(parameter.name)\".")
+                    .missingParameter, parameter: parameter.name,
+                    "There are no values for \(parameter.name.quotedBriefly).")
             }
             guard elements.count == parameter.count else {
                 throw DescentError(
                     .shapeMismatch, parameter: parameter.name,
-                    "\"\(parameter.name)\" got \(elements.count) elements; its shape \(parameter.shape) has "
+                    "\(parameter.name.quotedBriefly) got \(elements.count) elements; its shape \(parameter.shape) has "
                         + "\(parameter.count).")
             }
             self[parameter.name] = elements

@@ -114,7 +114,7 @@ extension SafetensorsFile {
         guard XXHash64.checksum(bytes) == expected else {
             throw DescentError(
                 .invalidFile, parameter: entry.name,
-                "The tensor \"\(entry.name)\" in \"\(path)\" is damaged: its bytes do not have the checksum that they "
+                "The tensor \(entry.name.quotedBriefly) in \"\(path)\" is damaged: its bytes do not have the checksum that they "
                     + "were written with.")
         }
     }

@@ -15,7 +15,7 @@ enum BlockOperation: Sendable, Equatable {
     case accumulate(factor: Float, overwriting: Bool)
     case store
     case squareEach
-    case sgd(momentum: Float, nesterov: Bool, isFirst: Bool)
+    case sgd(momentum: Double, nesterov: Bool, isFirst: Bool)
     case adam(decoupled: Bool, amsgrad: Bool)
     case blend(weight: Float, replacing: Bool)
     case measuredUpdate

@@ -125,6 +125,8 @@ struct PlainBlock: UpdateBlock {
     var rates = UpdateRates()
     private let sweep: Sweep<PlainTensors>
     private let log: TrafficLog
+    /// Copies of the slots, for as long as an access lasts.
+    private var slots = UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>(start: nil, count: 0)
     private let outputAxis: OutputAxis
     private var gradient: [Float]?
     private var remembered: [Float] = []
@@ -159,21 +161,21 @@ struct PlainBlock: UpdateBlock {
             let count = count
             log.add { $0.elementsVisited += count }
         }
+        slots = .allocate(capacity: slotAccess.count)
+        for offset in slots.indices {
+            slots.initializeElement(
+                at: offset, to: Self.allocate(rows(sweep.slots[slotAccess.first + offset].storage.values[index])))
+        }
         return UnsafeBlockElements(
             gradient: Self.allocate(gradient ?? []),
             parameters: Self.allocate(rows(sweep.parameters?.storage.values[index] ?? [])),
-            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? []))
-        ) { offset in
-            Self.allocate(
-                offset < slotAccess.count ? rows(sweep.slots[slotAccess.first + offset].storage.values[index]) : [])
-        }
+            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? [])), slots: UnsafeBufferPointer(slots))
     }
 
     mutating func endAccess(_ elements: UnsafeBlockElements) {
         gradient = Array(elements.gradient)
         sweep.parameters?.storage.values[parameterIndex] = memoryOrder(Array(elements.parameters))
         sweep.output?.storage.values[parameterIndex] = memoryOrder(Array(elements.output))
-        let slots = [elements.slots.0, elements.slots.1, elements.slots.2, elements.slots.3]
         if slotAccess.isKept {
             for offset in 0..<slotAccess.count {
                 sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = memoryOrder(
@@ -181,6 +183,7 @@ struct PlainBlock: UpdateBlock {
             }
         }
         for buffer in [elements.gradient, elements.parameters, elements.output] + slots { buffer.deallocate() }
+        slots.deallocate()
     }
 
     private static func allocate(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
