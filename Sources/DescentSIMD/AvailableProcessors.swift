@@ -55,7 +55,7 @@ struct ControlGroups {
         }
     }
 
-    /// How many processors' time the process may use; nil if there is no limit.
+    /// How many processors' time the process may use.
     ///
     /// The smallest limit counts, from the process's own group up to the root. In a container, whose own group is often
     /// mounted as the root, paths may name folders that are not there; their limits then stand at the root.
@@ -63,6 +63,7 @@ struct ControlGroups {
     /// - Parameters:
     ///   - root: Where control groups are mounted, `/sys/fs/cgroup` as a rule.
     ///   - contents: Gives the text of a file; nil if there is none.
+    /// - Returns: The quota; nil if there is no limit.
     func quota(under root: String, _ contents: (_ path: String) -> String?) -> Double? {
         var limits: [Double] = []
         for mount in [root, root + "/unified"] {

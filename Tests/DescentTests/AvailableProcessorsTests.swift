@@ -9,11 +9,12 @@ import Testing
         ControlGroups(groups).quota(under: "/c") { files[$0] }
     }
 
-    @Test(arguments: [
-        ("max 100000\n", nil), ("150000 100000\n", 1.5), ("50000 100000", 0.5), ("", nil), ("100000", nil),
-        ("0 100000", nil), ("100000 0", nil), ("-1 100000", nil), ("nan 100000", nil), ("inf 1", nil), ("a b", nil),
-        ("1 2 3", nil),
-    ] as [(String, Double?)])
+    @Test(
+        arguments: [
+            ("max 100000\n", nil), ("150000 100000\n", 1.5), ("50000 100000", 0.5), ("", nil), ("100000", nil),
+            ("0 100000", nil), ("100000 0", nil), ("-1 100000", nil), ("nan 100000", nil), ("inf 1", nil), ("a b", nil),
+            ("1 2 3", nil),
+        ] as [(String, Double?)])
     func `a maximum is a quota over its period`(text: String, quota: Double?) {
         #expect(ControlGroups.quota(ofMaximum: text) == quota)
     }
@@ -22,7 +23,9 @@ import Testing
         let groups = "0::/system.slice/train.service/worker\n"
         let unlimited = ["/c/system.slice/train.service/worker/cpu.max": "max 100000\n"]
         #expect(Self.quota(groups, unlimited) == nil)
-        let above = ["/c/system.slice/train.service/cpu.max": "200000 100000\n", "/c/system.slice/cpu.max": "300000 100000"]
+        let above = [
+            "/c/system.slice/train.service/cpu.max": "200000 100000\n", "/c/system.slice/cpu.max": "300000 100000",
+        ]
         #expect(Self.quota(groups, unlimited.merging(above) { $1 }) == 2)
     }
 
