@@ -66,8 +66,8 @@ public struct PipelineSetup: Sendable, Hashable, Codable {
         }
         let count = min(components.count, other.components.count)
         if components.count > count { return "\(here) has \(components[count].name), which \(there) has not" }
-        if other.components.count > count { return "\(there) has \(other.components[count].name), which \(here) has not" }
-        return nil
+        guard other.components.count > count else { return nil }
+        return "\(there) has \(other.components[count].name), which \(here) has not"
     }
 }
 

@@ -112,6 +112,7 @@ final class PendingAnnouncements {
     /// Waits for the announcements of all ranks, in their order.
     ///
     /// - Parameter comparesDigests: Whether all of them have to have one digest.
+    /// - Returns: The announcements.
     /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` unless all are about to do the same, with
     ///   `processFailure` if one of them cannot, and with `processTimeout` if they take too long.
     func wait(comparesDigests: Bool = true) throws(DescentError) -> [Announcement] {

@@ -21,7 +21,7 @@ public final class Communicator: @unchecked Sendable {
     public let size: Int
     /// How long this rank waits for others before it throws.
     public let timeLimit: Duration
-    /// Whether it has waited longer once. Ranks cannot find to one step again after that.
+    /// Whether it has waited longer once, after which ranks cannot find to one step again.
     private var isLost = false
     /// Announcements that nobody waits for, kept until MPI has done with their memory.
     private var unawaited: [PendingAnnouncements] = []
