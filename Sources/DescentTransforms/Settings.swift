@@ -12,7 +12,12 @@ func requireThreshold(_ maximum: Float, _ epsilon: Float, of stage: String) thro
 func requireMatch(
     _ condition: (ParameterDescription) -> Bool, in layout: ParameterLayout, of stage: String
 ) throws(DescentError) {
-    let names = layout.prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ")
     try DescentError.require(
-        layout.isEmpty || layout.contains(where: condition), stage, "no parameter is chosen; there are \(names).")
+        layout.isEmpty || layout.contains(where: condition), stage,
+        "no parameter is chosen; there are \(layout.firstNames).")
+}
+
+extension ParameterLayout {
+    /// The names of the first parameters, for messages.
+    var firstNames: String { prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ") }
 }

@@ -8,7 +8,11 @@ import Testing
     init() throws { parameters = TensorSet(zeros: try makeLayout([[4, 3], [4], [2, 2], [2]])) }
 
     @Test func `where no stage can take row means, none are kept`() throws {
-        let text = try Pipeline(for: parameters) { ClipByGlobalNorm(1) } driving: { SGD(learningRate: 1) }.explain()
+        let text = try Pipeline(for: parameters) {
+            ClipByGlobalNorm(1)
+        } driving: {
+            SGD(learningRate: 1)
+        }.explain()
         #expect(text.contains("\nKept between steps: nothing\n"))
         #expect(!text.contains("their means"))
     }
@@ -74,10 +78,15 @@ import Testing
     @Test func `layers have limits of their own under a label, and a near name is answered`() throws {
         let stage = ClipLayerwise(default: 1, layers: ["layr0": 0.5])
         let error = #expect(throws: DescentError.self) {
-            try Pipeline(for: parameters) { stage } driving: { SGD(learningRate: 1) }
+            try Pipeline(for: parameters) {
+                stage
+            } driving: {
+                SGD(learningRate: 1)
+            }
         }
         #expect(
             error?.message
-                == "ClipLayerwise(default: 1.0, layr0: 0.5): there is no layer named \"layr0\"; did you mean \"layer0\"?")
+                == "ClipLayerwise(default: 1.0, layr0: 0.5): there is no layer named \"layr0\"; "
+                + "did you mean \"layer0\"?")
     }
 }

@@ -178,9 +178,9 @@ import Testing
                 }
                 let step = adam.coefficients(for: UpdateRates(learningRate: 0.5))
                 update { kernels.adam($0, $1[1], first: $1[4], second: $1[2], largest: $1[5], step) }
-                update { kernels.accumulate($0, into: $1[3], factor: 1, overwriting: false) }
+                update { kernels.accumulate($0, onto: UnsafePointer($1[3]), into: $1[3], factor: 1) }
                 update { kernels.materialize($0, into: $1[4]) }
-                update { kernels.accumulate($0, into: $1[5], factor: 1, overwriting: true) }
+                update { kernels.accumulate($0, onto: nil, into: $1[5], factor: 1) }
                 return memory.flatMap { $0.map(\.bitPattern) }
             }
             #expect(run(Kernels(level)) == run(portable), "factor \(factor), mean \(mean ?? .nan)")

@@ -54,7 +54,13 @@ import Testing
         let parameters = TensorSet(zeros: layout)
         let text = #"{"stages": [{"stage": "ClipByZScore", "warmup": \#(warmup)}], "optimizer": "AdamW"}"#
         for build in [
-            { _ = try Pipeline(for: parameters) { ClipByZScore(warmup: warmup) } driving: { AdamW() } },
+            {
+                _ = try Pipeline(for: parameters) {
+                    ClipByZScore(warmup: warmup)
+                } driving: {
+                    AdamW()
+                }
+            },
             { _ = try Pipeline(for: parameters, PipelineDescription(parsing: text)) },
         ] {
             let error = #expect(throws: DescentError.self) { try build() }
@@ -75,7 +81,10 @@ import Testing
 
     @Test func `a gradient under another name is answered with the one that may be meant`() throws {
         var parameters = TensorSet.random(layout, seed: 1)
-        var pipeline = try Pipeline(for: parameters) {} driving: { AdamW() }
+        var pipeline = try Pipeline(for: parameters) {
+        } driving: {
+            AdamW()
+        }
         let gradients = try TensorSet([
             ParameterDescription("layer0.weight", shape: [4, 3]), ParameterDescription("layer0.bais", shape: [4]),
         ])

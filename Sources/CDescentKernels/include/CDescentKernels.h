@@ -85,6 +85,9 @@ const descent_kernels *_Nullable descent_kernels_avx2(void);
 /// The kernels for AVX-512 (F, BW, DQ, VL); null where the processor has not got them.
 const descent_kernels *_Nullable descent_kernels_avx512(void);
 
+/// On how many processors the calling thread may run; 0 where that cannot be learned.
+int descent_affinity_count(void);
+
 /// Tells the processor that the caller is waiting in a loop.
 static inline void descent_pause(void) {
 #if defined(__x86_64__)

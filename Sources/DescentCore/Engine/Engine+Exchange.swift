@@ -6,10 +6,21 @@ extension Engine {
     }
 
     /// Has the exchanging stage make contact with other processes.
-    mutating func connect() throws(DescentError) {
+    mutating func connect(as setup: PipelineSetup) throws(DescentError) {
         let layout = layout
         let exchanged = layout.indices.filter { !blockRanges[$0].isEmpty }
-        try exchanging?.connect(exchanged, of: layout)
+        try exchanging?.connect(exchanged, of: layout, as: setup)
+    }
+
+    /// Tells other processes of an error in the arguments of a call, if the call would have closed a window.
+    ///
+    /// - Parameters:
+    ///   - error: Why this process takes no part in it.
+    ///   - closesWindow: Whether the call was to close the window early.
+    mutating func abandon(_ error: DescentError, closesWindow: Bool) {
+        guard plan.exchanging != nil else { return }
+        let isLast = accumulation.map { window.received + 1 >= $0.length } ?? true
+        if closesWindow || isLast { exchanging?.abandon(error) }
     }
 
     /// Begins an exchange of the window that is about to be closed.
@@ -42,6 +53,7 @@ extension Engine {
         }
         defer { stages[index] = stage }
         closing = Closing(factor: 1)
+        if let parameters = tensors.parameters { try stage.compare(parameters) }
         return try stage.collect(into: &slots[slot])
     }
 

@@ -63,6 +63,8 @@ extension Engine {
         self.reception = nil
         window = reception.windowBefore
         restartHistograms()
+        guard reception.isContributed else { return }
+        exchanging?.abandon(DescentError(.incompleteMicroBatch, "The gradients of this micro-batch were discarded."))
     }
 
     /// Carries out a step with the gradients that have been received.

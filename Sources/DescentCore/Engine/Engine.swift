@@ -72,6 +72,9 @@ struct Engine<Backend: TensorBackend>: Sendable {
         _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
         try StageOrder.check(stages.map { ($0.name, $0.order) })
+        // Before anything is configured or resumed, which may make values of their own on each process.
+        let exchanges = stages.contains { $0 is any Exchanging }
+        let setup = exchanges ? PipelineSetup(stages: stages, optimizer: optimizer, options: options.described) : nil
         var stages = stages
         var optimizer = optimizer
         let saved = try Self.configure(&stages, &optimizer, for: layout, resuming: state, policy)
@@ -149,7 +152,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
             columnCount: plan.columns.count, blockCount: blocks.count, rowCount: plan.keepsRowMeans ? rowCount : 0)
         if let index = plan.accumulating, let stage = stages[index] as? any Accumulating { window = stage.state }
         if let state { restore(state, saved) }
-        try connect()
+        if let setup { try connect(as: setup) }
     }
 
     /// The optimizer, if there is one.

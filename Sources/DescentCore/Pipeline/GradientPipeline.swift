@@ -142,8 +142,15 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try engine.validate(gradients.layout, as: "gradients")
-        try engine.validate(weight: weight, lossScale: lossScale)
+        do throws(DescentError) {
+            try engine.validate(gradients.layout, as: "gradients")
+            try engine.validate(weight: weight, lossScale: lossScale)
+            try engine.validate(parameters.layout, as: "parameters")
+            try engine.requireFloat32(parameters)
+        } catch {
+            engine.abandon(error, closesWindow: closingWindow)
+            throw error
+        }
         return try step(&parameters, gradients, weight, closingWindow)
     }
 

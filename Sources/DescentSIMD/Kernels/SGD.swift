@@ -20,7 +20,8 @@ extension PortableKernels {
                 let decayed = (factor * source[index] + shift) + step.decay * parameters[index]
                 let moved = (step.kept * velocity[index] + step.taken * decayed).flushed
                 velocity[index] = moved
-                parameters[index] -= step.rate * (step.looksAhead ? decayed + step.momentum * moved : moved)
+                let direction = step.looksAhead ? decayed + step.momentum * moved : moved
+                parameters[index] = parameters[index] - step.rate * direction
             }
         }
     }
