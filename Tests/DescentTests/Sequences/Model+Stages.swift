@@ -138,7 +138,7 @@ extension Model {
 
     private func clipAdaptively(_ parameter: Int, _ factor: Double, _ pass: inout Pass) {
         let description = layout[parameter]
-        let units = description.rank > 1 ? description.rows : [Array(0..<description.count)]
+        let units = description.isVector ? [Array(0..<description.count)] : description.rows
         for unit in units {
             if unit.contains(where: { !pass.gradients[parameter][$0].isFinite }) {
                 for index in unit { pass.gradients[parameter][index] = .anything }
@@ -180,7 +180,7 @@ extension Stage {
     fileprivate func needsFinite(_ layout: ParameterLayout) -> Bool {
         switch kind {
         case .unscale, .unscaleShared, .clipByNorm, .clipByGlobalNorm, .clipLayerwise, .normalize: true
-        case .clipAdaptively: layout.contains { $0.rank <= 1 }
+        case .clipAdaptively: layout.contains(where: \.isVector)
         case .faulty(_, let needsNorm): needsNorm
         case .scale, .accumulate, .clipByValue, .centralize, .mask, .freeze, .zeroNonFinite, .remembering: false
         }
@@ -195,6 +195,9 @@ extension Swift.Sequence<Approximate> {
 }
 
 extension ParameterDescription {
+    /// Whether at most one extent is not 1.
+    fileprivate var isVector: Bool { shape.count { $0 != 1 } <= 1 }
+
     /// The positions of the elements of each output unit.
     fileprivate var rows: [[Int]] {
         guard rank > 0, count > 0 else { return [] }
