@@ -112,6 +112,8 @@ extension Engine {
             return try decide(tensors, weight: reception.weight, closesWindow: closesWindow)
         }
         guard closesWindow || isWindowFull else { return .accumulate(nil, rejection: nil) }
+        // Where gradients are not counted as they arrive, an attempt that a stage threw in has asked for it anew.
+        if !reception.isMeasured { startHistograms() }
         // As with all gradients at once, a window that cannot become a step is not one that a stage objects to.
         if let veto = reception.veto { return .skip(reasonNotToClose() ?? veto) }
         return try decide(
