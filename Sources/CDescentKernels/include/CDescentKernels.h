@@ -57,14 +57,16 @@ typedef struct {
         float *_Nonnull means, double *_Nonnull total);
     void (*_Nonnull materialize)(const descent_pending *_Nonnull gradient, float *_Nonnull destination);
     /// Writes the gradient times a factor, added to a sum where there is one; the destination may be either of them.
-    void (*_Nonnull accumulate)(
+    /// Says whether all that it wrote is finite.
+    bool (*_Nonnull accumulate)(
         const descent_pending *_Nonnull gradient, const float *_Nullable sum, float *_Nonnull destination, float factor);
     /// Whether no element is NaN or infinite.
     bool (*_Nonnull is_finite)(const float *_Nonnull source, intptr_t count);
-    void (*_Nonnull sgd)(
+    /// Says whether all parameters are finite afterwards; so does the next.
+    bool (*_Nonnull sgd)(
         const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nullable velocity,
         const descent_sgd *_Nonnull step);
-    void (*_Nonnull adam)(
+    bool (*_Nonnull adam)(
         const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nonnull first,
         float *_Nonnull second, float *_Nullable largest, const descent_adam *_Nonnull step);
     void (*_Nonnull widen_float16)(

@@ -57,8 +57,7 @@ extension Engine {
     private mutating func findDivergence() -> String? {
         guard plan.checksResult else { return nil }
         defer { knowsParameters = !optimizers.isEmpty }
-        let isFlagged = blocks.indices.contains { !buffers.flags[$0].isEmpty }
-        guard isFlagged || wasNotFinite.contains(true) else { return nil }
+        guard buffers.hasFlags || wasNotFinite.contains(true) else { return nil }
         var found: Int?
         for (parameter, range) in blockRanges.enumerated() where !range.isEmpty {
             let before = range.contains { buffers.flags[$0].contains(.wasNotFinite) }

@@ -36,7 +36,7 @@ extension Engine {
 
     /// The first parameter, in the order of the layout, in one of whose blocks the last sweep found something.
     func firstFlagged(_ flag: StepBuffers.Flags) -> Int? {
-        blocks.indices.first { buffers.flags[$0].contains(flag) }.map { blocks[$0].parameterIndex }
+        buffers.firstBlock(with: flag).map { blocks[$0].parameterIndex }
     }
 
     /// Counts what is not finite in one parameter's gradient, or in the window's sum of it.

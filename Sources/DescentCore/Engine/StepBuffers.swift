@@ -59,6 +59,20 @@ final class StepBuffers: @unchecked Sendable {
         return copy
     }
 
+    // Here and not in the generic engine, in which each iteration would look up what type it is of.
+
+    /// The first block in which the last sweep that looked found something.
+    func firstBlock(with flag: Flags) -> Int? {
+        for block in 0..<blockCount where flags[block].contains(flag) { return block }
+        return nil
+    }
+
+    /// Whether the last sweep that looked found anything.
+    var hasFlags: Bool {
+        for block in 0..<blockCount where flags[block] != [] { return true }
+        return false
+    }
+
     /// Forgets the means of rows, because the next sweep reads other gradients.
     func forgetRowMeans() {
         rowMeans?.isKnown.update(repeating: false, count: blockCount)

@@ -3,6 +3,7 @@ public import DescentCore
 extension SIMDBlock {
     public mutating func beginAccess() -> UnsafeBlockElements {
         materialize()
+        updateIsFinite = nil
         if stripe.stride != 0 { return transposedElements() }
         let (count, access) = (count, slotAccess)
         let slots = scratch.slotList(access.count)

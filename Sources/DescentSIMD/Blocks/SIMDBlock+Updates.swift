@@ -5,12 +5,15 @@ extension SIMDBlock {
         guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
         let kernels = kernels
         let (block, parameters, step) = (self, parametersToUpdate, SGDCoefficients(rule, rates))
+        var isFinite = true
         forEachRun { run, offset, compact in
             let count = run.rows * run.columns
             let velocity = rule.momentum == 0 ? nil : block.slot(0, offset: offset, compact: compact, count: count)
-            kernels.sgd(run, parameters + offset, velocity: velocity, step)
+            let isRunFinite = kernels.sgd(run, parameters + offset, velocity: velocity, step)
+            isFinite = isFinite && isRunFinite
             if velocity != nil { block.keepSlot(0, offset: offset, compact: compact, count: count) }
         }
+        updateIsFinite = isFinite
     }
 
     public mutating func apply(_ rule: AdamRule) {
@@ -19,21 +22,25 @@ extension SIMDBlock {
         let kernels = kernels
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)
+        var isFinite = true
         forEachRun { run, offset, compact in
             let count = run.rows * run.columns
             func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
                 block.slot(index, offset: offset, compact: compact, count: count)
             }
-            kernels.adam(
+            let isRunFinite = kernels.adam(
                 run, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil, step)
+            isFinite = isFinite && isRunFinite
             for index in 0..<(rule.amsgrad ? 3 : 2) {
                 block.keepSlot(index, offset: offset, compact: compact, count: count)
             }
         }
+        updateIsFinite = isFinite
     }
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
         guard slotAccess.declares(slots: slot + 1) else { return }
+        if replacing { updateIsFinite = nil }
         let parameters = parametersToUpdate
         for line in 0..<stripe.lines {
             let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
@@ -45,6 +52,7 @@ extension SIMDBlock {
     }
 
     public mutating func parametersAreFinite() -> Bool {
+        if let updateIsFinite { return updateIsFinite }
         let (kernels, parameters) = (kernels, parametersToUpdate)
         return (0..<stripe.lines).allSatisfy { line in
             kernels.isFinite(parameters + stripe.start + line * stripe.stride, count: stripe.lineLength)

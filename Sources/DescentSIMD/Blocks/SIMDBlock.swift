@@ -29,6 +29,10 @@ public struct SIMDBlock: UpdateBlock {
     /// In Double, so that the factors of several stages are rounded once.
     var factor: Double = 1
     var isCentered = false
+    /// What the last accumulation told of its result, until the result is worked on.
+    private var sumIsFinite: Bool?
+    /// What the last update told of the parameters, until something else writes to them.
+    var updateIsFinite: Bool?
     private var means = MeansCache()
     /// Where the next sweep looks for means.
     private let keptMeans: MeansCache
@@ -173,11 +177,14 @@ public struct SIMDBlock: UpdateBlock {
         let sum = sum.map { UnsafePointer(memory.slots[$0].floats(parameterIndex)) }
         let result = destination.map { memory.slots[$0].floats(parameterIndex) }
         let working = scratch.gradient
+        var isFinite = true
         forEachRun { run, offset, compact in
-            kernels.accumulate(
+            let isRunFinite = kernels.accumulate(
                 run, onto: sum.map { $0 + offset }, into: result.map { $0 + offset } ?? working + compact,
                 factor: factor)
+            isFinite = isFinite && isRunFinite
         }
+        sumIsFinite = isFinite
         source = result.map { $0 + stripe.start } ?? working
         sourceStride = result == nil ? stripe.lineLength : stripe.stride
         self.factor = 1
@@ -188,6 +195,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func isFinite() -> Bool {
+        if let sumIsFinite, factor == 1, !isCentered { return sumIsFinite }
         readSource()
         if factor != 1 || isCentered { materialize() }
         let (kernels, source, stride, length) = (kernels, source, sourceStride, stripe.lineLength)
@@ -195,6 +203,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func clear() {
+        sumIsFinite = nil
         discardGradient()
         source.update(repeating: 0, count: count)
         means = MeansCache()
@@ -288,6 +297,7 @@ public struct SIMDBlock: UpdateBlock {
 
     /// Makes a working copy of the block in scratch, with everything that is pending carried out.
     mutating func materialize() {
+        sumIsFinite = nil
         let kernels = kernels
         if isWorkingCopy, factor == 1, !isCentered { return }
         let destination = scratch.gradient
