@@ -52,6 +52,8 @@ public struct ClipAdaptively: GradientTransform {
         vectors.isEmpty ? [.parameters] : [.norm(.l2), .parameterNorm(.l2)]
     }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(factor, "factor", of: name)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
@@ -65,7 +67,7 @@ public struct ClipAdaptively: GradientTransform {
         vectorFactors = layout.map { _ in 1 }
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         for parameter in vectors {
             let norm = step.incoming.norm(.l2, of: parameter)
             let limit = Double(factor) * max(step.incoming.parameterNorm(.l2, of: parameter), Double(epsilon))

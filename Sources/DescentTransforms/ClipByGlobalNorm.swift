@@ -31,12 +31,14 @@ public struct ClipByGlobalNorm: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(norm)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireThreshold(maximum, epsilon, of: name)
         try DescentError.require(norm.isValid, name, "the exponent of \(norm) has to be a finite number above 0.")
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         step.clip(
             step.layout.indices, norm: step.incoming.norm(norm), to: maximum, epsilon: epsilon, kind: norm)
     }

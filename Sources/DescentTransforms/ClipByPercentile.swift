@@ -41,6 +41,8 @@ public struct ClipByPercentile: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
             percentile > 0 && percentile <= 100, name, "the percentile has to lie above 0 and not above 100.")
@@ -54,7 +56,7 @@ public struct ClipByPercentile: GradientScaling {
     /// Clips by the percentile of the history and the present norm.
     ///
     /// - Complexity: O(log n) in the length of the history.
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         let norm = step.incoming.norm(.l2)
         let ranked = remembered(norm)
         let place = insertionPoint(ranked)

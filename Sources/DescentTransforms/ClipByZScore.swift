@@ -49,6 +49,8 @@ public struct ClipByZScore: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(threshold, "threshold", of: name)
         try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
@@ -60,7 +62,7 @@ public struct ClipByZScore: GradientScaling {
         state.warmup.reserveCapacity(min(warmup, 4_096))
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         let norm = step.incoming.norm(.l2)
         var maximum = Double.infinity
         if state.isWarm, norm > 0 {

@@ -56,6 +56,8 @@ public struct ClipLayerwise: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         if let defaultMaximum { try requireThreshold(defaultMaximum, epsilon, of: name) }
         for layer in maxima.keys.sorted() {
@@ -84,7 +86,7 @@ public struct ClipLayerwise: GradientScaling {
         layers.removeAll { $0.maximum == nil }
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         for layer in layers {
             step.clip(
                 layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: layer.maximum ?? .infinity,

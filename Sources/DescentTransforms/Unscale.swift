@@ -55,13 +55,15 @@ public struct Unscale: GradientScaling, LossScaling {
     }
     public var lossScale: Float { shared?.scale ?? own.scale }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try settings.validate(for: name)
         try state.requireValid(for: settings, of: name)
         elementCount = layout.elementCount
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         step.scale(by: 1 / Double(lossScale))
     }
 

@@ -29,7 +29,9 @@ import Testing
         }
     }
 
-    @Test(arguments: 0...3) func `a copy made while gradients arrive loses nothing that was measured`(_ moment: Int) throws {
+    @Test(arguments: 0...3) func `a copy made while gradients arrive loses nothing that was measured`(_ moment: Int)
+        throws
+    {
         var (parameters, others) = (filled(1), filled(1))
         let start = parameters
         let gradients = TensorSet.random(layout, seed: 5)
@@ -53,7 +55,8 @@ import Testing
         #expect(copy.histograms.map(\.count) == layout.map(\.count))
     }
 
-    @Test(arguments: 0...3) func `a copy made while gradients arrive has seen the NaN among them`(_ moment: Int) throws {
+    @Test(arguments: 0...3) func `a copy made while gradients arrive has seen the NaN among them`(_ moment: Int) throws
+    {
         var (parameters, others) = (filled(1), filled(1))
         var gradients = TensorSet.random(layout, seed: 5)
         gradients["a"][4] = .nan

@@ -46,7 +46,8 @@ import Testing
         // However slow the machine is now, a run gets to train now and then.
         let clock = ContinuousClock()
         let start = try clock.measure { try train(undisturbed, microBatches: 1) }
-        let patience = max(0.06, 3 * Double(start.components.attoseconds) * 1e-18 + 3 * Double(start.components.seconds))
+        let patience = max(
+            0.06, 3 * Double(start.components.attoseconds) * 1e-18 + 3 * Double(start.components.seconds))
         var kills = 0
         while kills < 200 {
             let process = try self.start(folder, microBatches: .max)

@@ -18,7 +18,8 @@ import Testing
             setup(
                 [
                     Accumulate(steps: 2), Unscale(.dynamic()), ClipAdaptively(factor: 0.1),
-                    ClipLayerwise(default: 1, layers: ["a": 0.5, "b": 0.25, "c": 2, "d": 3]), Centralize().only(prefix: "a"),
+                    ClipLayerwise(default: 1, layers: ["a": 0.5, "b": 0.25, "c": 2, "d": 3]),
+                    Centralize().only(prefix: "a"),
                     ClipByPercentile(10), AddNoise(seed: 1),
                 ], AdamW(learningRate: .warmupCosine(peak: 1, warmup: 2, total: 3), groups: [.vectorsWithoutDecay]))
         }

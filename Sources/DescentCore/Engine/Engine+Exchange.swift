@@ -32,7 +32,8 @@ extension Engine {
     mutating func beginExchange(of elementType: ElementType?, weight: Double) throws(DescentError) {
         if accumulation == nil { makeInbox() }
         let contribution = Contribution(
-            factor: elementType == nil ? Float(closingFactor) : 1, weight: accumulation == nil ? weight : window.weights,
+            factor: elementType == nil ? Float(closingFactor) : 1,
+            weight: accumulation == nil ? weight : window.weights,
             elementType: elementType ?? .float32, objection: reasonNotToClose())
         try exchanging?.begin(contribution)
     }

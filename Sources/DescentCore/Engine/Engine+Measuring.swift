@@ -4,11 +4,12 @@ extension Engine {
     /// - Parameters:
     ///   - segment: The part of the chain.
     ///   - tensors: What there is to measure.
-    ///   - closing: What is known of the window, or that a micro-batch is measured by itself.
+    ///   - closing: What is known of the window, or that a micro-batch is measured by itself; it learns that the sum has
+    ///     been written.
     /// - Returns: Why the step is to be skipped; nil if nothing speaks against it.
     /// - Throws: What a stage throws as it is prepared.
     mutating func measure(
-        _ segment: Plan.Segment, _ tensors: StepTensors, _ closing: Closing
+        _ segment: Plan.Segment, _ tensors: StepTensors, _ closing: inout Closing
     ) throws(DescentError) -> SkipReason? {
         if !closing.isBegun, let reason = try prepare(segment.prepares) { return reason }
         for (index, sweep) in segment.measuring.enumerated() {
@@ -18,6 +19,10 @@ extension Engine {
                     SweepProgram(
                         operations: sweep.operations, gathering: closing.gathering, windowFactor: closing.factor,
                         keepsSlots: false, makesHistograms: index == 0 && segment.isWindow), tensors)
+                if closing.gathering?.destination != nil {
+                    closing.gathering = nil
+                    sumIsWritten = true
+                }
             }
             for column in sweep.columns { combineBlocks(of: column) }
             for check in sweep.checks {

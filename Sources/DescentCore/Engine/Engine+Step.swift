@@ -52,7 +52,8 @@ extension Engine {
         do throws(DescentError) {
             decision = try decide(tensors, weight: weight, closesWindow: closesWindow)
         } catch {
-            window = before
+            // A stage that threw although it said it could not leaves a window that is full, and whole.
+            if !sumIsWritten { window = before }
             restartHistograms()
             throw error
         }
@@ -62,6 +63,7 @@ extension Engine {
     /// Makes ready for a micro-batch.
     mutating func beginStep() {
         makeUnique()
+        sumIsWritten = false
         startHistograms()
         report.norms.removeAll(keepingCapacity: true)
         report.counts.removeAll(keepingCapacity: true)
@@ -82,7 +84,7 @@ extension Engine {
         guard closesWindow || isWindowFull else { return .accumulate(gathering, rejection: rejection) }
         let isWhole = gathering != nil && window.included == 1 && plan.microBatch?.stages.isEmpty == true
         if isWhole { return try decide(tensors, Closing()) }
-        gathering?.destination = nil
+        if plan.mayReopenWindow || plan.window.measuring.isEmpty { gathering?.destination = nil }
         return try decide(tensors, Closing(gathering: gathering, factor: closingFactor))
     }
 
@@ -94,7 +96,7 @@ extension Engine {
         } else if let reason = reasonNotToClose() {
             return .skip(reason)
         }
-        let reason = try measure(plan.window, tensors, closing)
+        let reason = try measure(plan.window, tensors, &closing)
         if !plan.window.measuring.isEmpty { takeHistograms() }
         if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? reasonOfRates() { return .skip(reason) }
         return .update(closing)

@@ -46,7 +46,8 @@ extension Engine {
         guard let segment = plan.microBatch else { return nil }
         let before = window
         window.admit(weight: weight)
-        guard let reason = try measure(segment, tensors, Closing(factor: nil)) else { return nil }
+        var alone = Closing()
+        guard let reason = try measure(segment, tensors, &alone) else { return nil }
         // What follows reads the window without this micro-batch, whose rows have other means.
         buffers.forgetRowMeans()
         let received = window.received

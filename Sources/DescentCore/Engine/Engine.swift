@@ -20,6 +20,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let accumulation: Accumulation?
     /// The micro-batches of the open window.
     var window = AccumulationWindow()
+    /// Whether the window's sum holds the micro-batch that closes it.
+    var sumIsWritten = false
     /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
     /// first arrives.
     var inboxSlot: Int?
@@ -135,7 +137,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.accumulation = plan.accumulating.flatMap { index in
             (stages[index] as? any Accumulating).map { Accumulation($0, at: index, slot: firstSlots[index]) }
         }
-        self.unfrozen = excluding.isEmpty ? nil : layout.map { parameter in !excluding.contains { $0.excludes(parameter) } }
+        self.unfrozen =
+            excluding.isEmpty ? nil : layout.map { parameter in !excluding.contains { $0.excludes(parameter) } }
         self.wasNotFinite = layout.map { _ in false }
         self.stages = stages
         self.optimizers = optimizer.map { [$0] } ?? []

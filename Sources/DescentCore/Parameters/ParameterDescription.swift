@@ -38,7 +38,8 @@ public struct ParameterDescription: Sendable, Hashable {
             guard extent >= 0, !overflow, product <= Self.maximumElementCount else {
                 throw DescentError(
                     .invalidShape, parameter: name,
-                    "The shape \(shape) of \(name.quotedBriefly) has a negative extent, or more elements than memory can hold.")
+                    "The shape \(shape) of \(name.quotedBriefly) has a negative extent, or more elements than memory can hold."
+                )
             }
             largest = product
             count *= extent

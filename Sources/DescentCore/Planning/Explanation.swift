@@ -19,8 +19,13 @@ struct Explanation<Backend: TensorBackend> {
             let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
             let gathering = Work(operations: microBatch.final + [.accumulate], source: "gradient")
             lines += section("A micro-batch that leaves its window open", measuring + [gathering])
-            let window = windowSweeps(source: "gradient").map {
-                Work(operations: gathering.operations + $0.operations, source: $0.source, isLast: $0.isLast, closes: true)
+            var window = windowSweeps(source: "accumulator")
+            // Until nothing can go wrong any more, the sum is not written, and every sweep reads what it is made of.
+            let isWritten = !plan.mayReopenWindow && window.count > 1
+            for index in window.indices where index == 0 || !isWritten {
+                window[index] = Work(
+                    operations: gathering.operations + window[index].operations, source: "gradient",
+                    isLast: window[index].isLast, closes: !isWritten)
             }
             lines += section("A micro-batch that closes its window", measuring + window)
         } else {

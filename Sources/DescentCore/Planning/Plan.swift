@@ -82,6 +82,9 @@ struct Plan: Sendable {
     var window: Segment
     /// Whether NaN and infinities in a window's sum are to be found as they enter it: where the sum has to be finite.
     var checksInput = false
+    /// Whether a stage can throw once the last micro-batch of a window has been measured, so that its sum is not written
+    /// before that is over.
+    var mayReopenWindow = false
     /// Whether what lasts is checked for NaN and infinities as it is written.
     var checksResult = false
     /// Whether a factor that is not finite skips the step.

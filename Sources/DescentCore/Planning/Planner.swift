@@ -79,6 +79,7 @@ struct Planner {
         let range = plan.window.stages
         let skips = surroundings.policy.skips
         plan.checksInput = skips && checkingPosition(in: range) == range.lowerBound
+        plan.mayReopenWindow = plan.window.measuring.contains { $0.prepares.contains { stages[$0].canFail } }
         plan.checksResult = skips
         plan.checksFactors = skips
         let tail = measuringPosition(before: stages.count, in: range)

@@ -30,6 +30,12 @@ public protocol GradientTransform: Sendable {
     /// Whether the stage takes NaN and infinities out, of all parameters or of some, so that gradients are checked behind it.
     var repairsNonFinite: Bool { get }
 
+    /// Whether ``prepare(_:)`` can throw; by default true.
+    ///
+    /// A stage behind an accumulation that says false and knows a norm lets windows close a little faster: their sum need
+    /// not be kept as it was before the last micro-batch, for the case of an error.
+    var canFail: Bool { get }
+
     /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
     var effect: StageEffect { get }
 
@@ -90,6 +96,7 @@ extension GradientTransform {
     public var requirements: [Requirement] { [] }
     public var observations: [Requirement] { [] }
     public var repairsNonFinite: Bool { false }
+    public var canFail: Bool { true }
     public var effect: StageEffect { .arbitrary }
     public var lossScale: Float { 1 }
     public var slots: [Slot] { [] }

@@ -37,6 +37,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var requirements: [Requirement] { base.requirements }
     public var observations: [Requirement] { base.observations }
     public var repairsNonFinite: Bool { base.repairsNonFinite }
+    public var canFail: Bool { base.canFail }
     public var effect: StageEffect { base.effect }
     public var lossScale: Float { base.lossScale }
     public var slots: [Slot] { base.slots }

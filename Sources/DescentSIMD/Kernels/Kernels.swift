@@ -93,7 +93,9 @@ struct Kernels: Sendable {
             PortableKernels.accumulate(gradient, onto: sum, into: destination, factor: factor)
             return PortableKernels.isFinite(destination, count: gradient.rows * gradient.columns)
         }
-        return withUnsafePointer(to: descent_pending(gradient)) { table.pointee.accumulate($0, sum, destination, factor) }
+        return withUnsafePointer(to: descent_pending(gradient)) {
+            table.pointee.accumulate($0, sum, destination, factor)
+        }
     }
 
     func isFinite(_ elements: UnsafePointer<Float>, count: Int) -> Bool {

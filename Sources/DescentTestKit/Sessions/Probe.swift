@@ -47,6 +47,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     var requirements: [Requirement] { base.requirements }
     var observations: [Requirement] { base.observations }
     var repairsNonFinite: Bool { base.repairsNonFinite }
+    var canFail: Bool { base.canFail }
     var effect: StageEffect { base.effect }
     var lossScale: Float { base.lossScale }
     var slots: [Slot] { base.slots }
