@@ -45,6 +45,9 @@ public protocol GradientTransform: Sendable {
     var lossScale: Float { get }
 
     /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
+    ///
+    /// Those of a stage before an accumulation change with every micro-batch that becomes part of the window, whatever
+    /// becomes of that.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
@@ -55,7 +58,7 @@ public protocol GradientTransform: Sendable {
 
     /// Decides what the stage does in this step, on one thread, from what it required to know.
     ///
-    /// What a step must not change when it is vetoed by a later stage belongs into ``finish(_:)``.
+    /// What a step must not change when another stage vetoes it, or throws, belongs into ``finish(_:)``.
     ///
     /// - Throws: ``DescentError``, which ends the step before anything has changed.
     mutating func prepare(_ step: inout StepPreparation) throws(DescentError)
