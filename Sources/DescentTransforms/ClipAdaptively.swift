@@ -62,7 +62,9 @@ public struct ClipAdaptively: GradientTransform {
         let isFound = exclusion?.prefix == nil || excluded.contains(true)
         try DescentError.require(
             layout.isEmpty || isFound, name, "no parameter is excluded; there are \(layout.firstNames).")
-        isVector = layout.map { parameter in parameter.shape.count { $0 != 1 } <= 1 }
+        // A tensor with a single row is that row, whichever way it is looked at; so is a single row of one that is spread
+        // over processes.
+        isVector = layout.map { $0.rank <= 1 || $0.columnCount == 1 }
         vectors = layout.indices.filter { isVector[$0] && !excluded[$0] }
         vectorFactors = layout.map { _ in 1 }
     }

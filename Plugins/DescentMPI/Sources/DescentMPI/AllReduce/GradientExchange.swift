@@ -98,7 +98,7 @@ final class GradientExchange: @unchecked Sendable {
         // Nothing is sent before all ranks are known to want the same.
         if let announced, !announced.isDone { return }
         try takeAnnouncements()
-        guard objectingRank == nil else { return }
+        guard isWanted else { return }
         scatterFull()
         while gathered < scattered, buckets[gathered].isDone { gatherNext() }
     }
@@ -107,8 +107,13 @@ final class GradientExchange: @unchecked Sendable {
     func compare(_ parameters: some TensorStorage) throws(DescentError) {
         try takeAnnouncements()
         guard !hasCompared else { return }
+        do throws(DescentError) { try communicator.compare(parameters) } catch {
+            isOpen = false
+            // Some ranks may have sent buckets already. All have to begin the same operations, or the next do not match.
+            if isWanted { try moveAll() }
+            throw error
+        }
         hasCompared = true
-        try communicator.compare(parameters)
     }
 
     /// Tells the other ranks of an error, unless they have been told of the window before.
@@ -124,13 +129,7 @@ final class GradientExchange: @unchecked Sendable {
         if weights == 0, reduction == .weighted {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
-        scatterFull()
-        stopUnless(scattered == buckets.count, "Not every gradient has been contributed.")
-        while gathered < buckets.count {
-            try buckets[gathered].wait(communicator)
-            gatherNext()
-        }
-        for bucket in buckets { try bucket.wait(communicator) }
+        try moveAll()
         for pieces in plan.pieces {
             guard let parameter = pieces.first?.parameter else { continue }
             try gradients.withMutableBytes(of: parameter) { bytes in
@@ -142,6 +141,20 @@ final class GradientExchange: @unchecked Sendable {
             }
         }
         return nil
+    }
+
+    /// Whether gradients are exchanged at all: no rank objects, and they weigh something.
+    private var isWanted: Bool { objectingRank == nil && !(weights == 0 && reduction == .weighted) }
+
+    /// Moves all buckets, and waits for them.
+    private func moveAll() throws(DescentError) {
+        scatterFull()
+        stopUnless(scattered == buckets.count, "Not every gradient has been contributed.")
+        while gathered < buckets.count {
+            try buckets[gathered].wait(communicator)
+            gatherNext()
+        }
+        for bucket in buckets { try bucket.wait(communicator) }
     }
 
     private func scatterFull() {

@@ -88,7 +88,7 @@ extension Communicator {
     private func encoded(_ setup: PipelineSetup) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        guard let data = try? encoder.encode(setup) else { preconditionFailure("A setup can always be encoded.") }
+        guard let data = try? encoder.encode(setup) else { stopForMisuse("A setup can always be encoded.") }
         return Array(data)
     }
 }

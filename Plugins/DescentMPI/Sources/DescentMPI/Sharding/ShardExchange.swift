@@ -67,8 +67,8 @@ final class ShardExchange: @unchecked Sendable {
     /// Compares the parameters of all ranks, once.
     func compare(_ parameters: some TensorStorage) throws(DescentError) {
         guard !hasCompared else { return }
-        hasCompared = true
         try communicator.compare(parameters)
+        hasCompared = true
     }
 
     /// Sums the gradients of all ranks, in their order, into this rank's rows.
