@@ -9,8 +9,8 @@ is checked after three steps. Each is a process of its own that is alive all the
 Descent's next to each of a peer's, and the ratio of the two is taken round by round. What is compared is the step
 alone: no gradient is made, and what PyTorch changes in place is put back outside of what is measured.
 
-"PyTorch eager" is what PyTorch documents: a GradScaler, clip_grad_norm_ and AdamW over the model's own tensors. "PyTorch
-by hand" goes further: the fused AdamW unscales and clips, and tensors may be stacked.
+"PyTorch eager" is what PyTorch documents: a GradScaler, clip_grad_norm_ and AdamW over the model's own tensors.
+"PyTorch by hand" goes further: the fused AdamW unscales and clips, and tensors may be stacked.
 
 Exits with status 1 if a bar is missed, or if a peer that a bar speaks of failed.
 """

@@ -1,4 +1,4 @@
-"""The chain in Optax, in the form that the job names: one jitted function, usually with parameters and state donated."""
+"""The chain in Optax, in the form that the job names: one jitted function, as a rule with donated buffers."""
 
 import os
 
