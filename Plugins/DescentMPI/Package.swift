@@ -16,7 +16,10 @@ let package = Package(
             providers: [.apt(["libopenmpi-dev", "openmpi-bin"]), .brew(["open-mpi"])]),
         .target(
             name: "DescentMPI",
-            dependencies: ["CMPI", .product(name: "DescentCore", package: "swift-descent")]),
+            dependencies: [
+                "CMPI", .product(name: "DescentCore", package: "swift-descent"),
+                .product(name: "DescentTransforms", package: "swift-descent"),
+            ]),
         .executableTarget(
             name: "digits-mpi",
             dependencies: [

@@ -3,8 +3,8 @@ import DescentJSON
 import DescentSafetensors
 
 /// What a checkpoint says besides its tensors: the document in its metadata.
-struct CheckpointRecord: Codable {
-    struct Parameter: Codable {
+struct CheckpointRecord {
+    struct Parameter {
         let name: String
         let shape: [Int]
         let outputAxis: OutputAxis
@@ -29,7 +29,6 @@ struct CheckpointRecord: Codable {
     /// What comes before the names of parameters.
     static let parameterPrefix = "parameters/"
 
-    let formatVersion: Int
     let appliedSteps: Int
     let skippedSteps: Int
     let nonFiniteInARow: Int
@@ -40,7 +39,6 @@ struct CheckpointRecord: Codable {
     static func prefix(ofSlot slot: String, kind: String, at index: Int) -> String { "\(index) \(kind)/\(slot)/" }
 
     init<Tensors>(_ state: PipelineState<Tensors>) throws(DescentError) {
-        formatVersion = Self.formatVersion
         appliedSteps = state.appliedSteps
         skippedSteps = state.skippedSteps
         nonFiniteInARow = state.nonFiniteInARow
@@ -65,19 +63,24 @@ struct CheckpointRecord: Codable {
         guard file.hasChecksums else {
             throw DescentError(.invalidFile, "its checksums are missing, without which damage would not be found.")
         }
-        let document = try JSON(parsing: text)
-        guard case .number(let number)? = document["formatVersion"], let version = number.integer(Int.self) else {
-            throw DescentError(.invalidFile, "its state does not say in which version of the format it is.")
+        do throws(DescentError) { try self.init(parsing: text) } catch {
+            guard error.code == .invalidJSON || error.code == .invalidDocument else { throw error }
+            throw DescentError(.invalidFile, "its state is not what it should be: \(error.message)")
         }
-        guard version == Self.formatVersion else {
-            throw DescentError(
-                .unsupportedVersion,
-                "it has version \(version) of the format, and this version of Descent reads version "
-                    + "\(Self.formatVersion). Resume with the version of Descent that wrote it, or a later one.")
+    }
+
+    private init(parsing text: String) throws(DescentError) {
+        let (outline, parameters) = try Array(text.utf8).span.withUnsafeBytes { bytes throws(DescentError) in
+            try Self.read(bytes)
         }
-        self = try document.decode()
+        self.parameters = parameters
+        (appliedSteps, skippedSteps) = (outline.appliedSteps, outline.skippedSteps)
+        (nonFiniteInARow, components) = (outline.nonFiniteInARow, outline.components)
         guard appliedSteps >= 0, skippedSteps >= 0, nonFiniteInARow >= 0 else {
             throw DescentError(.invalidFile, "it counts fewer than 0 steps.")
+        }
+        for component in components where Set(component.slots.map(\.name)).count < component.slots.count {
+            throw DescentError(.invalidFile, "it has two buffers of one name of \(component.name).")
         }
     }
 

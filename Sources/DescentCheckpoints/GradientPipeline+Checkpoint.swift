@@ -10,8 +10,8 @@ extension GradientPipeline {
     /// ```swift
     /// try optimizer.checkpoint(to: "run.safetensors", including: parameters, metadata: ["epoch": "\(epoch)"])
     /// ```
-    /// What the caller has to know to go on, such as how far the data has been read, is best saved with it, as text; it
-    /// is found again in `SafetensorsFile(contentsOf: path).metadata`.
+    /// How far the data has been read is the caller's to save, as text: count the batches that were taken, whatever
+    /// became of them, since steps that were skipped are not in `appliedSteps`. ``Checkpoint/metadata`` has it again.
     ///
     /// To write while training goes on, take the ``DescentCore/GradientPipeline/state`` and write that.
     ///
@@ -19,19 +19,21 @@ extension GradientPipeline {
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
     ///   - metadata: Text of the caller's by key.
+    ///   - limit: How long to wait for another writer to the same file.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public func checkpoint(
-        to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:]
+        to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:],
+        waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
         if let parameters { try requireLayout(parameters) }
-        try state.write(to: path, including: parameters, metadata: metadata)
+        try state.write(to: path, including: parameters, metadata: metadata, waitingAtMost: limit)
     }
 
     /// Builds a pipeline that goes on from a checkpoint, with parameters that the caller has restored.
     ///
     /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:metadata:)`` wrote.
+    ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: The parameters as they were then.
     ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
@@ -49,11 +51,9 @@ extension GradientPipeline {
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
-        self = try resuming(path) { file throws(DescentError) in
-            try GradientPipeline(
-                resuming: PipelineState(file, on: backend), policy, for: parameters, nonFinite: nonFinite,
-                parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
-        }
+        try self.init(
+            resuming: Checkpoint(contentsOf: path), policy, for: parameters, nonFinite: nonFinite,
+            parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
     }
 
     /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
@@ -61,7 +61,7 @@ extension GradientPipeline {
     /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
     ///
     /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:metadata:)`` wrote.
+    ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
     ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
@@ -77,12 +77,46 @@ extension GradientPipeline {
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
+        try self.init(
+            resuming: Checkpoint(contentsOf: path), policy, restoring: &parameters, nonFinite: nonFinite,
+            parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
+    }
+
+    /// Builds a pipeline that goes on from an open checkpoint, with parameters that the caller has restored.
+    ///
+    /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)-(String,_,_,_,_,_,_,_,_)``.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path.
+    public init(
+        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
+        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
+        self = try checkpoint.resuming { () throws(DescentError) in
+            try GradientPipeline(
+                resuming: checkpoint.state(on: backend), policy, for: parameters, nonFinite: nonFinite,
+                parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
+        }
+    }
+
+    /// Builds a pipeline that goes on from an open checkpoint, and restores the parameters that were saved in it.
+    ///
+    /// See ``init(resuming:_:restoring:nonFinite:parameterCopy:reporting:on:_:driving:)-(String,_,_,_,_,_,_,_,_)``.
+    ///
+    /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path; parameters are what they were then.
+    public init(
+        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
+        restoring parameters: inout Backend.Tensors, nonFinite: NonFinitePolicy = .skip,
+        parameterCopy: ElementType? = nil, reporting: ReportOptions = [], on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
+    ) throws(DescentError) {
         var restored = parameters
-        self = try resuming(path) { file throws(DescentError) in
-            let state = try PipelineState<Backend.Tensors>(file, on: backend)
+        self = try checkpoint.resuming { () throws(DescentError) in
+            let state = try checkpoint.state(on: backend)
             // The state knows best how the layout differs, if it does.
             if state.layout.elementsEqual(restored.layout) {
-                try restored.load(from: file, prefix: CheckpointRecord.parameterPrefix)
+                try restored.load(from: checkpoint.file, prefix: CheckpointRecord.parameterPrefix)
             }
             return try GradientPipeline(
                 resuming: state, policy, for: restored, nonFinite: nonFinite, parameterCopy: parameterCopy,
@@ -100,11 +134,13 @@ extension GradientPipeline {
 extension GradientChain {
     /// Saves everything that a run needs to go on with the same bits, in one safetensors file.
     ///
-    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:)``.
+    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:waitingAtMost:)``.
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
-    public func checkpoint(to path: String, metadata: [String: String] = [:]) throws(DescentError) {
-        try state.write(to: path, metadata: metadata)
+    public func checkpoint(
+        to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
+    ) throws(DescentError) {
+        try state.write(to: path, metadata: metadata, waitingAtMost: limit)
     }
 
     /// Builds a chain that goes on from a checkpoint.
@@ -115,22 +151,21 @@ extension GradientChain {
         nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
         @ChainBuilder _ stages: () -> [any GradientTransform]
     ) throws(DescentError) {
-        self = try resuming(path) { file throws(DescentError) in
-            try GradientChain(
-                resuming: PipelineState(file, on: backend), policy, for: layout, nonFinite: nonFinite, on: backend,
-                stages)
-        }
+        try self.init(
+            resuming: Checkpoint(contentsOf: path), policy, for: layout, nonFinite: nonFinite, on: backend, stages)
     }
-}
 
-/// Opens a checkpoint; errors on the way say which one it was.
-private func resuming<Result>(
-    _ path: String, _ body: (SafetensorsFile) throws(DescentError) -> Result
-) throws(DescentError) -> Result {
-    let file = try SafetensorsFile(contentsOf: path)
-    do throws(DescentError) { return try body(file) } catch {
-        throw DescentError(
-            error.code, parameter: error.parameter, stage: error.stage,
-            "Cannot resume from \"\(path)\": \(error.message)")
+    /// Builds a chain that goes on from an open checkpoint.
+    ///
+    /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
+    public init(
+        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
+        nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any GradientTransform]
+    ) throws(DescentError) {
+        self = try checkpoint.resuming { () throws(DescentError) in
+            try GradientChain(
+                resuming: checkpoint.state(on: backend), policy, for: layout, nonFinite: nonFinite, on: backend, stages)
+        }
     }
 }

@@ -12,15 +12,17 @@ extension PipelineState {
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too.
     ///   - metadata: Text of the caller's by key, such as how far the data has been read.
+    ///   - limit: How long to wait for another writer to the same file.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason. The
     ///   old file is whole then.
     /// - Complexity: O(n) in the bytes of the tensors, which are not copied.
     public func write(
-        to path: String, including parameters: Tensors? = nil, metadata: [String: String] = [:]
+        to path: String, including parameters: Tensors? = nil, metadata: [String: String] = [:],
+        waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
         let record = try CheckpointRecord(self)
         var writer = SafetensorsWriter(metadata: metadata)
-        writer.metadata[CheckpointRecord.metadataKey] = try JSON(encoding: record).description
+        writer.metadata[CheckpointRecord.metadataKey] = try record.text()
         if let parameters { try writer.add(parameters, prefix: CheckpointRecord.parameterPrefix) }
         for (index, component) in components.enumerated() {
             for slot in component.slots {
@@ -29,28 +31,29 @@ extension PipelineState {
                     prefix: CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index))
             }
         }
-        try writer.write(to: path)
+        try writer.write(to: path, waitingAtMost: limit)
     }
 
     /// Reads a state.
     ///
+    /// No more memory is taken than the file is long (or twice that, for 16-bit floats that are widened): shapes are
+    /// those of tensors that are in the file before anything is made of them.
+    ///
     /// - Parameters:
-    ///   - file: A file that ``write(to:including:metadata:)`` wrote.
+    ///   - record: What the file says of the state.
+    ///   - file: A file that ``write(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - backend: Who makes the tensors.
-    /// - Throws: ``DescentCore/DescentError`` with code `invalidFile` for a file that is not a checkpoint or is damaged,
-    ///   or `unsupportedVersion` for one of another version.
+    /// - Throws: ``DescentCore/DescentError`` that names the tensor which is missing, damaged or of another shape.
     init<Backend: TensorBackend>(
-        _ file: SafetensorsFile, on backend: Backend
+        _ record: CheckpointRecord, of file: SafetensorsFile, on backend: Backend
     ) throws(DescentError) where Backend.Tensors == Tensors {
-        let record = try CheckpointRecord(file)
         let layout = try record.makeLayout()
         var components: [Component] = []
         for (index, component) in record.components.enumerated() {
             var slots: [(name: String, tensors: Tensors)] = []
             for slot in component.slots {
-                var tensors = backend.makeTensors(layout, slot.elementType)
-                try tensors.load(
-                    from: file, prefix: CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index))
+                let prefix = CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index)
+                let tensors = try backend.tensors(layout, slot.elementType, from: file, prefix: prefix)
                 slots.append((slot.name, tensors))
             }
             components.append(

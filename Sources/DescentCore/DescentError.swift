@@ -65,7 +65,7 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
     public let parameter: String?
     /// The stage or optimizer concerned, where there is one.
     public let stage: String?
-    /// A sentence that says what is wrong and what to do.
+    /// A sentence that says what is wrong and what to do, of at most 4,000 characters.
     public let message: String
 
     /// Makes an error.
@@ -73,7 +73,7 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         self.code = code
         self.parameter = parameter
         self.stage = stage
-        self.message = message
+        self.message = message.cut(to: 4_000)
     }
 
     /// The message with its code in front.

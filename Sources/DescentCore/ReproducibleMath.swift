@@ -15,7 +15,7 @@ public enum ReproducibleMath {
     ///
     /// - Complexity: O(log `exponent`).
     public static func power(_ base: Double, _ exponent: Int) -> Double {
-        precondition(exponent >= 0, "a whole power below 0")
+        stopUnless(exponent >= 0, "power(_:_:) takes no whole exponent below 0.")
         var result = 1.0
         var square = base
         var remaining = exponent

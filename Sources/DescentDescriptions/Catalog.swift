@@ -67,7 +67,7 @@ public struct Catalog: Sendable {
         let hint = name.nearest(among: names).map { "did you mean \"\($0)\"?" }
         return DescentError(
             .unknownSetting,
-            "unknown \(what) \"\(name)\" at \(place); "
+            "unknown \(what) \(name.quotedBriefly) at \(place); "
                 + (hint ?? "known are \(names.joined(separator: ", ")). Others have to be added to the catalog."))
     }
 }

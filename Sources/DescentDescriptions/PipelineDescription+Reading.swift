@@ -43,8 +43,10 @@ extension PipelineDescription {
         var (name, settings) = try nameAndSettings(of: entry, key: Key.stage, at: place)
         let only = settings[Key.only]
         settings[Key.only] = nil
-        let stage = try decode(try catalog.stage(name, at: place), from: settings, at: place)
-        guard let only else { return stage }
+        let stage = try decode(
+            try catalog.stage(name, at: place), from: settings, alsoKnown: [Key.only], at: place)
+        // As everywhere, null stands for what is left out.
+        guard let only, only != .null else { return stage }
         guard let prefix = only.string else {
             throw DescentError(
                 .invalidDocument, stage: name, "expected the beginning of names at \(place).\(Key.only).")
@@ -57,13 +59,13 @@ extension PipelineDescription {
         _ entry: JSON, at place: String, _ catalog: Catalog
     ) throws(DescentError) -> any Optimizer {
         let (name, settings) = try nameAndSettings(of: entry, key: Key.optimizer, at: place)
-        return try decode(try catalog.optimizer(name, at: place), from: settings, at: place)
+        return try decode(try catalog.optimizer(name, at: place), from: settings, alsoKnown: [], at: place)
     }
 
     private static func decode<Described: Decodable>(
-        _ type: Described.Type, from settings: JSON.Object, at place: String
+        _ type: Described.Type, from settings: JSON.Object, alsoKnown: [String], at place: String
     ) throws(DescentError) -> Described {
-        try JSON.object(settings).decode(type, refusingUnknownKeys: true, at: place)
+        try JSON.object(settings).decode(type, refusingUnknownKeys: true, alsoKnown: alsoKnown, at: place)
     }
 
     /// A name alone, or an object in which it is a member among the settings.
@@ -72,9 +74,11 @@ extension PipelineDescription {
     ) throws(DescentError) -> (String, JSON.Object) {
         if let name = entry.string { return (name, JSON.Object()) }
         guard var settings = entry.object, let name = settings[key]?.string else {
+            let nearest = key.nearest(among: entry.object?.keys.filter { $0 != key } ?? [])
             throw DescentError(
                 .invalidDocument,
-                "expected a name, or an object with a name as \"\(key)\", at \(place).")
+                "expected a name, or an object with a name as \"\(key)\", at \(place)"
+                    + (nearest.map { "; there is \($0.quotedBriefly)" } ?? "") + ".")
         }
         settings[key] = nil
         return (name, settings)

@@ -1,10 +1,6 @@
 extension JSON: CustomStringConvertible {
     /// The value as text without white space; the same value always gives the same text.
-    public var description: String {
-        var text = ""
-        write(to: &text)
-        return text
-    }
+    public var description: String { text(spaced: false) }
 
     /// The value as text for people: what fits on a line is on one, anything else has a line for each part.
     public func formatted(columns: Int = 100) -> String {
@@ -13,34 +9,39 @@ extension JSON: CustomStringConvertible {
         return text
     }
 
-    private func write(to text: inout String, spaced: Bool = false) {
+    private func text(spaced: Bool) -> String {
+        var bytes: [UInt8] = []
+        write(to: &bytes, spaced: spaced)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private func write(to bytes: inout [UInt8], spaced: Bool) {
         switch self {
-        case .null: text += "null"
-        case .bool(let value): text += value ? "true" : "false"
-        case .number(let number): text += number.literal
-        case .string(let string): Self.write(string, to: &text)
+        case .null: bytes.append(ascii: "null")
+        case .bool(let value): bytes.append(ascii: value ? "true" : "false")
+        case .number(let number): bytes.append(contentsOf: number.literal.utf8)
+        case .string(let string): bytes.append(json: string)
         case .array(let elements):
-            text += "["
+            bytes.append(ascii: "[")
             for (position, element) in elements.enumerated() {
-                if position > 0 { text += spaced ? ", " : "," }
-                element.write(to: &text, spaced: spaced)
+                if position > 0 { bytes.append(ascii: spaced ? ", " : ",") }
+                element.write(to: &bytes, spaced: spaced)
             }
-            text += "]"
+            bytes.append(ascii: "]")
         case .object(let object):
-            text += "{"
+            bytes.append(ascii: "{")
             for (position, member) in object.enumerated() {
-                if position > 0 { text += spaced ? ", " : "," }
-                Self.write(member.key, to: &text)
-                text += spaced ? ": " : ":"
-                member.value.write(to: &text, spaced: spaced)
+                if position > 0 { bytes.append(ascii: spaced ? ", " : ",") }
+                bytes.append(json: member.key)
+                bytes.append(ascii: spaced ? ": " : ":")
+                member.value.write(to: &bytes, spaced: spaced)
             }
-            text += "}"
+            bytes.append(ascii: "}")
         }
     }
 
     private func writeLines(to text: inout String, indentation: Int, columns: Int) {
-        var line = ""
-        write(to: &line, spaced: true)
+        let line = self.text(spaced: true)
         if line.count + indentation <= columns || isLeaf {
             text += line
             return
@@ -51,8 +52,7 @@ extension JSON: CustomStringConvertible {
         for (position, member) in members.enumerated() {
             text += (position == 0 ? "\n" : ",\n") + String(repeating: " ", count: indentation + 2)
             if let key = member.0 {
-                Self.write(key, to: &text)
-                text += ": "
+                text += JSON.string(key).description + ": "
             }
             member.1.writeLines(to: &text, indentation: indentation + 2, columns: columns)
         }
@@ -60,22 +60,47 @@ extension JSON: CustomStringConvertible {
     }
 
     private var isLeaf: Bool { array == nil && object == nil }
+}
 
-    private static func write(_ string: String, to text: inout String) {
-        text += "\""
-        for scalar in string.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case "\u{8}": text += "\\b"
-            case "\u{c}": text += "\\f"
-            case "\u{0}"..<" ": text += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-            default: text.unicodeScalars.append(scalar)
+extension [UInt8] {
+    /// Appends text of ASCII characters.
+    package mutating func append(ascii text: StaticString) {
+        append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Appends a whole number.
+    package mutating func append(json number: Int) { append(contentsOf: String(number).utf8) }
+
+    /// Appends a string as JSON has it: in quotation marks, with what has to be escaped escaped.
+    package mutating func append(json string: String) {
+        append(UInt8(ascii: "\""))
+        var string = string
+        string.withUTF8 { bytes in
+            var done = 0
+            for (index, byte) in bytes.enumerated()
+            where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                append(contentsOf: UnsafeBufferPointer(rebasing: bytes[done..<index]))
+                append(escaping: byte)
+                done = index + 1
             }
+            append(contentsOf: UnsafeBufferPointer(rebasing: bytes[done...]))
         }
-        text += "\""
+        append(UInt8(ascii: "\""))
+    }
+
+    private mutating func append(escaping byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\n"): append(ascii: "\\n")
+        case UInt8(ascii: "\r"): append(ascii: "\\r")
+        case UInt8(ascii: "\t"): append(ascii: "\\t")
+        case 0x08: append(ascii: "\\b")
+        case 0x0c: append(ascii: "\\f")
+        case 0..<0x20:
+            append(ascii: byte < 16 ? "\\u000" : "\\u00")
+            append(contentsOf: String(byte, radix: 16).utf8)
+        default:
+            append(UInt8(ascii: "\\"))
+            append(byte)
+        }
     }
 }

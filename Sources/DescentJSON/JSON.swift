@@ -1,3 +1,5 @@
+import DescentCore
+
 /// A JSON value, as RFC 8259 defines it.
 ///
 /// Numbers keep the text that they are written in, so that no integer and no float loses a bit; objects keep the order
@@ -74,7 +76,7 @@ extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expressibl
     public init(dictionaryLiteral members: (String, JSON)...) {
         var object = Object()
         for (key, value) in members {
-            precondition(object[key] == nil, "The key \"\(key)\" is in the literal twice.")
+            stopUnless(object[key] == nil, "The key \"\(key)\" is in the literal twice.")
             object[key] = value
         }
         self = .object(object)

@@ -268,10 +268,3 @@ extension JSONReader {
         return DescentError(.invalidJSON, "line \(line), column \(column): \(message)")
     }
 }
-
-extension String {
-    /// The text in quotation marks, cut to a length that fits a message.
-    package var quotedBriefly: String {
-        JSON.string(utf8.count <= 80 ? self : "\(prefix(40))…").description
-    }
-}

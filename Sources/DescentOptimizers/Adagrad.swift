@@ -6,7 +6,8 @@ public import DescentCore
 ///     s = s + g * g                         (s = initialAccumulator at first)
 ///     p = p - learningRate / (1 + (t - 1) * learningRateDecay) * g / (sqrt(s) + epsilon)
 ///
-/// t counts applied steps from 1. State: 4 bytes an element. Duchi, Hazan and Singer, "Adaptive subgradient methods
+/// t counts applied steps from 1. An epsilon below 2^-63 (1.1e-19), the root of the smallest normal square, counts as
+/// that much. State: 4 bytes an element. Duchi, Hazan and Singer, "Adaptive subgradient methods
 /// for online learning and stochastic optimization" (2011).
 public struct Adagrad: Optimizer {
     public var learningRate: Schedule
@@ -17,54 +18,84 @@ public struct Adagrad: Optimizer {
     /// What keeps the denominator from 0.
     public var epsilon: Float
     public var weightDecay: Float
+    /// Whether parameters climb along the gradient instead of descending.
+    public var maximize: Bool
     public var groups: [ParameterGroup]
-    private var rateFactor: Float = 1
+    private var rules: GroupedRules<Rule>
     private var start: Float = 0
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
-    ///   - learningRate: The step size, finite and above 0, or a schedule of such.
+    ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
     ///   - learningRateDecay: How fast it falls with the number of steps, finite and at least 0.
     ///   - initialAccumulator: What the sum of squares starts with, finite and at least 0.
-    ///   - epsilon: What keeps the denominator from 0, finite and above 0.
+    ///   - epsilon: What keeps the denominator from 0, finite and at least 0.
     ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
-    ///   - groups: Rates for some of the parameters.
+    ///   - maximize: Whether to climb: g = -g first.
+    ///   - groups: Settings for some of the parameters.
     public init(
         learningRate: Schedule = 0.01, learningRateDecay: Float = 0, initialAccumulator: Float = 0,
-        epsilon: Float = 1e-10, weightDecay: Float = 0, groups: [ParameterGroup] = []
+        epsilon: Float = 1e-10, weightDecay: Float = 0, maximize: Bool = false,
+        groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.learningRateDecay = learningRateDecay
         self.initialAccumulator = initialAccumulator
         self.epsilon = epsilon
         self.weightDecay = weightDecay
+        self.maximize = maximize
         self.groups = groups
+        rules = GroupedRules(
+            Rule(learningRateDecay: Double(learningRateDecay), epsilon: epsilon, maximize: maximize))
     }
 
+    public var groupSettings: [GroupSettings.Name] { [.learningRateDecay, .epsilon, .maximize] }
     public var slots: [Slot] { ["sum of squares"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.requirePositive(epsilon, "epsilon", of: name)
-        try DescentError.require(
-            learningRateDecay.isFinite && learningRateDecay >= 0, name,
-            "learningRateDecay is \(learningRateDecay); it has to be a finite number of at least 0.")
-        try DescentError.require(
-            initialAccumulator.isFinite && initialAccumulator >= 0, name,
-            "initialAccumulator is \(initialAccumulator); it has to be a finite number of at least 0.")
+        try requireNotNegative(Double(initialAccumulator), "initialAccumulator", of: name)
+        let usual = self
+        rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
+            let epsilon = settings.epsilon ?? usual.epsilon
+            let rule = Rule(
+                learningRateDecay: Double(settings.learningRateDecay ?? usual.learningRateDecay),
+                epsilon: epsilon, maximize: settings.maximize ?? usual.maximize)
+            try requireNotNegative(rule.learningRateDecay, "learningRateDecay", of: owner)
+            try requireNotNegative(Double(epsilon), "epsilon", of: owner)
+            return rule
+        }
     }
 
     public mutating func prepare(appliedSteps: Int) {
-        rateFactor = Float(1 / (1 + Double(appliedSteps) * Double(learningRateDecay)))
+        rules.updateEach { $0.rateDivisor = 1 + Double(appliedSteps) * $0.learningRateDecay }
         start = appliedSteps == 0 ? initialAccumulator : 0
     }
 
     public func update(_ block: inout some UpdateBlock) {
-        let (rate, decay, start) = (block.rates.learningRate * rateFactor, block.rates.weightDecay, start)
+        let rule = rules[block.parameterIndex]
+        let rate = Float(Double(block.rates.learningRate) / rule.rateDivisor)
+        let (decay, start, epsilon) = (block.rates.weightDecay, start, rule.epsilon)
+        if rule.maximize { block.scale(by: -1) }
         block.updateEach { gradient, parameter, sum in
             let decayed = gradient + decay * parameter
             sum = (start + sum) + decayed * decayed
             parameter -= rate * (decayed / (ReproducibleMath.squareRoot(sum) + epsilon))
+        }
+    }
+
+    /// The settings of one group of parameters.
+    private struct Rule {
+        let learningRateDecay: Double
+        let epsilon: Float
+        let maximize: Bool
+        /// What the learning rate is divided by in this step.
+        var rateDivisor = 1.0
+
+        init(learningRateDecay: Double, epsilon: Float, maximize: Bool) {
+            self.learningRateDecay = learningRateDecay
+            self.epsilon = .denominatorEpsilon(epsilon, takingUp: 1)
+            self.maximize = maximize
         }
     }
 }

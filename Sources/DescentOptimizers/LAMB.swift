@@ -9,60 +9,75 @@ public import DescentCore
 ///
 /// Takes one sweep more than others, over parameters and moments. State: 8 bytes an element. You et al., "Large batch
 /// optimization for deep learning: training BERT in 76 minutes" (2020).
+///
+/// Moments below 1.2e-38 are flushed to 0, and an epsilon below 2^-63 / sqrt(1 - beta2), 3.4e-18 by default, counts as
+/// that much: gradients smaller than it make smaller steps than PyTorch's, and a gradient of 0 makes none.
 public struct LAMB: ProposingOptimizer {
     public var learningRate: Schedule
     /// The decay of the first moment.
-    public var beta1: Float
+    public var beta1: Double
     /// The decay of the second moment.
-    public var beta2: Float
+    public var beta2: Double
     /// What keeps the denominator from 0.
     public var epsilon: Float
     public var weightDecay: Float
+    /// Whether parameters climb along the gradient instead of descending.
+    public var maximize: Bool
     public var groups: [ParameterGroup]
-    private var firstCorrection: Float = 1
-    private var secondCorrection: Float = 1
+    private var rules: GroupedRules<AdamRule>
     private var trustRatios: [Float] = []
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
-    ///   - learningRate: The step size relative to each tensor's norm, finite and above 0, or a schedule of such.
+    ///   - learningRate: The step size relative to each tensor's norm, finite and at least 0, or a schedule of such.
     ///   - beta1: The decay of the first moment, in 0..<1.
     ///   - beta2: The decay of the second moment, in 0..<1.
-    ///   - epsilon: What keeps the denominator from 0, finite and above 0.
+    ///   - epsilon: What keeps the denominator from 0, finite and at least 0.
     ///   - weightDecay: What the parameter adds to its update, finite and at least 0.
-    ///   - groups: Rates for some of the parameters.
+    ///   - maximize: Whether to climb: g = -g first.
+    ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.001, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-6,
-        weightDecay: Float = 0, groups: [ParameterGroup] = []
+        learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Float = 1e-6,
+        weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
         self.weightDecay = weightDecay
+        self.maximize = maximize
         self.groups = groups
+        rules = GroupedRules(
+            AdamRule(beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: false))
     }
 
+    public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
     public var slots: [Slot] { ["first moment", "second moment"] }
 
+    private var usualRule: AdamRule {
+        AdamRule(
+            beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: false,
+            maximize: maximize)
+    }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try requireDecay(beta1, "beta1", of: name)
-        try requireDecay(beta2, "beta2", of: name)
-        try DescentError.requirePositive(epsilon, "epsilon", of: name)
+        rules = try adamRules(usualRule, groups, of: name, in: layout)
         trustRatios = [Float](repeating: 1, count: layout.count)
     }
 
     public mutating func prepare(appliedSteps: Int) {
-        firstCorrection = Float(1 / (1 - ReproducibleMath.power(Double(beta1), appliedSteps + 1)))
-        secondCorrection = Float((1 / (1 - ReproducibleMath.power(Double(beta2), appliedSteps + 1))).squareRoot())
+        rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 
     public func propose(_ block: inout some UpdateBlock) {
-        let decay = block.rates.weightDecay
+        let rule = rules[block.parameterIndex]
+        let (step, decay) = (rule.coefficients(for: block.rates), block.rates.weightDecay)
+        let direction = Direction(rule, step)
+        if rule.maximize { block.scale(by: -1) }
         block.proposeEach { gradient, parameter, first, second in
-            first = (beta1 * first + (1 - beta1) * gradient).flushed
-            second = (beta2 * second + ((1 - beta2) * gradient) * gradient).flushed
+            first = (step.beta1 * first + step.oneMinusBeta1 * gradient).flushed
+            second = (step.beta2 * second + (step.oneMinusBeta2 * gradient) * gradient).flushed
             gradient = direction(first, second) + decay * parameter
         }
     }
@@ -70,11 +85,14 @@ public struct LAMB: ProposingOptimizer {
     public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
         for index in trustRatios.indices {
             let isDefined = updateNorms[index] > 0 && parameterNorms[index] > 0
-            trustRatios[index] = isDefined ? Float(parameterNorms[index] / updateNorms[index]) : 1
+            let ratio = isDefined ? parameterNorms[index] / updateNorms[index] : 1
+            trustRatios[index] = Float(min(ratio, Double(Float.greatestFiniteMagnitude)))
         }
     }
 
     public func update(_ block: inout some UpdateBlock) {
+        let rule = rules[block.parameterIndex]
+        let direction = Direction(rule, rule.coefficients(for: block.rates))
         let rate = block.rates.learningRate * trustRatios[block.parameterIndex]
         let decay = block.rates.weightDecay
         block.updateEach { _, parameter, first, second in
@@ -82,7 +100,22 @@ public struct LAMB: ProposingOptimizer {
         }
     }
 
-    private func direction(_ first: Float, _ second: Float) -> Float {
-        (first * firstCorrection) / (ReproducibleMath.squareRoot(second) * secondCorrection + epsilon)
+    /// Adam's direction, made of the moments.
+    private struct Direction {
+        let firstCorrection: Float
+        let secondCorrection: Float
+        let epsilon: Float
+
+        init(_ rule: AdamRule, _ step: AdamRule.Coefficients) {
+            firstCorrection = Float(rule.firstCorrection)
+            secondCorrection = step.secondCorrection
+            epsilon = step.epsilon
+        }
+
+        /// The moment is corrected last: where its square overflows, the quotient is 0, and not infinity over infinity.
+        @inline(__always)
+        func callAsFunction(_ first: Float, _ second: Float) -> Float {
+            first / (ReproducibleMath.squareRoot(second) * secondCorrection + epsilon) * firstCorrection
+        }
     }
 }

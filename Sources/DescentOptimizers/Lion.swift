@@ -10,45 +10,74 @@ public import DescentCore
 public struct Lion: Optimizer {
     public var learningRate: Schedule
     /// The share of the moment in the direction of a step.
-    public var beta1: Float
+    public var beta1: Double
     /// The decay of the moment.
-    public var beta2: Float
+    public var beta2: Double
     public var weightDecay: Float
+    /// Whether parameters climb along the gradient instead of descending.
+    public var maximize: Bool
     public var groups: [ParameterGroup]
+    private var rules: GroupedRules<Rule>
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
-    ///   - learningRate: The step size, finite and above 0, or a schedule of such; about a tenth of AdamW's.
+    ///   - learningRate: The step size, finite and at least 0, or a schedule of such; about a tenth of AdamW's.
     ///   - beta1: The share of the moment in the direction of a step, in 0..<1.
     ///   - beta2: The decay of the moment, in 0..<1.
     ///   - weightDecay: The share of a parameter, times the learning rate, that a step takes away; at least 0.
-    ///   - groups: Rates for some of the parameters.
+    ///   - maximize: Whether to climb: g = -g first.
+    ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.0001, beta1: Float = 0.9, beta2: Float = 0.99, weightDecay: Float = 0,
-        groups: [ParameterGroup] = []
+        learningRate: Schedule = 0.0001, beta1: Double = 0.9, beta2: Double = 0.99, weightDecay: Float = 0,
+        maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.beta1 = beta1
         self.beta2 = beta2
         self.weightDecay = weightDecay
+        self.maximize = maximize
         self.groups = groups
+        rules = GroupedRules(Rule(beta1: beta1, beta2: beta2, maximize: maximize))
     }
 
+    public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .maximize] }
     public var slots: [Slot] { ["moment"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try requireDecay(beta1, "beta1", of: name)
-        try requireDecay(beta2, "beta2", of: name)
+        let usual = self
+        rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
+            let (beta1, beta2) = (settings.beta1 ?? usual.beta1, settings.beta2 ?? usual.beta2)
+            try requireDecay(beta1, "beta1", of: owner)
+            try requireDecay(beta2, "beta2", of: owner)
+            return Rule(beta1: beta1, beta2: beta2, maximize: settings.maximize ?? usual.maximize)
+        }
     }
 
     public func update(_ block: inout some UpdateBlock) {
+        let rule = rules[block.parameterIndex]
         let (rate, decay) = (block.rates.learningRate, block.rates.weightDecay)
+        if rule.maximize { block.scale(by: -1) }
         block.updateEach { gradient, parameter, moment in
-            let direction = beta1 * moment + (1 - beta1) * gradient
-            moment = (beta2 * moment + (1 - beta2) * gradient).flushed
+            let direction = rule.beta1 * moment + rule.oneMinusBeta1 * gradient
+            moment = (rule.beta2 * moment + rule.oneMinusBeta2 * gradient).flushed
             let sign: Float = direction > 0 ? 1 : direction < 0 ? -1 : direction
             parameter -= rate * (sign + decay * parameter)
+        }
+    }
+
+    /// The factors of one group of parameters, each formed in Double and rounded once.
+    private struct Rule {
+        let beta1: Float
+        let oneMinusBeta1: Float
+        let beta2: Float
+        let oneMinusBeta2: Float
+        let maximize: Bool
+
+        init(beta1: Double, beta2: Double, maximize: Bool) {
+            (self.beta1, oneMinusBeta1) = (Float(beta1), Float(1 - beta1))
+            (self.beta2, oneMinusBeta2) = (Float(beta2), Float(1 - beta2))
+            self.maximize = maximize
         }
     }
 }

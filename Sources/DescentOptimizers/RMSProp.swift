@@ -8,34 +8,40 @@ public import DescentCore
 ///     b = momentum * b + g / d         (without momentum: b = g / d)
 ///     p = p - learningRate * b
 ///
-/// State: 4 bytes an element, 4 more with momentum and 4 more where centered. Tieleman and Hinton, lecture 6.5 (2012);
+/// Means below 1.2e-38 are flushed to 0, and an epsilon below 2^-63 / sqrt(1 - alpha), 1.1e-18 by default, counts as that
+/// much: gradients smaller than it make smaller steps than PyTorch's. Where squares overflow, nothing moves. State: 4
+/// bytes an element, 4 more with momentum and 4 more where centered. Tieleman and Hinton, lecture 6.5 (2012);
 /// Graves, "Generating sequences with recurrent neural networks" (2013).
 public struct RMSProp: Optimizer {
     public var learningRate: Schedule
     /// The decay of the mean of squares.
-    public var alpha: Float
+    public var alpha: Double
     /// What keeps the denominator from 0.
     public var epsilon: Float
     /// The share of the velocity that remains after a step.
-    public var momentum: Float
+    public var momentum: Double
     /// Whether the mean of gradients is taken out of the mean of squares.
     public var centered: Bool
     public var weightDecay: Float
+    /// Whether parameters climb along the gradient instead of descending.
+    public var maximize: Bool
     public var groups: [ParameterGroup]
+    private var rules: GroupedRules<Rule>
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
-    ///   - learningRate: The step size, finite and above 0, or a schedule of such.
+    ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
     ///   - alpha: The decay of the mean of squares, in 0..<1.
-    ///   - epsilon: What keeps the denominator from 0, finite and above 0.
-    ///   - momentum: The share of the velocity that remains, in 0..<1; 0 keeps no velocity.
+    ///   - epsilon: What keeps the denominator from 0, finite and at least 0; above 0 if centered.
+    ///   - momentum: The share of the velocity that remains, finite and at least 0; 0 keeps no velocity.
     ///   - centered: Whether to take the mean of gradients out of the mean of squares.
     ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
-    ///   - groups: Rates for some of the parameters.
+    ///   - maximize: Whether to climb: g = -g first.
+    ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.01, alpha: Float = 0.99, epsilon: Float = 1e-8, momentum: Float = 0,
-        centered: Bool = false, weightDecay: Float = 0, groups: [ParameterGroup] = []
+        learningRate: Schedule = 0.01, alpha: Double = 0.99, epsilon: Float = 1e-8, momentum: Double = 0,
+        centered: Bool = false, weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.alpha = alpha
@@ -43,53 +49,91 @@ public struct RMSProp: Optimizer {
         self.momentum = momentum
         self.centered = centered
         self.weightDecay = weightDecay
+        self.maximize = maximize
         self.groups = groups
+        rules = GroupedRules(Rule(alpha: alpha, epsilon: epsilon, momentum: momentum, maximize: maximize))
     }
 
+    public var groupSettings: [GroupSettings.Name] { [.alpha, .epsilon, .momentum, .maximize] }
+    private var keepsVelocity: Bool { momentum != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
     public var slots: [Slot] {
-        ["mean of squares"] + (momentum == 0 ? [] : ["velocity"]) + (centered ? ["mean of gradients"] : [])
+        ["mean of squares"] + (keepsVelocity ? ["velocity"] : []) + (centered ? ["mean of gradients"] : [])
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try requireDecay(alpha, "alpha", of: name)
-        try requireDecay(momentum, "momentum", of: name)
-        try DescentError.requirePositive(epsilon, "epsilon", of: name)
+        let usual = self
+        rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
+            let (alpha, momentum) = (settings.alpha ?? usual.alpha, settings.momentum ?? usual.momentum)
+            let epsilon = settings.epsilon ?? usual.epsilon
+            try requireDecay(alpha, "alpha", of: owner)
+            try requireNotNegative(momentum, "momentum", of: owner)
+            try requireNotNegative(Double(epsilon), "epsilon", of: owner)
+            try DescentError.require(
+                epsilon > 0 || !usual.centered, owner,
+                "epsilon is 0; it has to be above 0 where centered, for a gradient that stays the same has no variance."
+            )
+            return Rule(
+                alpha: alpha, epsilon: epsilon, momentum: momentum, maximize: settings.maximize ?? usual.maximize)
+        }
     }
 
     public func update(_ block: inout some UpdateBlock) {
+        let rule = rules[block.parameterIndex]
         let (rate, decay) = (block.rates.learningRate, block.rates.weightDecay)
-        switch (momentum != 0, centered) {
+        if rule.maximize { block.scale(by: -1) }
+        switch (keepsVelocity, centered) {
         case (false, false):
             block.updateEach { gradient, parameter, squares in
-                parameter -= rate * direction(gradient + decay * parameter, &squares)
+                parameter -= rate * rule.direction(gradient + decay * parameter, &squares)
             }
         case (true, false):
             block.updateEach { gradient, parameter, squares, velocity in
-                velocity = (momentum * velocity + direction(gradient + decay * parameter, &squares)).flushed
+                let direction = rule.direction(gradient + decay * parameter, &squares)
+                velocity = (rule.momentum * velocity + direction).flushed
                 parameter -= rate * velocity
             }
         case (false, true):
             block.updateEach { gradient, parameter, squares, mean in
-                parameter -= rate * direction(gradient + decay * parameter, &squares, &mean)
+                parameter -= rate * rule.direction(gradient + decay * parameter, &squares, &mean)
             }
         case (true, true):
             block.updateEach { gradient, parameter, squares, velocity, mean in
-                velocity = (momentum * velocity + direction(gradient + decay * parameter, &squares, &mean)).flushed
+                let direction = rule.direction(gradient + decay * parameter, &squares, &mean)
+                velocity = (rule.momentum * velocity + direction).flushed
                 parameter -= rate * velocity
             }
         }
     }
 
-    private func direction(_ gradient: Float, _ squares: inout Float) -> Float {
-        squares = (alpha * squares + ((1 - alpha) * gradient) * gradient).flushed
-        return gradient / (ReproducibleMath.squareRoot(squares) + epsilon)
-    }
+    /// The factors of one group of parameters, each formed in Double and rounded once.
+    private struct Rule {
+        let alpha: Float
+        let oneMinusAlpha: Float
+        let epsilon: Float
+        let momentum: Float
+        let maximize: Bool
 
-    private func direction(_ gradient: Float, _ squares: inout Float, _ mean: inout Float) -> Float {
-        squares = (alpha * squares + ((1 - alpha) * gradient) * gradient).flushed
-        mean = (alpha * mean + (1 - alpha) * gradient).flushed
-        // Rounding can make the variance of a gradient that hardly changes negative.
-        let variance = max(squares - mean * mean, 0)
-        return gradient / (ReproducibleMath.squareRoot(variance) + epsilon)
+        init(alpha: Double, epsilon: Float, momentum: Double, maximize: Bool) {
+            (self.alpha, oneMinusAlpha) = (Float(alpha), Float(1 - alpha))
+            self.epsilon = .denominatorEpsilon(epsilon, takingUp: 1 - alpha)
+            self.momentum = Float(momentum)
+            self.maximize = maximize
+        }
+
+        @inline(__always)
+        func direction(_ gradient: Float, _ squares: inout Float) -> Float {
+            squares = (alpha * squares + (oneMinusAlpha * gradient) * gradient).flushed
+            return gradient / (ReproducibleMath.squareRoot(squares) + epsilon)
+        }
+
+        @inline(__always)
+        func direction(_ gradient: Float, _ squares: inout Float, _ mean: inout Float) -> Float {
+            squares = (alpha * squares + (oneMinusAlpha * gradient) * gradient).flushed
+            mean = (alpha * mean + oneMinusAlpha * gradient).flushed
+            // Rounding can make the variance of a gradient that hardly changes negative. Squares that overflow are
+            // larger than that of any mean; infinity less infinity would be NaN.
+            let variance = squares == .infinity ? squares : max(squares - mean * mean, 0)
+            return gradient / (ReproducibleMath.squareRoot(variance) + epsilon)
+        }
     }
 }

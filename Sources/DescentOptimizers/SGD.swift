@@ -11,29 +11,29 @@ public import DescentCore
 public struct SGD: Optimizer {
     public var learningRate: Schedule
     /// The share of the velocity that remains after a step.
-    public var momentum: Float
+    public var momentum: Double
     /// The share of the gradient that the velocity does not take up.
-    public var dampening: Float
+    public var dampening: Double
     /// Whether the update looks ahead along the velocity.
     public var nesterov: Bool
     public var weightDecay: Float
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
-    private var isFirst = true
+    private var rules: GroupedRules<SGDRule>
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
-    ///   - learningRate: The step size, finite and above 0, or a schedule of such.
-    ///   - momentum: The share of the velocity that remains, in 0..<1; 0 keeps no velocity.
+    ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
+    ///   - momentum: The share of the velocity that remains, finite and at least 0; 0 keeps no velocity.
     ///   - dampening: The share of the gradient that the velocity does not take up, in 0...1.
     ///   - nesterov: Whether to look ahead; needs momentum and no dampening.
     ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
     ///   - maximize: Whether to climb.
-    ///   - groups: Rates for some of the parameters.
+    ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule, momentum: Float = 0, dampening: Float = 0, nesterov: Bool = false,
+        learningRate: Schedule, momentum: Double = 0, dampening: Double = 0, nesterov: Bool = false,
         weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
@@ -43,22 +43,34 @@ public struct SGD: Optimizer {
         self.weightDecay = weightDecay
         self.maximize = maximize
         self.groups = groups
+        rules = GroupedRules(
+            SGDRule(momentum: momentum, dampening: dampening, nesterov: nesterov, maximize: maximize, isFirst: true))
     }
 
-    public var slots: [Slot] { momentum == 0 ? [] : ["velocity"] }
+    public var groupSettings: [GroupSettings.Name] { [.momentum, .dampening, .nesterov, .maximize] }
+    public var slots: [Slot] { keepsVelocity ? ["velocity"] : [] }
+    private var keepsVelocity: Bool { momentum != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.require((0..<1).contains(momentum), name, "momentum is \(momentum); it has to lie in 0..<1.")
-        try DescentError.require(
-            (0...1).contains(dampening), name, "dampening is \(dampening); it has to lie in 0...1.")
-        try DescentError.require(
-            !nesterov || (momentum > 0 && dampening == 0), name, "nesterov needs a momentum above 0 and no dampening.")
+        let usual = self
+        rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
+            let rule = SGDRule(
+                momentum: settings.momentum ?? usual.momentum, dampening: settings.dampening ?? usual.dampening,
+                nesterov: settings.nesterov ?? usual.nesterov, maximize: settings.maximize ?? usual.maximize,
+                isFirst: true)
+            try requireNotNegative(rule.momentum, "momentum", of: owner)
+            try DescentError.require(
+                (0...1).contains(rule.dampening), owner, "dampening is \(rule.dampening); it has to lie in 0...1.")
+            try DescentError.require(
+                !rule.nesterov || (rule.momentum > 0 && rule.dampening == 0), owner,
+                "nesterov needs a momentum above 0 and no dampening.")
+            return rule
+        }
     }
 
-    public mutating func prepare(appliedSteps: Int) { isFirst = appliedSteps == 0 }
+    public mutating func prepare(appliedSteps: Int) { rules.updateEach { $0.isFirst = appliedSteps == 0 } }
 
     public func update(_ block: inout some UpdateBlock) {
-        block.apply(
-            SGDRule(momentum: momentum, dampening: dampening, nesterov: nesterov, maximize: maximize, isFirst: isFirst))
+        block.apply(rules[block.parameterIndex])
     }
 }

@@ -1,4 +1,5 @@
 import CDescentKernels
+import DescentCore
 
 #if canImport(Glibc)
     import Glibc
@@ -32,8 +33,7 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
         let name = String(cString: value)
         let names = allCases.filter(\.isAvailable).map(\.rawValue).joined(separator: ", ")
         guard let forced = InstructionSet(rawValue: name), forced.isAvailable else {
-            // The message has to reach whoever set the variable, in release builds too, which a precondition's does not.
-            fatalError("DESCENT_INSTRUCTION_SET is \"\(name)\"; this processor has \(names).")
+            stopForMisuse("DESCENT_INSTRUCTION_SET is \"\(name)\"; this processor has \(names).")
         }
         return forced
     }()

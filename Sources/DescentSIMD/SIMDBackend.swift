@@ -1,13 +1,5 @@
 public import DescentCore
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// The reference backend: tensors in main memory, SIMD kernels, several threads.
 ///
 /// The same inputs give the same bits with any number of threads: blocks are cut the same way for all of them, each
@@ -29,13 +21,15 @@ public struct SIMDBackend: TensorBackend {
     let blockLength: Int
     let elementsPerThread: Int
 
-    /// A backend with as many threads as the machine has processors.
-    public init() {
-        self.init(threads: max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
-    }
+    /// A backend with as many threads as this process may use processors.
+    ///
+    /// On Linux these are the processors that the calling thread may run on (`taskset`), and no more than the quota of
+    /// processor time of its control groups, as containers have it, rounded down; elsewhere they are all that are online.
+    public init() { self.init(threads: AvailableProcessors.count) }
 
     /// A backend with a number of threads.
     ///
+    /// - Precondition: Arguments are in their ranges; otherwise the program prints which one is not, and stops.
     /// - Parameters:
     ///   - threads: How many threads a sweep may use, at least 1. Small sweeps run on the caller's thread alone.
     ///   - blockLength: How many elements a block holds at most, unless one row has more; at least 1. Results
@@ -46,10 +40,10 @@ public struct SIMDBackend: TensorBackend {
         threads: Int, blockLength: Int = defaultBlockLength, elementsPerThread: Int = defaultElementsPerThread,
         instructionSet: InstructionSet = .preferred
     ) {
-        precondition(instructionSet.isAvailable, "This processor does not have \(instructionSet).")
-        precondition(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
-        precondition(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
-        precondition(elementsPerThread >= 1, "A thread needs at least one element, not \(elementsPerThread).")
+        stopUnless(instructionSet.isAvailable, "This processor does not have \(instructionSet).")
+        stopUnless(threads >= 1, "SIMDBackend needs at least one thread, not \(threads).")
+        stopUnless(blockLength >= 1, "A block needs at least one element, not \(blockLength).")
+        stopUnless(elementsPerThread >= 1, "A thread needs at least one element, not \(elementsPerThread).")
         threadCount = threads
         self.blockLength = blockLength
         self.elementsPerThread = elementsPerThread

@@ -15,31 +15,14 @@ public import DescentCore
 /// unevenly they are spread over micro-batches.
 public struct Accumulate: Accumulating {
     /// What a window's sum is divided by.
-    public enum Reduction: String, Sendable, Hashable, Codable {
-        /// By the number of micro-batches seen.
-        case mean
-        /// By 1.
-        case sum
-        /// By the sum of weights, each gradient having been multiplied by its own.
-        case weighted
-    }
+    public typealias Reduction = AccumulationWindow.Reduction
 
     /// What a micro-batch with NaN or infinities does to its window.
     public enum NonFinite: String, Sendable, Hashable, Codable {
-        /// It spoils the window, which is skipped when it closes.
+        /// It spoils the window, which is skipped when it closes; the outcome of the micro-batch says so.
         case skipWindow
         /// It is left out, and the window is made of the others; costs a sweep that reads each micro-batch.
         case dropMicrobatch
-    }
-
-    /// The open window.
-    public struct State: Codable, Sendable {
-        var received = 0
-        var included = 0
-        var weights = 0.0
-        var lastWeight = 1.0
-        /// Why the first micro-batch that was turned down was.
-        var rejection: SkipReason?
     }
 
     /// After how many micro-batches a window closes.
@@ -48,7 +31,7 @@ public struct Accumulate: Accumulating {
     public let reduction: Reduction
     /// What happens to micro-batches that are not finite.
     public let nonFinite: NonFinite
-    public var state = State()
+    public var state = AccumulationWindow()
 
     /// Gathers micro-batches.
     ///
@@ -68,43 +51,11 @@ public struct Accumulate: Accumulating {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(steps >= 1, name, "steps is \(steps); a window needs at least 1.")
+        try requireValidState()
     }
 
     public func transform(_ block: inout some GradientBlock) {}
 
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        state = State()
-    }
-
-    // MARK: Accumulating
-
-    public var received: Int { state.received }
-    public var included: Int { state.included }
-    public var includedWeight: Double { state.weights }
     public var windowLength: Int { steps }
     public var dropsNonFinite: Bool { nonFinite == .dropMicrobatch }
-    public var spoiled: SkipReason? { dropsNonFinite ? nil : state.rejection }
-
-    public var factor: Float { reduction == .weighted ? Float(state.lastWeight) : 1 }
-
-    public var closingFactor: Float {
-        switch reduction {
-        case .mean: Float(1 / Double(state.included))
-        case .sum: 1
-        case .weighted: Float(1 / state.weights)
-        }
-    }
-
-    public mutating func admit(weight: Double) {
-        state.received += 1
-        state.included += 1
-        state.weights += weight
-        state.lastWeight = weight
-    }
-
-    public mutating func reject(_ reason: SkipReason) {
-        state.included -= 1
-        state.weights -= state.lastWeight
-        state.rejection = state.rejection ?? reason
-    }
 }

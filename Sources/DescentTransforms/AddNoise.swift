@@ -31,13 +31,15 @@ public struct AddNoise: GradientTransform {
     public var name: String { "AddNoise(eta: \(eta), gamma: \(gamma))" }
     public var order: StageOrder { StageOrder(expects: [.unscaled, .window, .reduced]) }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(eta, "eta", of: name)
         try DescentError.require(
             gamma.isFinite && gamma >= 0, name, "gamma is \(gamma); it has to be a finite number of at least 0.")
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         self.step = UInt32(truncatingIfNeeded: step.appliedSteps)
         let variance = Double(eta) / ReproducibleMath.power(1 + Double(step.appliedSteps), Double(gamma))
         deviation = Float(variance.squareRoot())

@@ -5,7 +5,11 @@ public import DescentCore
 ///     limit = factor * max(norm of the parameter's row, epsilon)
 ///     g = norm of g's row < limit ? g : g * limit / max(norm of g's row, 1e-6)
 ///
-/// A unit is a row; of tensors of rank 0 and 1, the whole tensor. Brock, De, Smith and Simonyan, "High-performance
+/// A unit is a row; a tensor of which at most one extent is not 1 is a vector, and one unit. That is what Optax's
+/// `adaptive_grad_clip` does at ranks 0, 1, 2, 4 and 5, with output units last as there, or first. At rank 3 a unit is one
+/// output channel of a convolution, as in timm; Optax takes the tensor for an attention projection [in, heads, size] with
+/// heads * size units, for which it can be handed over as [in, heads * size]. Ranks above 5, which Optax refuses, are
+/// clipped row by row. Brock, De, Smith and Simonyan, "High-performance
 /// large-scale image recognition without normalization" (2021).
 public struct ClipAdaptively: GradientTransform {
     /// The largest ratio of a gradient's norm to its parameter's.
@@ -16,7 +20,8 @@ public struct ClipAdaptively: GradientTransform {
     public let exclusion: ParameterSelection?
     private var excluded: [Bool] = []
     private var vectors: [Int] = []
-    /// The factor of this step for each tensor of rank 0 and 1.
+    private var isVector: [Bool] = []
+    /// The factor of this step for each vector.
     private var vectorFactors: [Float] = []
 
     private static let smallestNorm: Float = 1e-6
@@ -47,15 +52,22 @@ public struct ClipAdaptively: GradientTransform {
         vectors.isEmpty ? [.parameters] : [.norm(.l2), .parameterNorm(.l2)]
     }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(factor, "factor", of: name)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
         excluded = layout.map { exclusion?.contains($0) ?? false }
-        vectors = layout.indices.filter { layout[$0].rank <= 1 && !excluded[$0] }
+        // A name that matches nothing is a slip; a condition may hold for none, such as one on ranks.
+        let isFound = exclusion?.prefix == nil || excluded.contains(true)
+        try DescentError.require(
+            layout.isEmpty || isFound, name, "no parameter is excluded; there are \(layout.firstNames).")
+        isVector = layout.map { parameter in parameter.shape.count { $0 != 1 } <= 1 }
+        vectors = layout.indices.filter { isVector[$0] && !excluded[$0] }
         vectorFactors = layout.map { _ in 1 }
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         for parameter in vectors {
             let norm = step.incoming.norm(.l2, of: parameter)
             let limit = Double(factor) * max(step.incoming.parameterNorm(.l2, of: parameter), Double(epsilon))
@@ -65,7 +77,7 @@ public struct ClipAdaptively: GradientTransform {
 
     public func transform(_ block: inout some GradientBlock) {
         if excluded[block.parameterIndex] { return }
-        if block.rank <= 1 {
+        if isVector[block.parameterIndex] {
             block.scale(by: vectorFactors[block.parameterIndex])
         } else {
             block.clipRows(factor: factor, minimumNorm: epsilon, epsilon: Self.smallestNorm)

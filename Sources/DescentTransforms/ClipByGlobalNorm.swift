@@ -15,7 +15,8 @@ public struct ClipByGlobalNorm: GradientScaling {
     /// Clips the whole gradient.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm the gradient may keep, finite and above 0.
+    ///   - maximum: The largest norm the gradient may keep, above 0; infinity measures the norm, for reports, and never
+    ///     clips.
     ///   - norm: Which norm: L2, L1, L-infinity, or any p above 0.
     ///   - epsilon: What is added to the norm, finite and at least 0.
     public init(_ maximum: Float, norm: Norm = .l2, epsilon: Float = 1e-6) {
@@ -30,12 +31,14 @@ public struct ClipByGlobalNorm: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(norm)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireThreshold(maximum, epsilon, of: name)
         try DescentError.require(norm.isValid, name, "the exponent of \(norm) has to be a finite number above 0.")
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         step.clip(
             step.layout.indices, norm: step.incoming.norm(norm), to: maximum, epsilon: epsilon, kind: norm)
     }

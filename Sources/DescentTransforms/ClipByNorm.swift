@@ -13,7 +13,7 @@ public struct ClipByNorm: GradientScaling {
     /// Clips each tensor.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm a tensor may keep, finite and above 0.
+    ///   - maximum: The largest norm a tensor may keep, above 0; infinity measures the norms, for reports, and never clips.
     ///   - epsilon: What is added to the norm, finite and at least 0.
     public init(_ maximum: Float, epsilon: Float = 1e-6) {
         self.maximum = maximum
@@ -24,12 +24,14 @@ public struct ClipByNorm: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireThreshold(maximum, epsilon, of: name)
         names = layout.map(\.name)
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         for (parameter, name) in names.enumerated() {
             step.clip(
                 CollectionOfOne(parameter), norm: step.incoming.norm(.l2, of: parameter), to: maximum,

@@ -41,23 +41,27 @@ public struct ClipByPercentile: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
             percentile > 0 && percentile <= 100, name, "the percentile has to lie above 0 and not above 100.")
         try DescentError.require(
             historyLength >= 1, name, "historyLength is \(historyLength); it has to be at least 1.")
         try requireThreshold(1, epsilon, of: name)
+        try resumeHistory()
         sorted = state.history.sorted()
     }
 
     /// Clips by the percentile of the history and the present norm.
     ///
     /// - Complexity: O(log n) in the length of the history.
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         let norm = step.incoming.norm(.l2)
-        let place = insertionPoint(Float(norm))
+        let ranked = remembered(norm)
+        let place = insertionPoint(ranked)
         func element(_ rank: Int) -> Float {
-            rank == place ? Float(norm) : sorted[rank < place ? rank : rank - 1]
+            rank == place ? ranked : sorted[rank < place ? rank : rank - 1]
         }
         let position = percentile / 100 * Float(sorted.count)
         let (below, above) = (Int(position), min(Int(position) + 1, sorted.count))
@@ -70,8 +74,13 @@ public struct ClipByPercentile: GradientScaling {
     ///
     /// - Complexity: O(n) in the length of the history.
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard conclusion.isApplied else { return }
-        let norm = Float(conclusion.incoming.norm(.l2))
+        let norm = conclusion.incoming.norm(.l2)
+        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        guard conclusion.isApplied, norm.isFinite else { return }
+        remember(remembered(norm))
+    }
+
+    private mutating func remember(_ norm: Float) {
         if state.history.count < historyLength {
             state.history.append(norm)
         } else {
@@ -81,6 +90,9 @@ public struct ClipByPercentile: GradientScaling {
         }
         sorted.insert(norm, at: insertionPoint(norm))
     }
+
+    /// A norm as it is remembered: one that float32 cannot hold is its largest number, so that differences are finite.
+    private func remembered(_ norm: Double) -> Float { Float(min(norm, Double(Float.greatestFiniteMagnitude))) }
 
     /// The number of remembered norms that are smaller.
     private func insertionPoint(_ norm: Float) -> Int {

@@ -2,19 +2,21 @@ public import DescentCore
 
 /// Moves every element of the gradients into a range: min(max(g, lower), upper).
 ///
-/// NaN stays NaN. It is the one clip that changes the direction of the gradient.
+/// NaN stays NaN, and an infinity becomes the end of the range. A pipeline looks for both before this stage, and skips the
+/// step, unless it was told to let them pass (`nonFinite: .propagate`) or a `ZeroNonFinite` stands before. It is the one
+/// clip that changes the direction of the gradient.
 public struct ClipByValue: GradientTransform {
     /// The lowest value an element may have.
     public let lower: Float
     /// The highest.
     public let upper: Float
 
-    /// Clips to -limit...limit, for a finite limit above 0.
+    /// Clips to -limit...limit, for a limit above 0; infinity changes nothing.
     public init(_ limit: Float) {
         (lower, upper) = (-limit, limit)
     }
 
-    /// Clips to a range of finite numbers.
+    /// Clips to a range of more than one number; an end that is infinite is no limit.
     public init(_ range: ClosedRange<Float>) {
         (lower, upper) = (range.lowerBound, range.upperBound)
     }
@@ -24,8 +26,8 @@ public struct ClipByValue: GradientTransform {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
-            lower.isFinite && upper.isFinite && lower < upper, name,
-            "the range from \(lower) to \(upper) has to be finite and must not be empty; a limit has to be above 0.")
+            lower < upper, name,
+            "the range from \(lower) to \(upper) has to hold more than one number; a limit has to be above 0.")
     }
 
     public func transform(_ block: inout some GradientBlock) { block.clamp(to: lower...upper) }

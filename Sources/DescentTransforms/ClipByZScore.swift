@@ -24,9 +24,11 @@ public struct ClipByZScore: GradientScaling {
     /// How many deviations above the mean a norm may lie.
     public let threshold: Float
     /// What mean and variance keep of themselves in a step.
-    public let decay: Float
+    public let decay: Double
     /// How many norms are watched before the first is clipped.
     public let warmup: Int
+    /// The longest warm-up: a million norms, which take 4 MB and are in every checkpoint until it is over.
+    public static let maximumWarmup = 1_000_000
     public var state = State()
     private var clippedNorm = 0.0
 
@@ -35,8 +37,9 @@ public struct ClipByZScore: GradientScaling {
     /// - Parameters:
     ///   - threshold: How many deviations above the mean a norm may lie, finite and above 0.
     ///   - decay: What mean and variance keep of themselves in a step, in 0..<1.
-    ///   - warmup: How many norms are watched before the first is clipped, at least 1.
-    public init(threshold: Float = 2.5, decay: Float = 0.97, warmup: Int = 25) {
+    ///   - warmup: How many norms are watched before the first is clipped, from 1 to ``maximumWarmup``; all are kept
+    ///     until then.
+    public init(threshold: Float = 2.5, decay: Double = 0.97, warmup: Int = 25) {
         self.threshold = threshold
         self.decay = decay
         self.warmup = warmup
@@ -46,14 +49,20 @@ public struct ClipByZScore: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(threshold, "threshold", of: name)
         try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
-        try DescentError.require(warmup >= 1, name, "warmup is \(warmup); it has to be at least 1.")
-        state.warmup.reserveCapacity(warmup)
+        try DescentError.require(
+            (1...Self.maximumWarmup).contains(warmup), name,
+            "warmup is \(warmup); it has to lie in 1...\(Self.maximumWarmup).")
+        try requireValidState()
+        // So that no step of an ordinary warm-up allocates; a very long one grows as it goes.
+        state.warmup.reserveCapacity(min(warmup, 4_096))
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         let norm = step.incoming.norm(.l2)
         var maximum = Double.infinity
         if state.isWarm, norm > 0 {
@@ -71,16 +80,17 @@ public struct ClipByZScore: GradientScaling {
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        guard conclusion.isApplied else { return }
+        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        guard conclusion.isApplied, clippedNorm.isFinite else { return }
         guard state.isWarm else { return warmUp() }
-        let decay = Double(decay)
         state.mean = decay * state.mean + (1 - decay) * clippedNorm
         let distance = clippedNorm - state.mean
         state.variance = decay * state.variance + (1 - decay) * distance * distance
     }
 
     private mutating func warmUp() {
-        state.warmup.append(Float(clippedNorm))
+        // A norm that float32 cannot hold would make the mean infinite for good.
+        state.warmup.append(Float(min(clippedNorm, Double(Float.greatestFiniteMagnitude))))
         guard state.warmup.count >= warmup else { return }
         let count = Double(state.warmup.count)
         state.mean = state.warmup.reduce(0) { $0 + Double($1) } / count

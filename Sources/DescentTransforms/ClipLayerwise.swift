@@ -17,26 +17,35 @@ public struct ClipLayerwise: GradientScaling {
 
     private struct Layer: Sendable {
         let name: String
-        let maximum: Float
+        let maximum: Float?
         var parameters: [Int]
     }
 
     /// Clips layers.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm of layers that have none of their own, finite and above 0; nil leaves them
-    ///     alone.
-    ///   - maxima: The largest norm of single layers, by name; a name that is no layer's is refused.
+    ///   - maximum: The largest norm of layers that have none of their own, above 0; infinity measures their norms, for
+    ///     reports, and never clips; nil leaves them out of reports too.
+    ///   - maxima: The largest norm of single layers, by name: `["fc1": 0.5]`; a name that is no layer's is refused.
     ///   - epsilon: What is added to norms, finite and at least 0.
     ///   - layer: Names the layer of a parameter; by default its name up to the last dot.
     public init(
-        default maximum: Float?, _ maxima: [String: Float] = [:], epsilon: Float = 1e-6,
+        default maximum: Float?, layers maxima: [String: Float] = [:], epsilon: Float = 1e-6,
         groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
     ) {
         defaultMaximum = maximum
         self.maxima = maxima
         self.epsilon = epsilon
         self.layer = layer
+    }
+
+    /// Clips layers; the same as ``init(default:layers:epsilon:groupedBy:)``.
+    @available(*, deprecated, renamed: "init(default:layers:epsilon:groupedBy:)")
+    public init(
+        default maximum: Float?, _ maxima: [String: Float], epsilon: Float = 1e-6,
+        groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
+    ) {
+        self.init(default: maximum, layers: maxima, epsilon: epsilon, groupedBy: layer)
     }
 
     public var name: String {
@@ -46,6 +55,8 @@ public struct ClipLayerwise: GradientScaling {
     }
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
+
+    public var canFail: Bool { false }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         if let defaultMaximum { try requireThreshold(defaultMaximum, epsilon, of: name) }
@@ -60,22 +71,25 @@ public struct ClipLayerwise: GradientScaling {
                 layers[position].parameters.append(index)
             } else {
                 positions[layerName] = layers.count
-                let maximum = maxima[layerName] ?? defaultMaximum ?? .infinity
+                let maximum = maxima[layerName] ?? defaultMaximum
                 layers.append(Layer(name: layerName, maximum: maximum, parameters: [index]))
             }
         }
         for layer in maxima.keys.sorted() where positions[layer] == nil {
-            let known = positions.keys.sorted().joined(separator: ", ")
+            let known = positions.keys.sorted()
+            let hint = layer.nearest(among: known).map { "did you mean \"\($0)\"?" }
             throw DescentError(
-                .invalidSetting, stage: name, "\(name): there is no layer named \"\(layer)\"; there are \(known).")
+                .invalidSetting, stage: name,
+                "\(name): there is no layer named \"\(layer)\"; "
+                    + (hint ?? "there are \(known.prefix(8).joined(separator: ", "))."))
         }
-        layers.removeAll { $0.maximum == .infinity }
+        layers.removeAll { $0.maximum == nil }
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         for layer in layers {
             step.clip(
-                layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: layer.maximum,
+                layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: layer.maximum ?? .infinity,
                 epsilon: epsilon, group: layer.name)
         }
     }

@@ -6,9 +6,9 @@ public struct LossScale: Sendable, Hashable {
     /// The first scale.
     public var initial: Float
     /// What the scale is multiplied by after `growthInterval` applied steps in a row; 1 for a static scale.
-    public var growthFactor: Float
+    public var growthFactor: Double
     /// What the scale is multiplied by after `hysteresis` skipped steps; 1 for a static scale.
-    public var backoffFactor: Float
+    public var backoffFactor: Double
     /// How many applied steps in a row make the scale grow.
     public var growthInterval: Int
     /// How many skipped steps, since the scale last changed, make it back off.
@@ -25,16 +25,18 @@ public struct LossScale: Sendable, Hashable {
         /// How many deviations above the mean, in powers of two, the largest gradient is expected not to exceed.
         public var deviations: Float
         /// What the running mean keeps of itself in a step.
-        public var meanDecay: Float
+        public var meanDecay: Double
         /// What the running variance keeps of itself in a step.
-        public var varianceDecay: Float
+        public var varianceDecay: Double
         /// The share of nonzero elements below Float16's smallest normal number from which the scale is raised.
         public var smallShareLimit: Float
     }
 
     /// Grows while gradients are finite and backs off when they are not, as PyTorch's GradScaler does.
+    ///
+    /// A float32 scale is multiplied by a Double factor, and rounded once: the bits are GradScaler's.
     public static func dynamic(
-        initial: Float = 65_536, growthFactor: Float = 2, backoffFactor: Float = 0.5, growthInterval: Int = 2_000,
+        initial: Float = 65_536, growthFactor: Double = 2, backoffFactor: Double = 0.5, growthInterval: Int = 2_000,
         hysteresis: Int = 1, minimum: Float = 1, maximum: Float = 16_777_216
     ) -> LossScale {
         LossScale(
@@ -60,7 +62,7 @@ public struct LossScale: Sendable, Hashable {
     ///   - maximum: The scale never grows above this.
     /// - Returns: The way to choose the scale; its settings are checked when a pipeline is built with it.
     public static func adaptive(
-        initial: Float = 65_536, deviations: Float = 3.09, meanDecay: Float = 0.99, varianceDecay: Float = 0.999,
+        initial: Float = 65_536, deviations: Float = 3.09, meanDecay: Double = 0.99, varianceDecay: Double = 0.999,
         smallShareLimit: Float = 0.05, minimum: Float = 1, maximum: Float = 16_777_216
     ) -> LossScale {
         LossScale(

@@ -11,10 +11,10 @@ public struct LossScaleState: Codable, Sendable, Hashable {
     /// The share of nonzero elements below Float16's smallest normal number, in the last step of an adaptive scale.
     public internal(set) var smallShare: Float = 0
     /// What is known of log2 of the largest magnitude.
-    private var largest = RunningLogarithm()
+    var largest = RunningLogarithm()
 
     /// A running mean, and a running variance of its own decay, each corrected for its start at 0.
-    private struct RunningLogarithm: Codable, Sendable, Hashable {
+    struct RunningLogarithm: Codable, Sendable, Hashable {
         var mean = 0.0
         var meanWeight = 0.0
         var slowMean = 0.0
@@ -47,27 +47,29 @@ public struct LossScaleState: Codable, Sendable, Hashable {
         guard appliedInARow >= settings.growthInterval else { return }
         appliedInARow = 0
         skipsLeft = settings.hysteresis
-        scale = min(scale * settings.growthFactor, settings.maximum)
+        scale = min(Float(Double(scale) * settings.growthFactor), settings.maximum)
     }
 
-    /// Takes note of an overflow.
+    /// Takes note of an overflow, in all of a window or in micro-batches that were left out of one that was applied.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum.
+    /// - Throws: ``DescentCore/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum and the step
+    ///   was skipped.
     mutating func backOff(
-        _ settings: LossScale, for cause: String, parameter: String?, stage: String
+        _ settings: LossScale, for cause: SkipReason, isApplied: Bool, stage: String
     ) throws(DescentError) {
         appliedInARow = 0
         guard settings.isDynamic else { return }
         guard scale > settings.minimum else {
+            if isApplied { return }
             throw DescentError(
-                .lossScaleExhausted, parameter: parameter, stage: stage,
+                .lossScaleExhausted, parameter: cause.parameter, stage: stage,
                 "\(stage): the loss scale has fallen to its minimum of \(settings.minimum) and \(cause). The model "
                     + "itself produces values that are not finite; lower the learning rate or clip.")
         }
         skipsLeft -= 1
         guard skipsLeft <= 0 else { return }
         skipsLeft = settings.hysteresis
-        scale = max(scale * settings.backoffFactor, settings.minimum)
+        scale = max(Float(Double(scale) * settings.backoffFactor), settings.minimum)
     }
 
     /// Follows the largest magnitude of a step's gradient, at its true scale.
@@ -89,7 +91,7 @@ public struct LossScaleState: Codable, Sendable, Hashable {
 
     private mutating func note(_ logarithm: Double, _ adaptation: LossScale.Adaptation) {
         largest.add(
-            logarithm, meanDecay: Double(adaptation.meanDecay), varianceDecay: Double(adaptation.varianceDecay))
+            logarithm, meanDecay: adaptation.meanDecay, varianceDecay: adaptation.varianceDecay)
     }
 
     private func foretold(_ adaptation: LossScale.Adaptation, _ settings: LossScale) -> Float {

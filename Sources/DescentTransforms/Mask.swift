@@ -1,7 +1,10 @@
 public import DescentCore
 
-/// Sets the gradients of some parameters to 0; the optimizer's momentum and weight decay still act on them.
-public struct Mask: GradientScaling {
+/// Sets the gradients of some parameters to 0, whatever they hold; momentum and weight decay still act on them.
+///
+/// NaN and infinities of these parameters neither skip a step nor reach the optimizer, where the stage stands before
+/// `Unscale` and before stages that take norms.
+public struct Mask: GradientTransform {
     /// Which parameters it concerns.
     public let selection: ParameterSelection
     private var isZeroed: [Bool] = []
@@ -14,12 +17,15 @@ public struct Mask: GradientScaling {
     /// Sets to 0 the gradients of parameters whose name begins like this, of which there has to be one.
     public init(prefix: String) { selection = .named(prefix: prefix) }
 
+    public var effect: StageEffect { .linear }
+    public var repairsNonFinite: Bool { true }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireMatch(selection.contains, in: layout, of: name)
         isZeroed = layout.map(selection.contains)
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        for parameter in isZeroed.indices where isZeroed[parameter] { step.scale(parameter, by: 0) }
+    public func transform(_ block: inout some GradientBlock) {
+        if isZeroed[block.parameterIndex] { block.clear() }
     }
 }

@@ -15,11 +15,13 @@ public struct Normalize: GradientScaling {
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] { [.norm(.l2)] }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         step.scale(by: Float(1 / (step.incoming.norm(.l2) + Double(epsilon))))
     }
 }

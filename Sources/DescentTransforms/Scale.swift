@@ -12,11 +12,13 @@ public struct Scale: GradientScaling {
 
     public var name: String { "Scale(by: \(factor))" }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try factor.validate(for: name, allowsNegative: true)
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public mutating func prepare(_ step: inout StepPreparation) {
         step.scale(by: factor.value(at: step.appliedSteps))
     }
 }

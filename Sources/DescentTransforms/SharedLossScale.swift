@@ -15,7 +15,9 @@ public final class SharedLossScale: Sendable {
     private struct Round {
         var state: LossScaleState
         var overflow: SkipReason?
+        /// Whether any pipeline's step was applied, or skipped for an overflow.
         var isApplied = false
+        var isSkipped = false
     }
 
     /// How the scale is chosen.
@@ -52,14 +54,14 @@ public final class SharedLossScale: Sendable {
     public func update() throws(DescentError) {
         let settings = settings
         let failure: DescentError? = round.withLock { round in
-            defer { (round.overflow, round.isApplied) = (nil, false) }
+            defer { round = Round(state: round.state) }
             guard let overflow = round.overflow else {
                 if round.isApplied { round.state.grow(settings) }
                 return nil
             }
             do throws(DescentError) {
                 try round.state.backOff(
-                    settings, for: overflow.description, parameter: overflow.parameter, stage: "SharedLossScale")
+                    settings, for: overflow, isApplied: round.isApplied && !round.isSkipped, stage: "SharedLossScale")
                 return nil
             } catch { return error }
         }
@@ -67,10 +69,13 @@ public final class SharedLossScale: Sendable {
     }
 
     /// Takes note of how one pipeline's step ended.
-    func note(_ reason: SkipReason?) {
+    func note(_ conclusion: StepConclusion) {
         round.withLock { round in
-            if let reason, reason.code == .nonFinite { round.overflow = round.overflow ?? reason }
-            if reason == nil { round.isApplied = true }
+            if let reason = conclusion.nonFiniteReason {
+                round.overflow = round.overflow ?? reason
+                if !conclusion.isApplied { round.isSkipped = true }
+            }
+            if conclusion.isApplied { round.isApplied = true }
         }
     }
 }

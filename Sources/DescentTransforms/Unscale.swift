@@ -5,7 +5,7 @@ public import DescentCore
 /// Multiply the loss by the pipeline's `lossScale` before taking gradients. The division costs no pass over memory, and
 /// the check none if a norm is measured anyway.
 ///
-/// With a dynamic scale, a step skipped for a NaN or an infinity multiplies the scale by `backoffFactor` (once
+/// With a dynamic scale, a window in which anything overflowed multiplies the scale by `backoffFactor` (once
 /// `hysteresis` of them have come), and `growthInterval` applied steps in a row multiply it by `growthFactor`. The
 /// scale changes only when a step has ended, so that it is one and the same for all micro-batches of a window.
 ///
@@ -55,34 +55,39 @@ public struct Unscale: GradientScaling, LossScaling {
     }
     public var lossScale: Float { shared?.scale ?? own.scale }
 
+    public var canFail: Bool { false }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try settings.validate(for: name)
+        try state.requireValid(for: settings, of: name)
         elementCount = layout.elementCount
     }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        step.scale(by: 1 / lossScale)
+    public mutating func prepare(_ step: inout StepPreparation) {
+        step.scale(by: 1 / Double(lossScale))
     }
 
     public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        if let shared { return shared.note(conclusion.skipReason) }
+        // An update that left the range of Float says nothing about the scale of the gradients.
+        guard conclusion.divergedParameter == nil else { return }
+        if let shared { return shared.note(conclusion) }
         if let adaptation = settings.adaptation { return try follow(conclusion, adaptation) }
-        guard let reason = conclusion.skipReason else { return state.grow(settings) }
-        if reason.code == .nonFinite { try backOff(reason) }
+        if let reason = conclusion.nonFiniteReason { return try backOff(reason, conclusion) }
+        if conclusion.isApplied { state.grow(settings) }
     }
 
-    private mutating func backOff(_ reason: SkipReason) throws(DescentError) {
-        try state.backOff(settings, for: reason.description, parameter: reason.parameter, stage: name)
+    private mutating func backOff(_ reason: SkipReason, _ conclusion: StepConclusion) throws(DescentError) {
+        try state.backOff(settings, for: reason, isApplied: conclusion.isApplied, stage: name)
     }
 
     private mutating func follow(
         _ conclusion: StepConclusion, _ adaptation: LossScale.Adaptation
     ) throws(DescentError) {
-        if let reason = conclusion.skipReason {
-            guard reason.code == .nonFinite else { return }
-            if state.scale <= settings.minimum { try backOff(reason) }
+        if let reason = conclusion.nonFiniteReason {
+            if state.scale <= settings.minimum { try backOff(reason, conclusion) }
             return state.followOverflow(adaptation, settings)
         }
+        guard conclusion.isApplied else { return }
         let zeros = conclusion.incoming.count(below: .leastNonzeroMagnitude)
         let small = conclusion.incoming.count(below: Self.smallestHalf) - zeros
         state.smallShare = zeros < elementCount ? Float(small) / Float(elementCount - zeros) : 0
@@ -96,6 +101,9 @@ extension LossScale {
         try DescentError.requirePositive(initial, "the loss scale", of: name)
         try DescentError.requirePositive(minimum, "minimum", of: name)
         try DescentError.requirePositive(maximum, "maximum", of: name)
+        try DescentError.require(
+            Float(1 / Double(minimum)).isFinite, name,
+            "the loss scale \(minimum) is so small that dividing by it leaves the range of Float.")
         try DescentError.require(
             minimum <= initial && initial <= maximum, name,
             "the initial scale \(initial) has to lie between the minimum \(minimum) and the maximum \(maximum).")

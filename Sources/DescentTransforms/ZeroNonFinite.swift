@@ -10,7 +10,9 @@ public struct ZeroNonFinite: GradientTransform {
     public var requirements: [Requirement] { [.nonFiniteCount] }
     public var repairsNonFinite: Bool { true }
 
-    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+    public var canFail: Bool { false }
+
+    public mutating func prepare(_ step: inout StepPreparation) {
         step.record(count: step.incoming.nonFiniteCount)
     }
 

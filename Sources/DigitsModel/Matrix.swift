@@ -1,3 +1,5 @@
+import Descent
+
 /// A matrix of floats, row after row.
 public struct Matrix {
     public let rowCount: Int
@@ -6,7 +8,7 @@ public struct Matrix {
 
     /// A matrix of given elements.
     init(_ rowCount: Int, _ columnCount: Int, _ elements: [Float]) {
-        precondition(elements.count == rowCount * columnCount, "a matrix needs as many elements as it has places")
+        stopUnless(elements.count == rowCount * columnCount, "A matrix needs as many elements as it has places.")
         self.rowCount = rowCount
         self.columnCount = columnCount
         self.elements = elements
@@ -33,7 +35,9 @@ public struct Matrix {
 
     /// The matrix product, summed in float32 row by row, so that the inner loop runs along memory.
     func times(_ other: Matrix) -> Matrix {
-        precondition(columnCount == other.rowCount, "the columns of the left have to match the rows of the right")
+        stopUnless(
+            columnCount == other.rowCount,
+            "The columns of the left matrix have to match the rows of the right one.")
         let right = other.elements.span
         var product: [Float] = []
         product.reserveCapacity(rowCount * other.columnCount)

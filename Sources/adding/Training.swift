@@ -46,8 +46,10 @@ struct Training {
             case .accumulated: break  // The window is still open, and nothing has changed.
             case .applied(let report):
                 return Step(
-                    loss: loss, gradientNorm: report.gradientNorm.map(Double.init) ?? gradients.norm,
+                    loss: loss, gradientNorm: report.gradientNorm ?? gradients.norm,
                     isClipped: report.clippedFraction > 0, changedParameters: parameters.bits != before)
+            case .diverged:
+                return Step(loss: .nan, gradientNorm: gradients.norm, isClipped: false, changedParameters: true)
             case .skipped(let reason):
                 return Step(
                     loss: loss, gradientNorm: gradients.norm, skip: reason,

@@ -43,7 +43,7 @@ struct Roofline {
 
     private func accumulate(_ subject: Subject, _ slots: [TensorSet], overwriting: Bool) -> Duration {
         run(Sweep(gradients: subject.gradients, slots: slots, blocks: blocks), of: subject) { block in
-            block.accumulate(into: 0, factor: 1, overwriting: overwriting)
+            block.accumulate(onto: overwriting ? nil : 0, into: 0, factor: 1)
         }
     }
 

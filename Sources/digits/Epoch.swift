@@ -36,9 +36,10 @@ struct Epoch {
         case .accumulated: break  // The window is still open, and nothing has been decided.
         case .applied(let report):
             applied += 1
-            normSum += report.gradientNorm.map(Double.init) ?? gradients.norm / Double(report.lossScale)
+            normSum += report.gradientNorm ?? gradients.norm / Double(report.lossScale)
             if !report.norms.isEmpty { clipped = (clipped ?? 0) + (report.clippedFraction > 0 ? 1 : 0) }
         case .skipped(let reason): skips.append(reason)
+        case .diverged: applied += 1  // The loss, which is NaN from here on, tells.
         }
     }
 }

@@ -23,7 +23,7 @@ struct Job: Decodable {
 /// What a step did, as a line of output.
 struct StepRecord: Encodable {
     let isApplied: Bool
-    let gradientNorm: Float?
+    let gradientNorm: Double?
     let nextLossScale: Float
 
     /// A line of JSON.

@@ -109,6 +109,153 @@ import Testing
         #expect(try folder.contents == ["t"])
     }
 
+    @Test func `a symbolic link to a file that is not there yet is written through`() throws {
+        try FileManager.default.createDirectory(atPath: folder["data"], withIntermediateDirectories: true)
+        symlink("second", folder["first"])
+        symlink("data/t", folder["second"])
+        #expect(Self.replace(folder["first"], with: [1]) == nil)
+        #expect(try folder.read("data/t") == [1])
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder["first"]) == "second")
+        #expect(try folder.contents == ["data", "first", "second"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder["data"]) == ["t"])
+    }
+
+    @Test func `symbolic links in a circle, or to a folder that is not there, are refused`() throws {
+        symlink("b", folder["a"])
+        symlink("a", folder["b"])
+        symlink("nowhere/t", folder["c"])
+        #expect(Self.replace(folder["a"], with: [1])?.message.contains("symbolic links") == true)
+        #expect(Self.replace(folder["c"], with: [1])?.message.contains("No such file or directory") == true)
+        #expect(try folder.contents == ["a", "b", "c"])
+    }
+
+    @Test func `a link in place of the temporary file is not followed, nor is one file's name given to another's data`()
+        throws
+    {
+        let other = try folder.write([7], to: "other")
+        symlink(other, folder[".t.partial"])
+        let error = Self.replace(folder["t"], with: [1])
+        #expect(error?.code == .fileAccess)
+        #expect(error?.message.hasSuffix(".t.partial\" is in the way: it is a symbolic link.") == true)
+        unlink(folder[".t.partial"])
+        link(other, folder[".t.partial"])
+        #expect(Self.replace(folder["t"], with: [1]) == nil)
+        #expect(try folder.read("other") == [7])
+        #expect(try folder.read("t") == [1])
+    }
+
+    @Test(arguments: [0o600, 0o640, 0o400, 0o666]) func `the temporary file never allows more than the file does`(
+        _ permissions: Int
+    ) throws {
+        let path = try folder.write([1], to: "t")
+        // What a killed process left may allow anything.
+        chmod(try folder.write([1], to: ".t.partial"), 0o666)
+        chmod(path, mode_t(permissions))
+        var found: [Int] = []
+        try AtomicFile.replace(path) { file throws(DescentError) in
+            var status = stat()
+            stat(folder[".t.partial"], &status)
+            found.append(Int(status.st_mode & 0o777))
+            try file.write([2])
+        }
+        #expect(found.allSatisfy { $0 & ~permissions == 0 })
+        var status = stat()
+        stat(path, &status)
+        #expect(Int(status.st_mode & 0o777) == permissions)
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "only root may give files away"))
+    func `owner and group are kept where that is permitted`() throws {
+        let path = try folder.write([1], to: "t")
+        chmod(path, 0o640)
+        try #require(chown(path, 12_345, 23_456) == 0)
+        #expect(Self.replace(path, with: [2]) == nil)
+        var status = stat()
+        stat(path, &status)
+        #expect((status.st_uid, status.st_gid) == (12_345, 23_456))
+        #expect(status.st_mode & 0o777 == 0o640)
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "only root may give files away"))
+    func `a group that cannot be kept takes its permissions along`() async {
+        await #expect(processExitsWith: .success) {
+            let folder = try TemporaryFolder()
+            let path = try folder.write([1], to: "t")
+            chmod(folder.path, 0o777)
+            chmod(path, 0o664)
+            chown(path, 12_345, 23_456)
+            try #require(setegid(65_534) == 0 && seteuid(65_534) == 0)
+            let error = AtomicFileTests.replace(path, with: [2])
+            seteuid(0)
+            #expect(error == nil)
+            var status = stat()
+            stat(path, &status)
+            #expect(status.st_mode & 0o777 == 0o644)
+        }
+    }
+
+    @Test func `names up to the file system's limit are written`() throws {
+        for (index, letter) in ["n", "ä", "\u{1F388}"].enumerated() {
+            let name = String(repeating: letter, count: 255 / letter.utf8.count - 1) + "\(index)"
+            #expect(name.utf8.count >= 240)
+            #expect(Self.replace(folder[name], with: [1]) == nil)
+            #expect(Self.replace(folder[name], with: [2]) == nil)
+            #expect(try folder.read(name) == [2])
+        }
+        #expect(try folder.contents.count == 3)
+        let tooLong = folder[String(repeating: "n", count: 256)]
+        #expect(Self.replace(tooLong, with: [1])?.message.contains("File name too long") == true)
+    }
+
+    @Test func `a name with a zero byte is refused`() throws {
+        _ = try folder.write([1], to: "t")
+        let error = Self.replace(folder["t\0.safetensors"], with: [2])
+        #expect(error?.code == .fileAccess)
+        #expect(error?.message.contains("zero byte") == true)
+        #expect(throws: DescentError.self) { try SafetensorsFile(contentsOf: folder["t\0"]) }
+        #expect(try folder.contents == ["t"])
+        #expect(try folder.read("t") == [1])
+    }
+
+    @Test func `a lock that is held is waited for as long as was asked, and no longer`() throws {
+        let path = try folder.write([1], to: "t")
+        let partial = try folder.write([], to: ".t.partial")
+        let descriptor = open(partial, O_RDWR)
+        defer { close(descriptor) }
+        try #require(flock(descriptor, LOCK_EX) == 0)
+        let start = ContinuousClock.now
+        let tensors = TensorSet.random(try makeLayout([[2]]), seed: 1)
+        let error = #expect(throws: DescentError.self) {
+            try tensors.save(to: path, waitingAtMost: .milliseconds(100))
+        }
+        #expect(error?.code == .fileAccess)
+        #expect(error?.message.contains("somebody else is still writing it") == true)
+        #expect(ContinuousClock.now - start >= .milliseconds(100))
+        #expect(try folder.read("t") == [1])
+        #expect(try folder.contents == [".t.partial", "t"])
+        // Released, it is what a killed process left behind.
+        flock(descriptor, LOCK_UN)
+        try tensors.save(to: path, waitingAtMost: .zero)
+        #expect(try folder.contents == ["t"])
+    }
+
+    @Test func `many small pieces and large ones are written in their order`() throws {
+        var expected: [UInt8] = []
+        try AtomicFile.replace(folder["t"]) { file throws(DescentError) in
+            for piece in 0..<3_000 {
+                let count = piece % 500 == 0 ? 300_000 : piece % 97
+                let bytes = [UInt8](repeating: UInt8(piece % 251), count: count)
+                try file.write(bytes)
+                expected += bytes
+            }
+            try [1, 2, 3].span.withUnsafeBytes { bytes throws(DescentError) in try file.overwrite(at: 7, with: bytes) }
+            expected.replaceSubrange(7..<7 + 24, with: [1, 2, 3].flatMap { [UInt8($0), 0, 0, 0, 0, 0, 0, 0] })
+            try file.write([9])
+            expected.append(9)
+        }
+        #expect(try folder.read("t") == expected)
+    }
+
     // MARK: Other processes
 
     @Test func `a process killed in mid-write leaves the old file whole, and the next write cleans up`() async throws {

@@ -138,14 +138,17 @@ import Testing
         #expect(reason.parameter == "fc.weight")
     }
 
-    @Test(arguments: [0, -1, Float.nan, .infinity]) func `thresholds have to be finite and above zero`(
+    @Test(arguments: [0, -1, Float.nan, .infinity]) func `thresholds have to be above zero, and other settings finite`(
         _ value: Float
     ) throws {
+        // A threshold of infinity measures, and never clips.
+        let threshold = value == .infinity ? -.infinity : value
         let stages: [any GradientTransform] = [
-            ClipByNorm(value), ClipByGlobalNorm(value), ClipLayerwise(default: value),
-            ClipByValue(value.isNaN ? .nan : abs(value) == 1 ? 0 : value),
-            ClipLayerwise(default: nil, ["fc": value]), Unscale(.static(value)), Unscale(.dynamic(initial: value)),
-            Unscale(.dynamic(backoffFactor: value == -1 ? 2 : value)),
+            ClipByNorm(threshold), ClipByGlobalNorm(threshold), ClipLayerwise(default: threshold),
+            ClipByValue(abs(value) == 1 ? 0 : threshold),
+            ClipLayerwise(default: nil, layers: ["fc": threshold]),
+            Unscale(.static(value)), Unscale(.dynamic(initial: value)),
+            Unscale(.dynamic(backoffFactor: Double(value == -1 ? 2 : value))),
             ClipByGlobalNorm(1, epsilon: value == 0 ? -1 : value),
             ClipByGlobalNorm(1, norm: .lp(Double(value))),
             Scale(by: .constant(value == -1 ? 0 : Double(value))),
@@ -160,12 +163,15 @@ import Testing
             }
             #expect(error?.code == .invalidSetting)
         }
+        // Of an optimizer, 0 is a rate, an epsilon and a momentum like any other.
+        let (unusual, decay) = (value == 0 ? -2 : value, Double(value == 0 ? 1 : value))
+        let rate = Schedule.constant(Double(unusual))
         let optimizers: [any Optimizer] = [
-            AdamW(learningRate: .constant(Double(value))), SGD(learningRate: .constant(Double(value))),
-            AdamW(epsilon: value), AdamW(beta1: value == 0 ? 1 : value), AdamW(beta2: value == 0 ? 1 : value),
-            AdamW(weightDecay: value == 0 ? -1 : value), SGD(learningRate: 0.1, momentum: value == 0 ? 1 : value),
+            AdamW(learningRate: rate), SGD(learningRate: rate),
+            AdamW(epsilon: unusual), AdamW(beta1: decay), AdamW(beta2: decay),
+            AdamW(weightDecay: unusual), SGD(learningRate: 0.1, momentum: Double(unusual)),
             SGD(learningRate: .exponential(initial: 1, rate: Double(value), transitionSteps: 1)),
-            SGD(learningRate: .warmupCosine(peak: Double(value), warmup: 1, total: 2)),
+            SGD(learningRate: .warmupCosine(peak: Double(unusual), warmup: 1, total: 2)),
             SGD(learningRate: .warmupCosine(peak: 1, warmup: 2, total: 2)),
             SGD(learningRate: 0.1, nesterov: true),
             SGD(learningRate: 0.1, groups: [.named(prefix: "fd.", weightDecay: 0)]),
@@ -184,7 +190,7 @@ import Testing
     @Test func `counts below one, negative weights and unknown layers are refused`() throws {
         for stage: any GradientTransform in [
             Accumulate(steps: 0), Unscale(.dynamic(growthInterval: 0)), Unscale(.dynamic(hysteresis: 0)),
-            ClipLayerwise(default: 1, ["fd": 1]),
+            ClipLayerwise(default: 1, layers: ["fd": 1]),
         ] {
             #expect(throws: DescentError.self) {
                 try Pipeline(for: parameters) {

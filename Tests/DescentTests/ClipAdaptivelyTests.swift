@@ -11,7 +11,9 @@ import Testing
         layout = try ParameterLayout([
             ParameterDescription("fc.weight", shape: [12, 7]), ParameterDescription("fc.bias", shape: [300]),
             ParameterDescription("conv.weight", shape: [5, 3, 2, 2]), ParameterDescription("gain", shape: []),
-            ParameterDescription("one", shape: [9, 1]), ParameterDescription("empty", shape: [4, 0]),
+            ParameterDescription("one", shape: [9, 1]), ParameterDescription("thin", shape: [1, 1, 40]),
+            ParameterDescription("last", shape: [1, 30, 1], outputAxis: .last),
+            ParameterDescription("empty", shape: [4, 0]),
             ParameterDescription("head.weight", shape: [3, 8]), ParameterDescription("head.bias", shape: [3]),
         ])
         var (parameters, gradients) = (TensorSet.random(layout, seed: 1), TensorSet.random(layout, seed: 2))
@@ -38,7 +40,7 @@ import Testing
         layout.map { parameter in
             let (gradient, values) = (gradients[parameter.name], parameters[parameter.name])
             if isExcluded(parameter.name) || gradient.isEmpty { return gradient.map { Double($0) } }
-            let unit = parameter.rank <= 1 ? gradient.count : parameter.columnCount
+            let unit = parameter.shape.count { $0 != 1 } <= 1 ? gradient.count : parameter.columnCount
             return stride(from: 0, to: gradient.count, by: unit).flatMap { start -> [Double] in
                 let row = start..<start + unit
                 let limit = factor * max(norm(values[row]), epsilon)
@@ -64,6 +66,29 @@ import Testing
         #expect(try chain.transform(&transformed, parameters: parameters).isApplied)
         expectClose(transformed, definition(factor: Double(factor)))
         #expect(transformed.bits != gradients.bits)
+    }
+
+    /// Optax's `unitwise_norm` takes a tensor that has at most one dimension once it is squeezed as a whole.
+    @Test func `a tensor with one extent that is not 1 is one unit, as in Optax`() throws {
+        let layout = try ParameterLayout([
+            ParameterDescription("first", shape: [3, 1]),
+            ParameterDescription("last", shape: [3, 1], outputAxis: .last),
+            ParameterDescription("conv", shape: [3, 1, 1, 1]), ParameterDescription("row", shape: [1, 3]),
+            ParameterDescription("single", shape: [1, 1]),
+        ])
+        var (parameters, gradients) = (TensorSet(zeros: layout), TensorSet(zeros: layout))
+        for parameter in layout {
+            parameters[parameter.name] = (0..<parameter.count).map { [3, 4, 12][$0] }
+            gradients[parameter.name] = (0..<parameter.count).map { [0.01, 1, -1][$0] }
+        }
+        var chain = try Chain(for: layout) { ClipAdaptively(factor: 0.01) }
+        #expect(try chain.transform(&gradients, parameters: parameters).isApplied)
+        // 0.01 * 13 / |g| of each element.
+        for name in ["first", "last", "conv", "row"] {
+            #expect(
+                largestDifference(gradients[name], [0.000919215835, 0.0919215835, -0.0919215835]) < 1e-8, "\(name)")
+        }
+        #expect(largestDifference(gradients["single"], [0.01]) < 1e-8)
     }
 
     @Test func `excluded parameters are left alone, bit for bit`() throws {

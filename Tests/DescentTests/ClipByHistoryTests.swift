@@ -164,6 +164,24 @@ private struct Refuse: GradientScaling {
         }
     }
 
+    @Test func `norms that float32 cannot hold are clipped to its largest number, and forgotten like others`() throws {
+        let layout = try makeLayout([[1_000]])
+        for stage: any GradientTransform in [
+            ClipByPercentile(50, historyLength: 2), ClipByZScore(threshold: 1, decay: 0.5, warmup: 1),
+        ] {
+            var chain = try Chain(for: layout) { stage }
+            for (step, element) in [3e38, 3e38, 1, 1, 1, 1].enumerated() as EnumeratedSequence<[Float]> {
+                var gradients = TensorSet(zeros: layout)
+                gradients["layer0.weight"] = [Float](repeating: element, count: 1_000)
+                #expect(try chain.transform(&gradients).isApplied)
+                let after = gradients["layer0.weight"][0]
+                if step == 1 { #expect(abs(after / 1.076e37 - 1) < 1e-3, "\(stage.name)") }
+                if step > 1 { #expect(after.isFinite && after <= 1, "\(stage.name)") }
+                if step == 5 { #expect(after > 0.999999, "\(stage.name)") }
+            }
+        }
+    }
+
     @Test(arguments: [0.5, 1, 2.5] as [Float], [0, 0.5, 0.97] as [Float])
     func `norms that are outliers are clipped, and the rest moves mean and variance`(
         _ threshold: Float, _ decay: Float
@@ -173,7 +191,7 @@ private struct Refuse: GradientScaling {
         var plain = PlainZClip(threshold: Double(threshold), decay: Double(decay), warmup: 4)
         let expected = norms.map { plain.clip($0) }
         #expect(zip(expected, norms).contains { $0 < 0.5 * $1 })
-        expectClose(try clip(norms, [ClipByZScore(threshold: threshold, decay: decay, warmup: 4)]), expected)
+        expectClose(try clip(norms, [ClipByZScore(threshold: threshold, decay: Double(decay), warmup: 4)]), expected)
     }
 
     @Test func `norms of the warm-up are never clipped`() throws {

@@ -103,7 +103,7 @@ import Testing
             (#"{"a":{"dtype":"F32","#, 0, nil, "found the end of the text"),
             ("{\"a\\ud800\":1}", 0, nil, "half of a surrogate pair"),
             (#"{"__metadata__":{"descent.checksums":"{}"}}"#, 0, nil, "missing setting \"algorithm\""),
-            (#"{"__metadata__":{"descent.checksums":"no"}}"#, 0, nil, "expected \"null\""),
+            (#"{"__metadata__":{"descent.checksums":"no"}}"#, 0, nil, "expected \"{\""),
         ] as [(String, Int, String?, String)])
     func `a header that lies is refused, with the file and the tensor`(
         _ header: String, _ dataByteCount: Int, _ tensor: String?, _ expectation: String

@@ -72,7 +72,7 @@ import Testing
             ClipAdaptively(factor: 0.5, excluding: .named(prefix: "decoder.")), ClipByGlobalNorm(0.1, norm: .lInfinity),
             ClipByNorm(0.3, epsilon: 0.5), ClipByPercentile(30, historyLength: 3), ClipByValue(0.7),
             ClipByValue(-1...2),
-            ClipByZScore(threshold: 1, decay: 0.5, warmup: 2), ClipLayerwise(default: nil, ["encoder": 0.1]),
+            ClipByZScore(threshold: 1, decay: 0.5, warmup: 2), ClipLayerwise(default: nil, layers: ["encoder": 0.1]),
             Freeze(prefix: "encoder."), Mask(prefix: "decoder.bias"), Normalize(epsilon: 0.1),
             Scale(by: .exponential(initial: -1, rate: 0.5, transitionSteps: 3)), ZeroNonFinite(),
             ClipByNorm(1).only(prefix: "decoder."),
@@ -83,6 +83,20 @@ import Testing
         SGD(learningRate: 0.1, momentum: 0.9, nesterov: true, maximize: true), AdamW(moments: .bfloat16),
         Adam(beta1: 0.8, amsgrad: true, groups: [.vectorsWithoutDecay]), LAMB(weightDecay: 0.1),
         Lion(learningRate: .warmupCosine(peak: 1, warmup: 1, total: 5, initial: 0.5, end: 0.1)),
+        AdamW(
+            maximize: true,
+            groups: [
+                .named(prefix: "decoder.", learningRate: 0.5).setting(beta1: 0.1, beta2: 0.2, epsilon: 0.25),
+                .rank(0...1).setting(maximize: false),
+            ]),
+        SGD(
+            learningRate: 0.1,
+            groups: [
+                .rank(1...1).setting(momentum: 0.3, nesterov: true), .rank(2...2).setting(momentum: 1, dampening: 0.5),
+            ]),
+        RMSProp(groups: [.rank(1...1).setting(alpha: 0.99999)]),
+        Adagrad(groups: [.rank(1...1).setting(learningRateDecay: 1)]),
+        Lion(maximize: true), LAMB(maximize: true), RMSProp(maximize: true), Adagrad(maximize: true),
         RMSProp(alpha: 0.5, momentum: 0.1, centered: true), Adagrad(learningRateDecay: 0.1, initialAccumulator: 0.5),
     ]
 

@@ -126,7 +126,7 @@ extension GoldenCase {
         case "clipLayerwise":
             let maxima = (settings["layers"]?.object ?? [:]).compactMapValues { $0.number.map { Float($0) } }
             return ClipLayerwise(
-                default: settings["default"]?.number.map { Float($0) }, maxima, epsilon: float("epsilon", 1e-6))
+                default: settings["default"]?.number.map { Float($0) }, layers: maxima, epsilon: float("epsilon", 1e-6))
         case "clipAdaptively":
             return ClipAdaptively(factor: float("factor", 0.01), epsilon: float("epsilon", 1e-3))
         case "centralize":
@@ -140,8 +140,8 @@ extension GoldenCase {
         if let scale = settings["static"]?.number { return .static(Float(scale)) }
         var scale = LossScale.dynamic()
         if let initial = settings["initial"]?.number { scale.initial = Float(initial) }
-        if let factor = settings["growthFactor"]?.number { scale.growthFactor = Float(factor) }
-        if let factor = settings["backoffFactor"]?.number { scale.backoffFactor = Float(factor) }
+        if let factor = settings["growthFactor"]?.number { scale.growthFactor = factor }
+        if let factor = settings["backoffFactor"]?.number { scale.backoffFactor = factor }
         if let interval = settings["growthInterval"]?.number { scale.growthInterval = Int(interval) }
         scale.maximum = .greatestFiniteMagnitude
         scale.minimum = .leastNormalMagnitude
@@ -149,23 +149,24 @@ extension GoldenCase {
     }
 
     func makeOptimizer() throws -> any Optimizer {
+        func double(_ key: String, _ fallback: Double) -> Double { optimizer[key]?.number ?? fallback }
         func float(_ key: String, _ fallback: Float) -> Float { optimizer[key]?.number.map { Float($0) } ?? fallback }
         let groups: [ParameterGroup] = optimizer["decayExcludesVectors"]?.flag == true ? [.vectorsWithoutDecay] : []
         switch optimizer["kind"]?.text ?? "" {
         case "sgd":
             return SGD(
-                learningRate: try makeSchedule(), momentum: float("momentum", 0), dampening: float("dampening", 0),
+                learningRate: try makeSchedule(), momentum: double("momentum", 0), dampening: double("dampening", 0),
                 nesterov: optimizer["nesterov"]?.flag ?? false, weightDecay: float("weightDecay", 0),
                 maximize: optimizer["maximize"]?.flag ?? false, groups: groups)
         case "adam":
             return Adam(
-                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.999),
+                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.999),
                 epsilon: float("epsilon", 1e-8), weightDecay: float("weightDecay", 0),
                 amsgrad: optimizer["amsgrad"]?.flag ?? false, groups: groups)
         case "rmsProp":
             return RMSProp(
-                learningRate: try makeSchedule(), alpha: float("alpha", 0.99), epsilon: float("epsilon", 1e-8),
-                momentum: float("momentum", 0), centered: optimizer["centered"]?.flag ?? false,
+                learningRate: try makeSchedule(), alpha: double("alpha", 0.99), epsilon: float("epsilon", 1e-8),
+                momentum: double("momentum", 0), centered: optimizer["centered"]?.flag ?? false,
                 weightDecay: float("weightDecay", 0), groups: groups)
         case "adagrad":
             return Adagrad(
@@ -174,15 +175,15 @@ extension GoldenCase {
                 weightDecay: float("weightDecay", 0), groups: groups)
         case "lion":
             return Lion(
-                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.99),
+                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.99),
                 weightDecay: float("weightDecay", 0), groups: groups)
         case "lamb":
             return LAMB(
-                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.999),
+                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.999),
                 epsilon: float("epsilon", 1e-6), weightDecay: float("weightDecay", 0), groups: groups)
         case "adamW":
             return AdamW(
-                learningRate: try makeSchedule(), beta1: float("beta1", 0.9), beta2: float("beta2", 0.999),
+                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.999),
                 epsilon: float("epsilon", 1e-8), weightDecay: float("weightDecay", 0),
                 amsgrad: optimizer["amsgrad"]?.flag ?? false, groups: groups)
         case let other:

@@ -139,13 +139,61 @@ import Testing
         }
     }
 
+    @Test(arguments: levels) func `every mixture of signed zeros gives the bits of the portable kernels`(
+        _ level: InstructionSet
+    ) {
+        // All combinations of four buffers, in a count that does not fill the last vector.
+        let (values, count): ([Float], Int) = ([0, -0.0, 1, -1], 259)
+        let adam = AdamRule(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: true, decouplesWeightDecay: true)
+        for (factor, mean) in [(1, nil), (-1, nil), (0.5, nil), (1, 0), (-1, 0), (1, -0.0)] as [(Float, Float?)] {
+            let source = (0..<count).map { values[$0 % 4] }
+            let means = mean.map { [$0] }
+            func run(_ kernels: Kernels) -> [UInt32] {
+                var memory = (0..<6).map { buffer in (0..<count).map { values[$0 >> (2 * (buffer % 3) + 2) & 3] } }
+                // Second moments are never negative.
+                memory[2] = memory[2].map(\.magnitude)
+                func update(_ body: (PendingGradient, [UnsafeMutablePointer<Float>]) -> Void) {
+                    let starts = memory.map { values -> UnsafeMutablePointer<Float> in
+                        let copy = UnsafeMutablePointer<Float>.allocate(capacity: count)
+                        copy.initialize(from: values, count: count)
+                        return copy
+                    }
+                    source.withUnsafeBytes { source in
+                        guard let address = source.baseAddress else { return }
+                        (means ?? []).withUnsafeBufferPointer {
+                            body(
+                                PendingGradient(
+                                    source: address, .float32, rows: 1, columns: count, factor: factor,
+                                    means: means == nil ? nil : $0.baseAddress), starts)
+                        }
+                    }
+                    memory = starts.map { Array(UnsafeBufferPointer(start: $0, count: count)) }
+                    for start in starts { start.deallocate() }
+                }
+                for (momentum, maximize) in [(0, false), (0, true), (0.9, false), (0.9, true)] as [(Double, Bool)] {
+                    let step = SGDCoefficients(
+                        SGDRule(momentum: momentum, dampening: 0, nesterov: false, maximize: maximize, isFirst: false),
+                        UpdateRates(learningRate: 0.5))
+                    update { kernels.sgd($0, $1[0], velocity: momentum == 0 ? nil : $1[3], step) }
+                }
+                let step = adam.coefficients(for: UpdateRates(learningRate: 0.5))
+                update { kernels.adam($0, $1[1], first: $1[4], second: $1[2], largest: $1[5], step) }
+                update { kernels.accumulate($0, onto: UnsafePointer($1[3]), into: $1[3], factor: 1) }
+                update { kernels.materialize($0, into: $1[4]) }
+                update { kernels.accumulate($0, onto: nil, into: $1[5], factor: 1) }
+                return memory.flatMap { $0.map(\.bitPattern) }
+            }
+            #expect(run(Kernels(level)) == run(portable), "factor \(factor), mean \(mean ?? .nan)")
+        }
+    }
+
     @Test(arguments: levels, [false, true]) func `materializing and accumulating give the bits of the portable ones`(
         _ level: InstructionSet, _ special: Bool
     ) {
         compare(level, special: special, buffers: 3) { kernels, gradient, memory in
             kernels.materialize(gradient, into: memory[0])
-            kernels.accumulate(gradient, into: memory[1], factor: 0.25, overwriting: false)
-            kernels.accumulate(gradient, into: memory[2], factor: 3, overwriting: true)
+            kernels.accumulate(gradient, onto: memory[1], into: memory[1], factor: 0.25)
+            kernels.accumulate(gradient, onto: nil, into: memory[2], factor: 3)
         }
     }
 
@@ -173,6 +221,8 @@ import Testing
 
             if let squares = wide.sumOfSquares(words + 1, type, count: count) {
                 #expect(same(squares, wide.sumOfSquares(floats.start, count: count, minus: 0)), "\(count) elements")
+            } else {
+                #expect(special || count == 0, "\(count) ordinary elements had to be widened")
             }
             let (means, expected) = (Floats(rows, seed: 2), Floats(rows, seed: 3))
             defer { for floats in [means, expected] { floats.deallocate() } }
@@ -194,7 +244,7 @@ import Testing
                         factor: isCentered ? 0.37 : 1, means: isCentered ? UnsafePointer(expected.start) : nil)
                     let starts = memory[index].map(\.start)
                     wide.materialize(gradient, into: starts[0])
-                    wide.accumulate(gradient, into: starts[1], factor: 0.25, overwriting: false)
+                    wide.accumulate(gradient, onto: starts[1], into: starts[1], factor: 0.25)
                     wide.adam(gradient, starts[0], first: starts[2], second: starts[3], largest: nil, adam)
                     wide.sgd(gradient, starts[0], velocity: starts[4], sgd)
                 }

@@ -16,7 +16,7 @@ import Testing
             ClipByGlobalNorm(1, norm: norm)
         }
         guard case .applied(let report) = try chain.transform(&gradients) else { return .nan }
-        return report.gradientNorm ?? .nan
+        return report.gradientNorm.map { Float($0) } ?? .nan
     }
 
     private func definition(_ values: [Float], _ norm: Norm) -> Double {

@@ -7,7 +7,7 @@ import Testing
     // MARK: Settings
 
     static let refused: [any Optimizer] =
-        [0, -1, .nan, .infinity].flatMap { (value: Float) -> [any Optimizer] in
+        [-1, -.leastNonzeroMagnitude, .nan, .infinity].flatMap { (value: Float) -> [any Optimizer] in
             let rate = Schedule.constant(Double(value))
             return [
                 SGD(learningRate: rate), Adam(learningRate: rate), AdamW(learningRate: rate),
@@ -15,12 +15,13 @@ import Testing
                 LAMB(learningRate: rate), Adam(epsilon: value), AdamW(epsilon: value), RMSProp(epsilon: value),
                 Adagrad(epsilon: value), LAMB(epsilon: value),
                 Adam(learningRate: rate).averagingParameters(decay: 0.5), Lion(learningRate: rate).lookingAhead(),
+                SGD(learningRate: 1, momentum: Double(value)), RMSProp(momentum: Double(value)),
             ]
         }
-        + [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Float) -> [any Optimizer] in
+        + [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Optimizer] in
             [
-                SGD(learningRate: 1, momentum: value), Adam(beta1: value), Adam(beta2: value), AdamW(beta1: value),
-                AdamW(beta2: value), RMSProp(alpha: value), RMSProp(momentum: value), Lion(beta1: value),
+                Adam(beta1: value), Adam(beta2: value), AdamW(beta1: value),
+                AdamW(beta2: value), RMSProp(alpha: value), Lion(beta1: value),
                 Lion(beta2: value), LAMB(beta1: value), LAMB(beta2: value),
                 SGD(learningRate: 1).averagingParameters(decay: value),
                 Adam(beta1: value).averagingParameters(decay: 0.5), Lion(beta2: value).lookingAhead(),
@@ -31,7 +32,7 @@ import Testing
                 SGD(learningRate: 1, weightDecay: value), Adam(weightDecay: value), AdamW(weightDecay: value),
                 RMSProp(weightDecay: value), Adagrad(weightDecay: value), Lion(weightDecay: value),
                 LAMB(weightDecay: value), Adagrad(learningRateDecay: value), Adagrad(initialAccumulator: value),
-                SGD(learningRate: 1, momentum: 0.5, dampening: value), AdamW(weightDecay: value).lookingAhead(),
+                SGD(learningRate: 1, momentum: 0.5, dampening: Double(value)), AdamW(weightDecay: value).lookingAhead(),
                 LAMB(groups: [.rank(0...4, weightDecay: value)]),
             ]
         } + [
@@ -39,9 +40,12 @@ import Testing
             SGD(learningRate: 1, momentum: 0.5, dampening: 0.1, nesterov: true),
             SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 0),
             SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
-            SGD(learningRate: 1).lookingAhead(slowStepSize: .nan),
-            // Five slots, of which there can be four.
-            AdamW(amsgrad: true).averagingParameters(decay: 0.5).lookingAhead(),
+            SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
+            // Finite, but not in float32.
+            SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
+            AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
+            AdamW(learningRate: .warmupCosine(peak: 1, warmup: 1, total: 2, end: 4e38)),
+            Lion(groups: [.rank(0...4, learningRate: 1e300)]),
         ]
 
     @Test func `settings out of range are refused by the optimizer's name`() throws {
@@ -151,7 +155,7 @@ import Testing
         var pipeline = try Pipeline(for: parameters) {
         } driving: {
             RMSProp(
-                learningRate: 0.1, alpha: Float(alpha), epsilon: Float(epsilon), momentum: Float(momentum),
+                learningRate: 0.1, alpha: alpha, epsilon: Float(epsilon), momentum: momentum,
                 centered: true, weightDecay: 0.25)
         }
         for step in 0..<5 as Range<UInt64> {

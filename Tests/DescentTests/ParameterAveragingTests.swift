@@ -20,8 +20,8 @@ import Testing
         largestDifference(tensors.arrays.joined(), expected)
     }
 
-    @Test(arguments: [0, 0.5, 0.999] as [Float]) func `the average starts as the parameters and follows them`(
-        _ decay: Float
+    @Test(arguments: [0, 0.5, 0.999] as [Double]) func `the average starts as the parameters and follows them`(
+        _ decay: Double
     ) throws {
         for base: any Optimizer in [
             SGD(learningRate: 0.5).averagingParameters(decay: decay), AdamW().averagingParameters(decay: decay),
@@ -39,7 +39,7 @@ import Testing
                 let outcome = try pipeline.step(&parameters, gradients: .random(layout, seed: step + 10))
                 guard outcome.isApplied else { continue }
                 let present = values(parameters)
-                average = average.map { zip($0, present).map { Double(decay) * $0 + (1 - Double(decay)) * $1 } }
+                average = average.map { zip($0, present).map { decay * $0 + (1 - decay) * $1 } }
                 average = average ?? present
                 let found = try #require(pipeline.averagedParameters)
                 #expect(difference(found, average ?? []) < 1e-5, "\(base.name), step \(step)")

@@ -33,11 +33,11 @@ import Testing
             let weight = draw.isLucky(oneIn: 5) ? 0 : Double(draw.number(1...9))
             let before = parameters.bits
             let appliedSteps = pipeline.appliedSteps
-            let isApplied = try step(&pipeline, &parameters, gradients, weight)
+            let isTaken = try step(&pipeline, &parameters, gradients, weight)
             _ = try step(&other, &otherParameters, gradients, weight)
-            guard !isApplied else { continue }
+            guard !isTaken else { continue }
             guard parameters.bits == before, pipeline.appliedSteps == appliedSteps else {
-                throw Fuzzing.Failure(description: "a step that was not applied changed something: \(test.description)")
+                throw Fuzzing.Failure(description: "a step that was not taken changed something: \(test.description)")
             }
         }
         guard same(parameters, otherParameters), pipeline.appliedSteps == other.appliedSteps else {
@@ -45,12 +45,14 @@ import Testing
         }
     }
 
-    /// Whether a step was applied; a loss scale that is exhausted is nothing out of the ordinary here.
+    /// Whether a step was taken; a loss scale that is exhausted is nothing out of the ordinary here.
     private static func step(
         _ pipeline: inout Pipeline, _ parameters: inout TensorSet, _ gradients: TensorSet, _ weight: Double
     ) throws -> Bool {
         do {
-            return try pipeline.step(&parameters, gradients: gradients, weight: weight).isApplied
+            let outcome = try pipeline.step(&parameters, gradients: gradients, weight: weight)
+            if case .accumulated = outcome { return false }
+            return outcome.skipReason == nil
         } catch {
             guard error.code == .lossScaleExhausted else { throw error }
             return false

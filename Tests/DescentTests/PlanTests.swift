@@ -19,7 +19,7 @@ import Testing
         return (pipeline, backend.log, parameters, gradients)
     }
 
-    @Test func `unscale, centralize and three norm clips take two sweeps that read each element twice`() throws {
+    @Test func `unscale, centralize and three norm clips take two sweeps, each over every element once`() throws {
         var (pipeline, log, parameters, gradients) = try makePipeline {
             Unscale(.static(8))
             Centralize()
@@ -29,7 +29,7 @@ import Testing
         }
         for _ in 0..<3 {
             #expect(try pipeline.step(&parameters, gradients: gradients).isApplied)
-            #expect(log.take() == .init(sweeps: 2, elementsRead: 2 * parameters.layout.elementCount))
+            #expect(log.take() == .init(sweeps: 2, elementsVisited: 2 * parameters.layout.elementCount))
         }
         #expect(pipeline.sweepCount == 2)
     }
@@ -41,7 +41,7 @@ import Testing
             ClipByValue(0.1)
         }
         #expect(try pipeline.step(&parameters, gradients: gradients).isApplied)
-        #expect(log.take() == .init(sweeps: 1, elementsRead: parameters.layout.elementCount))
+        #expect(log.take() == .init(sweeps: 1, elementsVisited: parameters.layout.elementCount))
     }
 
     @Test func `the check for non-finite gradients costs one sweep where nothing is measured, otherwise none`() throws {

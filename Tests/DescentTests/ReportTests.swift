@@ -122,6 +122,7 @@ import Testing
                     switch event.outcome {
                     case .accumulated(let window): "accumulated \(window.received)"
                     case .applied(let report): "applied \(report.appliedSteps)"
+                    case .diverged(let divergence): "diverged \(divergence.parameter)"
                     case .skipped(let reason): "skipped \(reason.parameter ?? "")"
                     }
                 events.withLock {

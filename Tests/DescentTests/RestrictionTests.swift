@@ -158,15 +158,25 @@ import Testing
         for name in masked { #expect(updated[name] == parameters[name].map { $0 - 0.5 * (0.5 * $0) }) }
     }
 
-    @Test func `a masked gradient that is not finite still skips`() throws {
+    @Test func `a masked gradient is zero whatever it holds, and others still skip`() throws {
         var gradients = TensorSet.random(layout, seed: 3)
         gradients["encoder.bias"][0] = .infinity
-        var chain = try Chain(for: layout) { Mask(prefix: "encoder.") }
-        guard case .skipped(let reason) = try chain.transform(&gradients) else {
-            Issue.record("applied")
-            return
+        gradients["encoder.bias"][1] = .nan
+        for policy in [NonFinitePolicy.skip, .propagate] {
+            var masked = gradients
+            var chain = try Chain(for: layout, nonFinite: policy) {
+                Scale(by: 2)
+                Mask(prefix: "encoder.")
+                Centralize()
+                ClipByGlobalNorm(1e6)
+            }
+            #expect(try chain.transform(&masked).isApplied)
+            #expect(masked["encoder.bias"].allSatisfy { $0 == 0 })
         }
-        #expect(reason.parameter == "encoder.bias")
+        let other = try #require(layout.first { !$0.name.hasPrefix("encoder.") && $0.count > 0 }).name
+        gradients[other][0] = .nan
+        var chain = try Chain(for: layout) { Mask(prefix: "encoder.") }
+        #expect(try chain.transform(&gradients).skipReason?.parameter == other)
     }
 
     // MARK: Only

@@ -63,4 +63,44 @@ import Testing
             }
         }
     }
+
+    @Test func `the caller sleeps until a helper that takes long has done`() {
+        let team = WorkerTeam(threads: 2)
+        let helped = Counter()
+        team.perform(threads: 2) { thread in
+            if thread == 1 {
+                helped.increment()
+                let end = DispatchTime.now().uptimeNanoseconds + 2_000_000
+                while DispatchTime.now().uptimeNanoseconds < end {}
+                helped.increment()
+            }
+            while helped.count == 0 { sched_yield() }
+        }
+        #expect(helped.count == 2)
+    }
+
+    #if os(Linux)
+        @Test func `after a helper had no processor in the middle of its work, the caller works alone for a while`() {
+            let team = WorkerTeam(threads: 2)
+            let helped = Counter()
+            func perform() {
+                team.perform(threads: 2) { thread in
+                    if thread == 1 {
+                        helped.increment()
+                        Thread.sleep(forTimeInterval: 0.05)
+                    }
+                    for _ in 0..<100 where helped.count == 0 { Thread.sleep(forTimeInterval: 0.001) }
+                }
+            }
+            while helped.count == 0 { perform() }
+            team.perform(threads: 2) { thread in
+                #expect(thread == 0)
+                Thread.sleep(forTimeInterval: 0.01)
+            }
+            // The while is ten times as long as the helper slept.
+            Thread.sleep(forTimeInterval: 0.6)
+            let formerly = helped.count
+            while helped.count == formerly { perform() }
+        }
+    #endif
 }

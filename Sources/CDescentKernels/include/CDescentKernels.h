@@ -56,12 +56,17 @@ typedef struct {
         const void *_Nonnull source, descent_element_type type, intptr_t first_row, intptr_t rows, intptr_t columns,
         float *_Nonnull means, double *_Nonnull total);
     void (*_Nonnull materialize)(const descent_pending *_Nonnull gradient, float *_Nonnull destination);
-    void (*_Nonnull accumulate)(
-        const descent_pending *_Nonnull gradient, float *_Nonnull accumulator, float factor, bool overwriting);
-    void (*_Nonnull sgd)(
+    /// Writes the gradient times a factor, added to a sum where there is one; the destination may be either of them.
+    /// Says whether all that it wrote is finite.
+    bool (*_Nonnull accumulate)(
+        const descent_pending *_Nonnull gradient, const float *_Nullable sum, float *_Nonnull destination, float factor);
+    /// Whether no element is NaN or infinite.
+    bool (*_Nonnull is_finite)(const float *_Nonnull source, intptr_t count);
+    /// Says whether all parameters are finite afterwards; so does the next.
+    bool (*_Nonnull sgd)(
         const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nullable velocity,
         const descent_sgd *_Nonnull step);
-    void (*_Nonnull adam)(
+    bool (*_Nonnull adam)(
         const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nonnull first,
         float *_Nonnull second, float *_Nullable largest, const descent_adam *_Nonnull step);
     void (*_Nonnull widen_float16)(
@@ -81,6 +86,9 @@ const descent_kernels *_Nullable descent_kernels_avx2(void);
 
 /// The kernels for AVX-512 (F, BW, DQ, VL); null where the processor has not got them.
 const descent_kernels *_Nullable descent_kernels_avx512(void);
+
+/// On how many processors the calling thread may run; 0 where that cannot be learned.
+int descent_affinity_count(void);
 
 /// Tells the processor that the caller is waiting in a loop.
 static inline void descent_pause(void) {

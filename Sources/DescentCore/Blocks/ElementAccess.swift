@@ -41,11 +41,12 @@ extension GradientBlock {
 
     /// Gives the block's elements together with the parameters that they are the gradient of.
     ///
-    /// In a sweep without parameters (a chain alone that was not given any) the second span is empty.
+    /// - Precondition: The stage has ``Requirement/parameters`` among its requirements. (An optimizer needs not.)
     public mutating func withElements<Result>(
         _ body: (_ gradient: inout MutableSpan<Float>, _ parameters: Span<Float>) -> Result
     ) -> Result {
-        withUnsafeElements { memory in
+        slotAccess.requireParameters()
+        return withUnsafeElements { memory in
             var gradient = memory.gradient.mutableSpan
             return body(&gradient, UnsafeBufferPointer(memory.parameters).span)
         }
@@ -54,14 +55,22 @@ extension GradientBlock {
     /// Gives the block's elements together with the stage's first slot.
     ///
     /// Changes of the slot last only if the step is applied.
+    ///
+    /// - Precondition: The stage declares a slot.
     public mutating func withElementsAndSlot<Result>(
         _ body: (_ gradient: inout MutableSpan<Float>, _ slot: inout MutableSpan<Float>) -> Result
     ) -> Result {
-        withUnsafeElements { memory in
-            var gradient = memory.gradient.mutableSpan
-            var slot = memory.slots.0.mutableSpan
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        var gradient = memory.gradient.mutableSpan
+        guard memory.slots[0].count < gradient.count else {
+            var slot = memory.slots[0].mutableSpan
             return body(&gradient, &slot)
         }
+        slotAccess.reportSlot(0)
+        var instead = [Float](repeating: 0, count: gradient.count)
+        var slot = instead.mutableSpan
+        return body(&gradient, &slot)
     }
 }
 
@@ -88,9 +97,10 @@ extension UpdateBlock {
     ) {
         let memory = beginAccess()
         defer { endAccess(memory) }
-        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let slot = memory.slots.0.baseAddress
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
+        guard let slot = memory.slots[0].baseAddress, memory.slots[0].count == memory.gradient.count
+        else { return slotAccess.reportSlot(0) }
         for index in 0..<memory.gradient.count { body(gradient[index], &parameters[index], &slot[index]) }
     }
 
@@ -101,9 +111,11 @@ extension UpdateBlock {
     ) {
         let memory = beginAccess()
         defer { endAccess(memory) }
-        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            memory.slots[1].count == memory.gradient.count
+        else { return slotAccess.reportSlot(1) }
         for index in 0..<memory.gradient.count {
             body(gradient[index], &parameters[index], &first[index], &second[index])
         }
@@ -119,10 +131,11 @@ extension UpdateBlock {
     ) {
         let memory = beginAccess()
         defer { endAccess(memory) }
-        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress,
-            let third = memory.slots.2.baseAddress
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            let third = memory.slots[2].baseAddress, memory.slots[2].count == memory.gradient.count
+        else { return slotAccess.reportSlot(2) }
         for index in 0..<memory.gradient.count {
             body(gradient[index], &parameters[index], &first[index], &second[index], &third[index])
         }
@@ -135,9 +148,11 @@ extension UpdateBlock {
     ) {
         let memory = beginAccess()
         defer { endAccess(memory) }
-        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress,
-            let first = memory.slots.0.baseAddress, let second = memory.slots.1.baseAddress
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
         else { return }
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            memory.slots[1].count == memory.gradient.count
+        else { return slotAccess.reportSlot(1) }
         for index in 0..<memory.gradient.count {
             body(&gradient[index], parameters[index], &first[index], &second[index])
         }

@@ -7,6 +7,16 @@ extension GradientBlock {
         }
     }
 
+    @_disfavoredOverload public mutating func scale(by factor: Double) {
+        let rounded = Float(factor)
+        guard factor != 0, factor.isFinite, !rounded.isNormal else { return scale(by: rounded) }
+        // Beyond Float's normal range: in two steps, of which the second is a power of two and loses nothing.
+        let power = factor.magnitude < 1 ? 0x1p100 : 0x1p-100
+        scale(by: Float(factor * power))
+        withUnsafeElements { _ in }
+        scale(by: Float(1 / power))
+    }
+
     public mutating func subtractRowMeans() {
         guard rank > 1 else { return }
         let (rows, columns) = (rowCount, columnCount)
@@ -45,9 +55,9 @@ extension GradientBlock {
     }
 
     public mutating func parameterNorm(_ norm: Norm) -> Double {
-        withElements { (_: inout MutableSpan<Float>, parameters: Span<Float>) in
+        withUnsafeElements { memory in
             var combiner = Norm.Combiner(norm)
-            for index in parameters.indices { combiner.add(Double(parameters[index].magnitude)) }
+            for parameter in memory.parameters { combiner.add(Double(parameter.magnitude)) }
             return combiner.value
         }
     }
@@ -92,14 +102,31 @@ extension GradientBlock {
         }
     }
 
-    public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
-        slotAccess = SlotAccess(first: slot, count: 1)
-        withElementsAndSlot { elements, slot in
-            for index in elements.indices {
-                let addend = factor * elements[index]
-                slot[index] = overwriting ? addend : slot[index] + addend
-                elements[index] = slot[index]
+    public mutating func accumulate(onto sum: Int?, into destination: Int?, factor: Float) {
+        let access = slotAccess
+        defer { slotAccess = access }
+        withElements { elements in
+            for index in elements.indices { elements[index] = factor * elements[index] }
+        }
+        if let sum {
+            slotAccess = SlotAccess(first: sum, count: 1, isKept: false)
+            withElementsAndSlot { elements, slot in
+                for index in elements.indices { elements[index] = slot[index] + elements[index] }
             }
+        }
+        if let destination {
+            slotAccess = SlotAccess(first: destination, count: 1)
+            withElementsAndSlot { elements, slot in
+                for index in elements.indices { slot[index] = elements[index] }
+            }
+        }
+    }
+
+    public mutating func isFinite() -> Bool { nonFiniteCount() == 0 }
+
+    public mutating func clear() {
+        withElements { elements in
+            for index in elements.indices { elements[index] = 0 }
         }
     }
 
@@ -111,6 +138,12 @@ extension GradientBlock {
 }
 
 extension UpdateBlock {
+    public mutating func parametersAreFinite() -> Bool {
+        withElements { (_: inout MutableSpan<Float>, parameters: Span<Float>) in
+            parameters.indices.allSatisfy { parameters[$0].isFinite }
+        }
+    }
+
     public mutating func rememberParameters() {}
 
     public mutating func updateNorm() -> Double { .nan }
@@ -119,9 +152,10 @@ extension UpdateBlock {
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
         let access = slotAccess
+        guard access.declares(slots: slot + 1) else { return }
         slotAccess = SlotAccess(first: access.first + slot, count: 1)
         updateEach { _, parameter, slot in
-            slot += weight * (parameter - slot)
+            slot = weight == 1 ? parameter : slot + weight * (parameter - slot)
             if replacing { parameter = slot }
         }
         slotAccess = access
@@ -129,16 +163,18 @@ extension UpdateBlock {
 
     public mutating func apply(_ rule: SGDRule) {
         let rates = rates
+        guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
+        let (momentum, taken) = (Float(rule.momentum), Float(1 - rule.dampening))
         withUnsafeElements { memory in
+            let velocities = memory.slots[0]
             for index in memory.gradient.indices {
                 var gradient = rule.maximize ? -memory.gradient[index] : memory.gradient[index]
                 gradient += rates.weightDecay * memory.parameters[index]
                 if rule.momentum != 0 {
                     let velocity =
-                        (rule.isFirst
-                        ? gradient : rule.momentum * memory.slots.0[index] + (1 - rule.dampening) * gradient).flushed
-                    memory.slots.0[index] = velocity
-                    gradient = rule.nesterov ? gradient + rule.momentum * velocity : velocity
+                        (rule.isFirst ? gradient : momentum * velocities[index] + taken * gradient).flushed
+                    velocities[index] = velocity
+                    gradient = rule.nesterov ? gradient + momentum * velocity : velocity
                 }
                 memory.parameters[index] -= rates.learningRate * gradient
             }
@@ -147,8 +183,10 @@ extension UpdateBlock {
 
     public mutating func apply(_ rule: AdamRule) {
         let step = rule.coefficients(for: rates)
+        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
+        if rule.maximize { scale(by: -1) }
         withUnsafeElements { memory in
-            let (first, second, largest) = (memory.slots.0, memory.slots.1, memory.slots.2)
+            let (first, second, largest) = (memory.slots[0], memory.slots[1], memory.slots[2])
             for index in memory.gradient.indices {
                 let parameter = memory.parameters[index]
                 var gradient = memory.gradient[index]

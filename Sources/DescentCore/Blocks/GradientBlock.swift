@@ -33,6 +33,9 @@ public protocol GradientBlock {
     /// Multiplies every element by a factor.
     mutating func scale(by factor: Float)
 
+    /// Multiplies every element by a factor that need not lie within Float's range, and is rounded once.
+    @_disfavoredOverload mutating func scale(by factor: Double)
+
     /// Subtracts from every element the mean of its row, where the rank is above 1; otherwise does nothing.
     mutating func subtractRowMeans()
 
@@ -65,9 +68,19 @@ public protocol GradientBlock {
     ///     g = norm of g's row < limit ? g : g * limit / max(norm of g's row, epsilon)
     mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float)
 
-    /// Adds the elements times a factor to a slot, or overwrites the slot with them; the slot's contents are the
-    /// block's elements from then on.
-    mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool)
+    /// Multiplies the elements by a factor and adds them to a sum; the result are the block's elements from then on.
+    ///
+    /// - Parameters:
+    ///   - sum: The slot that holds the sum so far, counted among all slots of the pipeline; nil where there is none yet.
+    ///   - destination: The slot that the result is written to, which may be the same; nil keeps it in the block alone.
+    ///   - factor: What the elements are multiplied by.
+    mutating func accumulate(onto sum: Int?, into destination: Int?, factor: Float)
+
+    /// Whether no element is NaN or infinite.
+    mutating func isFinite() -> Bool
+
+    /// Sets every element to 0, whatever it is.
+    mutating func clear()
 
     /// Writes the elements to the place where the sweep's result is wanted.
     mutating func store()
@@ -77,6 +90,9 @@ public protocol GradientBlock {
 public protocol UpdateBlock: GradientBlock {
     /// The rates for the block's parameter in this step; set by the engine.
     var rates: UpdateRates { get set }
+
+    /// Whether no parameter of the block is NaN or infinite.
+    mutating func parametersAreFinite() -> Bool
 
     /// Remembers the parameters until ``updateNorm()`` is asked for; by default nothing.
     mutating func rememberParameters()
@@ -115,12 +131,28 @@ public struct SlotAccess: Sendable, Equatable {
     ///
     /// In a sweep that only measures they do not: the block lends the stage copies.
     public var isKept: Bool
+    /// Whether the stage declares that it reads the parameters.
+    package var readsParameters = true
+    /// The stage, which the engine keeps as long as the block lives; nil where there is none to name.
+    ///
+    /// Not counted as a reference, because it is set for every block.
+    package unowned(unsafe) var stage: StageAtWork?
 
     /// Describes the slots of a stage.
     public init(first: Int = 0, count: Int = 0, isKept: Bool = true) {
         self.first = first
         self.count = count
         self.isKept = isKept
+    }
+
+    package init(first: Int, count: Int, readsParameters: Bool, of stage: StageAtWork) {
+        self.init(first: first, count: count)
+        self.readsParameters = readsParameters
+        self.stage = stage
+    }
+
+    public static func == (first: SlotAccess, second: SlotAccess) -> Bool {
+        (first.first, first.count, first.isKept) == (second.first, second.count, second.isKept)
     }
 }
 
@@ -142,8 +174,22 @@ public struct UpdateRates: Sendable {
 ///
 /// The buffers do not overlap, and each has as many elements as the block or none at all.
 public struct UnsafeBlockElements {
-    /// How many slots a stage or an optimizer may keep.
-    public static let maximumSlotCount = 4
+    /// The slots of the stage at work, by their offset from its first.
+    public struct Slots {
+        @usableFromInline let buffers: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>
+
+        @usableFromInline init(_ buffers: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>) {
+            self.buffers = buffers
+        }
+
+        /// How many there are.
+        @inlinable public var count: Int { buffers.count }
+
+        /// The slot at an offset; empty if the stage has not declared so many.
+        @inlinable public subscript(offset: Int) -> UnsafeMutableBufferPointer<Float> {
+            offset < buffers.count ? buffers[offset] : UnsafeMutableBufferPointer(start: nil, count: 0)
+        }
+    }
 
     /// The gradient's elements: a working copy, whose changes later stages see.
     public let gradient: UnsafeMutableBufferPointer<Float>
@@ -151,12 +197,8 @@ public struct UnsafeBlockElements {
     public let parameters: UnsafeMutableBufferPointer<Float>
     /// Where the result of a chain without an optimizer goes; empty elsewhere.
     public let output: UnsafeMutableBufferPointer<Float>
-    /// The slots of the stage at work; those it did not declare are empty.
-    public let slots:
-        (
-            UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>,
-            UnsafeMutableBufferPointer<Float>
-        )
+    /// The slots of the stage at work, as many as it declared.
+    public let slots: Slots
 
     /// Describes the memory of a block.
     ///
@@ -164,16 +206,17 @@ public struct UnsafeBlockElements {
     ///   - gradient: The working copy of the gradient.
     ///   - parameters: The parameters, or an empty buffer.
     ///   - output: The destination of ``GradientBlock/store()``, or an empty buffer.
-    ///   - slot: Gives the slot at an offset from the stage's first, or an empty buffer.
+    ///   - slots: The slots of the stage at work. The list of them has to last as long as the access; a backend keeps
+    ///     one for each thread, so that no access allocates.
     public init(
         gradient: UnsafeMutableBufferPointer<Float>,
         parameters: UnsafeMutableBufferPointer<Float>,
         output: UnsafeMutableBufferPointer<Float>,
-        slot: (Int) -> UnsafeMutableBufferPointer<Float>
+        slots: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>
     ) {
         self.gradient = gradient
         self.parameters = parameters
         self.output = output
-        self.slots = (slot(0), slot(1), slot(2), slot(3))
+        self.slots = Slots(slots)
     }
 }

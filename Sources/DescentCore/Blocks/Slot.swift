@@ -17,6 +17,15 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
         self.elementType = elementType
     }
 
+    /// What the slots of each stage are named after: its name, with a number where others before it have the same.
+    static func owners(_ names: [String]) -> [String] {
+        var counts: [String: Int] = [:]
+        return names.map { name in
+            counts[name, default: 0] += 1
+            return counts[name].map { $0 > 1 ? "\(name)#\($0)" : name } ?? name
+        }
+    }
+
     /// A slot of float32.
     public init(stringLiteral name: String) { self.init(name) }
 }

@@ -11,12 +11,15 @@ struct BlockWork: Sendable {
     private let operations: [Plan.Operation]
     private let end: [Plan.Operation]
     private let gathering: Gathering?
-    private let windowFactor: Float
+    private let windowFactor: Double
     private let keepsSlots: Bool
-    private let firstSlots: [Int]
-    private let optimizerSlotCount: Int
+    private let checksSum: Bool
+    /// Whether what lasts is checked as it is written, and the parameters before that.
+    private let checksResult: Bool
+    private let checksParametersFirst: Bool
+    private let accesses: StageAccesses
     private let rates: [UpdateRates]
-    private let runFactors: [Float]
+    private let runFactors: [Double]
     private let parameterCount: Int
     private let blockCount: Int
     private let buffers: StepBuffers
@@ -33,8 +36,10 @@ struct BlockWork: Sendable {
         gathering = program.gathering
         windowFactor = program.windowFactor ?? 1
         keepsSlots = program.keepsSlots
-        firstSlots = engine.firstSlots
-        optimizerSlotCount = engine.optimizerSlotCount
+        checksSum = program.checksSum
+        checksResult = engine.plan.checksResult
+        checksParametersFirst = !engine.knowsParameters
+        accesses = engine.accesses
         rates = engine.rates?.rates ?? []
         runFactors = engine.runFactors
         parameterCount = engine.layout.count
@@ -44,14 +49,20 @@ struct BlockWork: Sendable {
     }
 
     func run(on block: inout some UpdateBlock, at index: Int) {
-        if let gathering {
-            for operation in prologue { perform(operation, on: &block, at: index, keepsSlots: true) }
-            block.accumulate(into: gathering.slot, factor: gathering.factor, overwriting: gathering.overwrites)
-        }
-        if windowFactor != 1 { block.scale(by: windowFactor) }
+        gather(&block, at: index)
         if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
         for operation in operations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
         for operation in end { perform(operation, on: &block, at: index, keepsSlots: true) }
+    }
+
+    /// Makes the block that of the window.
+    func gather(_ block: inout some UpdateBlock, at index: Int) {
+        if let gathering {
+            for operation in prologue { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
+            block.accumulate(onto: gathering.sum, into: gathering.destination, factor: gathering.factor)
+            if checksSum { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }
+        }
+        if windowFactor != 1 { block.scale(by: windowFactor) }
     }
 
     private func perform(
@@ -61,14 +72,12 @@ struct BlockWork: Sendable {
         case .scale(let run):
             block.scale(by: runFactors[run * parameterCount + block.parameterIndex])
         case .transform(let stage):
-            let first = firstSlots[stage]
-            block.slotAccess = SlotAccess(first: first, count: firstSlots[stage + 1] - first, isKept: keepsSlots)
+            block.slotAccess = accesses.ofStage(stage, isKept: keepsSlots)
             stages[stage].transform(&block)
         case .measure(let column):
             buffers.blockNorms[column * blockCount + index] = columns[column].what.measure(&block)
-        case .update:
-            prepareUpdate(of: &block)
-            optimizers[0].update(&block)
+        case .checkGradient: buffers.flags[index] = block.isFinite() ? [] : .isNotFinite
+        case .update: update(&block, at: index)
         case .propose:
             prepareUpdate(of: &block)
             proposing[0].propose(&block)
@@ -80,13 +89,25 @@ struct BlockWork: Sendable {
             histograms?.add(histogram, of: block.parameterIndex)
         case .copyParameters: block.copyParameters()
         case .discardGradient: block.discardGradient()
-        case .store: block.store()
+        case .store:
+            block.store()
+            if checksResult { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }
         case .accumulate: break
         }
     }
 
+    private func update(_ block: inout some UpdateBlock, at index: Int) {
+        var flags: StepBuffers.Flags = []
+        prepareUpdate(of: &block)
+        if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
+        optimizers[0].update(&block)
+        guard checksResult else { return }
+        if !block.parametersAreFinite() { flags.insert(.isNotFinite) }
+        buffers.flags[index] = flags
+    }
+
     private func prepareUpdate(of block: inout some UpdateBlock) {
-        block.slotAccess = SlotAccess(first: firstSlots[stages.count], count: optimizerSlotCount)
+        block.slotAccess = accesses.ofOptimizer
         block.rates = rates[block.parameterIndex]
     }
 }

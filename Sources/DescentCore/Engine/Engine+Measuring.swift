@@ -4,32 +4,31 @@ extension Engine {
     /// - Parameters:
     ///   - segment: The part of the chain.
     ///   - tensors: What there is to measure.
-    ///   - gathering: How the micro-batch becomes part of the window in the first sweep.
-    ///   - windowFactor: What the window's sum is multiplied by; nil where the gradients themselves are measured.
-    ///   - isBegun: Whether the first sweep has run, as gradients arrived.
+    ///   - closing: What is known of the window, or that a micro-batch is measured by itself; it learns that the sum has
+    ///     been written.
     /// - Returns: Why the step is to be skipped; nil if nothing speaks against it.
     /// - Throws: What a stage throws as it is prepared.
     mutating func measure(
-        _ segment: Plan.Segment, _ tensors: StepTensors, gathering: Gathering?, windowFactor: Float? = nil,
-        isBegun: Bool = false
+        _ segment: Plan.Segment, _ tensors: StepTensors, _ closing: inout Closing
     ) throws(DescentError) -> SkipReason? {
-        var gathering = gathering
-        if !isBegun, let reason = try prepare(segment.prepares) { return reason }
+        if !closing.isBegun, let reason = try prepare(segment.prepares) { return reason }
         for (index, sweep) in segment.measuring.enumerated() {
-            if index > 0 || !isBegun {
-                foldRuns()
-                let makesHistograms = index == 0 && segment.isWindow
+            if index > 0 || !closing.isBegun {
+                foldFactors()
                 run(
                     SweepProgram(
-                        operations: sweep.operations, gathering: gathering, windowFactor: windowFactor,
-                        keepsSlots: false, makesHistograms: makesHistograms), tensors)
+                        operations: sweep.operations, gathering: closing.gathering, windowFactor: closing.factor,
+                        keepsSlots: false, makesHistograms: index == 0 && segment.isWindow), tensors)
+                if closing.gathering?.destination != nil {
+                    closing.gathering = nil
+                    sumIsWritten = true
+                }
             }
-            gathering = nil
             for column in sweep.columns { combineBlocks(of: column) }
             for check in sweep.checks {
                 let norms = measured[check.column].values
                 if let parameter = norms.firstIndex(where: { !$0.isFinite }) {
-                    return diagnose(parameter, check.stage, tensors, isWindow: windowFactor != nil)
+                    return diagnose(parameter, check.stage, tensors, closing)
                 }
             }
             if let reason = try prepare(sweep.prepares) { return reason }
@@ -72,28 +71,35 @@ extension Engine {
     }
 
     private mutating func prepare(_ stage: Int) throws(DescentError) -> SkipReason? {
-        let source = plan.sources[stage]
         multiplyFactors(before: stage)
         var factors = ScaleFactors()
         swap(&factors, &stageFactors[stage])
+        // A step that a stage has thrown out of may be tried again.
+        factors.reset()
         var (norms, counts): ([NormRecord], [CountRecord]) = ([], [])
         swap(&norms, &report.norms)
         swap(&counts, &report.counts)
         var preparation = StepPreparation(
             layout: layout, appliedSteps: appliedSteps,
-            incoming: GradientStatistics(measured: measured, columns: source, factors: incomingFactors),
+            incoming: GradientStatistics(
+                measured: measured, columns: plan.sources[stage], factors: incomingFactors, selection: unfrozen,
+                stage: stageNames[stage]),
             factors: factors, veto: nil, norms: norms, counts: counts, stage: stageNames[stage])
         factors = ScaleFactors()
         (norms, counts) = ([], [])
-        if stage == plan.accumulating {
-            try accumulators[0].prepare(&preparation)
-        } else {
-            try stages[stage].prepare(&preparation)
+        defer {
+            swap(&stageFactors[stage], &preparation.factors)
+            swap(&report.norms, &preparation.norms)
+            swap(&report.counts, &preparation.counts)
         }
-        swap(&stageFactors[stage], &preparation.factors)
-        swap(&report.norms, &preparation.norms)
-        swap(&report.counts, &preparation.counts)
-        return preparation.veto.map { SkipReason(.vetoed, stage: stageNames[stage], "\(stageNames[stage]): \($0)") }
+        try stages[stage].prepare(&preparation)
+        if let veto = preparation.veto {
+            return SkipReason(.vetoed, stage: stageNames[stage], "\(stageNames[stage]): \(veto)")
+        }
+        guard plan.checksFactors, !preparation.factors.isFinite else { return nil }
+        return SkipReason(
+            .nonFiniteSetting, stage: stageNames[stage],
+            "\(stageNames[stage]) multiplies by \(preparation.factors.firstNonFinite) at step \(appliedSteps + 1)")
     }
 
     /// Gathers what scaling stages before a stage have done since what it knows was measured.
@@ -105,8 +111,8 @@ extension Engine {
         }
     }
 
-    /// Folds the factors of consecutive scaling stages into one for each parameter.
-    mutating func foldRuns() {
+    /// Makes one factor for each parameter of those of consecutive scaling stages.
+    mutating func foldFactors() {
         for run in plan.runs.indices {
             let start = run * layout.count
             for index in start..<start + layout.count { runFactors[index] = 1 }
@@ -118,20 +124,27 @@ extension Engine {
 
     /// Says which parameter is not finite, and how.
     private mutating func diagnose(
-        _ parameter: Int, _ stage: Int?, _ tensors: StepTensors, isWindow: Bool
+        _ parameter: Int, _ stage: Int?, _ tensors: StepTensors, _ closing: Closing
     ) -> SkipReason {
         let name = layout[parameter].name
-        let found = countNonFinite(parameter, tensors, isWindow: isWindow)
+        let found = countNonFinite(parameter, tensors, closing)
         let counts = combinedShards(
             [found.nan, found.infinite, layout[parameter].count].map(Double.init), .nonFiniteCount)
+        let isNotFinite = counts[0] + counts[1] > 0
+        // Of the sums before this micro-batch each was finite.
+        let isLast = isNotFinite && accumulation != nil && plan.exchanging == nil && plan.checksInput
         let what =
-            if counts[0] + counts[1] > 0 {
+            if isNotFinite {
                 "the gradient of \"\(name)\" holds \(Int(counts[0])) NaN and \(Int(counts[1])) infinite "
-                    + "of \(Int(counts[2])) elements"
+                    + "of \(Int(counts[2])) elements" + (isLast ? ", since \(microBatchName)" : "")
             } else {
                 "the gradient of \"\(name)\" arrived finite and left the range of Float in the stages"
                     + (stage.map { " before \(stageNames[$0])" } ?? "")
             }
-        return SkipReason(.nonFinite, parameter: name, stage: stage.map { stageNames[$0] }, what)
+        // A smaller loss scale helps only what stands before it is undone.
+        let isScaled = stages.indices.contains { $0 >= stage ?? 0 && stages[$0] is any LossScaling }
+        return SkipReason(
+            isNotFinite || isScaled ? .nonFinite : .overflow, parameter: name, stage: stage.map { stageNames[$0] },
+            microBatch: isLast ? window.received : nil, what)
     }
 }

@@ -3,18 +3,18 @@ extension Engine {
     mutating func noteNorms() {
         report.measuredNorm = nil
         guard let column = plan.inputColumn else { return }
-        var scale: Float = 1
+        var scale = 1.0
         for stage in plan.columns[column].firstFactor..<stages.count where stages[stage].lossScale != 1 {
             scale *= stageFactors[stage].uniform
         }
         let norms = measured[column].values
         var combiner = Norm.Combiner(.l2)
         for norm in norms { combiner.add(norm) }
-        report.measuredNorm = Float(combiner.value * Double(scale))
-        for layer in layers {
+        report.measuredNorm = combiner.value * scale
+        for layer in layers where layer.parameters.contains(where: { unfrozen?[$0] ?? true }) {
             var combiner = Norm.Combiner(.l2)
             for parameter in layer.parameters { combiner.add(norms[parameter]) }
-            report.layerNorms.append(LayerNorm(layer: layer.name, norm: Float(combiner.value * Double(scale))))
+            report.layerNorms.append(LayerNorm(layer: layer.name, norm: combiner.value * scale))
         }
     }
 
@@ -30,6 +30,20 @@ extension Engine {
         let (update, parameters) = (norm(change.update), norm(change.parameter))
         let ratio = parameters > 0 ? Float(update / parameters) : 0
         report.updateRatio = ratio.isNaN ? nil : ratio
+    }
+
+    /// Has the next micro-batch that closes a window counted, from its first gradient on.
+    mutating func startHistograms() {
+        guard wantsHistograms else { return }
+        histogramSink = HistogramSink(parameterCount: layout.count)
+        wantsHistograms = false
+    }
+
+    /// Has what was counted of a step that did not happen counted anew in the next.
+    mutating func restartHistograms() {
+        guard histogramSink != nil else { return }
+        histogramSink = nil
+        wantsHistograms = true
     }
 
     /// Takes over the histograms of the first sweep, if they were asked for.

@@ -29,6 +29,15 @@ extension Engine {
         }
     }
 
+    /// Refuses to close a window while gradients arrive, which would be in no step.
+    func requireNoReception() throws(DescentError) {
+        guard let arrived = reception?.isReceived else { return }
+        throw DescentError(
+            .incompleteMicroBatch,
+            "\(arrived.count { $0 }) of \(arrived.count) gradients of a micro-batch have arrived one by one. Receive the "
+                + "others and step, closing the window; or discard what was received.")
+    }
+
     func validate(weight: Double, lossScale: Float?) throws(DescentError) {
         try validate(weight: weight)
         guard reception == nil else {

@@ -14,8 +14,16 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let slotNames: [String]
     let slotTypes: [ElementType]
     let optimizerSlotCount: Int
-    let accumulatorSlot: Int?
-    /// Where gradients received one by one are kept, if no stage accumulates them; made when the first arrives.
+    /// For each stage, then for the optimizer, what it may use of a block.
+    let accesses: StageAccesses
+    /// How micro-batches are gathered, if a stage does.
+    let accumulation: Accumulation?
+    /// The micro-batches of the open window.
+    var window = AccumulationWindow()
+    /// Whether the window's sum holds the micro-batch that closes it.
+    var sumIsWritten = false
+    /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
+    /// first arrives.
     var inboxSlot: Int?
     /// The micro-batch whose gradients are arriving one by one.
     var reception: Reception?
@@ -24,16 +32,16 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var observers: [@Sendable (StepEvent) -> Void] = []
     /// Where the next step is to make histograms, if they were asked for.
     var histogramSink: HistogramSink?
+    /// Whether histograms have been asked for since the present micro-batch began.
+    var wantsHistograms = false
     var histograms: [MagnitudeHistogram] = []
 
-    /// The stages; the one that accumulates is in ``accumulators``, and here only as it was when the engine was built.
+    /// The stages; the window of the one that accumulates is in ``window``.
     var stages: [any GradientTransform]
-    /// The stage that accumulates; none or one.
-    ///
-    /// This and the optimizer are in arrays, whose elements are called where they are: a cast or an optional would make a
-    /// copy in memory of its own, several times a step.
-    var accumulators: [any Accumulating]
     /// The optimizer; none or one.
+    ///
+    /// It is in an array, whose elements are called where they are: a cast or an optional would make a copy in memory of
+    /// its own, several times a step.
     var optimizers: [any Optimizer]
     var rates: ResolvedRates?
     var slots: [Backend.Tensors]
@@ -42,16 +50,22 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var workspace: Backend.Workspace
     var appliedSteps = 0
     var skippedSteps = 0
-    /// How many steps in a row have been skipped for gradients that are not finite, and how many may be.
-    var nonFiniteInARow = 0
-    let nonFiniteLimit: Int?
+    /// How many steps in a row have been skipped because something was not finite, and how many may be.
+    var skipsInARow = 0
+    let skipLimit: Int?
+    /// For each parameter, whether it holds NaN or infinities, which is no news then.
+    var wasNotFinite: [Bool]
+    /// Whether that has been looked at.
+    var knowsParameters = false
+    /// The parameters that take part, where a stage has taken out others.
+    let unfrozen: [Bool]?
     var report = StepReport()
 
     // Buffers of a step, kept so that no step allocates.
     var measured: [MeasuredColumn]
     var stageFactors: [ScaleFactors]
-    var runFactors: [Float]
-    var incomingFactors: [Float]
+    var runFactors: [Double]
+    var incomingFactors: [Double]
     var buffers: StepBuffers
 
     init(
@@ -60,12 +74,13 @@ struct Engine<Backend: TensorBackend>: Sendable {
         _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
         try StageOrder.check(stages.map { ($0.name, $0.order) })
+        // Before anything is configured or resumed, which may make values of their own on each process.
+        let exchanges = stages.contains { $0 is any Exchanging }
+        let setup = exchanges ? PipelineSetup(stages: stages, optimizer: optimizer, options: options.described) : nil
         var stages = stages
         var optimizer = optimizer
-        let saved = try Self.resume(&stages, &optimizer, from: state, for: layout, policy)
-        for index in stages.indices { try stages[index].configure(for: layout) }
+        let saved = try Self.configure(&stages, &optimizer, for: layout, resuming: state, policy)
         try StageOrder.checkExchange(stages)
-        try optimizer?.configure(for: layout)
         rates = nil
         if let optimizer { rates = try ResolvedRates(optimizer, layout: layout) }
 
@@ -84,10 +99,10 @@ struct Engine<Backend: TensorBackend>: Sendable {
         var firstSlots: [Int] = []
         var slotNames: [String] = []
         var slotTypes: [ElementType] = []
-        for (owner, owned) in stages.map({ ($0.name, $0.slots) }) + [(optimizer?.name ?? "", optimizer?.slots ?? [])] {
+        let owners = Slot.owners(stages.map(\.name) + [optimizer?.name ?? ""])
+        for (owner, owned) in zip(owners, stages.map(\.slots) + [optimizer?.slots ?? []]) {
             try DescentError.require(
-                owned.count <= UnsafeBlockElements.maximumSlotCount, owner,
-                "it declares \(owned.count) slots; at most \(UnsafeBlockElements.maximumSlotCount) are possible.")
+                Set(owned.map(\.name)).count == owned.count, owner, "two of its slots have the same name.")
             firstSlots.append(slotNames.count)
             slotNames += owned.map { "\(owner).\($0.name)" }
             slotTypes += owned.map(\.elementType)
@@ -106,11 +121,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
         if case .skipAtMost(let limit) = options.nonFinite {
             try DescentError.require(
                 limit >= 1, "Pipeline", "the limit of skipped steps is \(limit); it has to be at least 1.")
-            nonFiniteLimit = limit
+            skipLimit = limit
         } else {
-            nonFiniteLimit = nil
+            skipLimit = nil
         }
         self.optimizerSlotCount = optimizer?.slots.count ?? 0
+        self.accesses = StageAccesses(stages, optimizer)
         self.layers = Self.layers(of: options.reporting.contains(.layerNorms) ? layout : nil)
         self.parameterCopy = options.parameterCopy.map { backend.makeTensors(layout, $0) }
         self.plan = plan
@@ -118,9 +134,13 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.firstSlots = firstSlots
         self.slotNames = slotNames
         self.slotTypes = slotTypes
-        self.accumulatorSlot = plan.accumulating.map { firstSlots[$0] }
+        self.accumulation = plan.accumulating.flatMap { index in
+            (stages[index] as? any Accumulating).map { Accumulation($0, at: index, slot: firstSlots[index]) }
+        }
+        self.unfrozen =
+            excluding.isEmpty ? nil : layout.map { parameter in !excluding.contains { $0.excludes(parameter) } }
+        self.wasNotFinite = layout.map { _ in false }
         self.stages = stages
-        self.accumulators = plan.accumulating.flatMap { stages[$0] as? any Accumulating }.map { [$0] } ?? []
         self.optimizers = optimizer.map { [$0] } ?? []
         self.slots = slotTypes.map { backend.makeTensors(layout, $0) }
         self.workspace = backend.makeWorkspace(for: layout, blocks: blocks)
@@ -129,12 +149,13 @@ struct Engine<Backend: TensorBackend>: Sendable {
             MeasuredColumn(what: $0.what, values: [Double](repeating: 0, count: layout.count))
         }
         self.stageFactors = stages.map { _ in ScaleFactors() }
-        self.runFactors = [Float](repeating: 1, count: plan.runs.count * layout.count)
-        self.incomingFactors = [Float](repeating: 1, count: layout.count)
+        self.runFactors = [Double](repeating: 1, count: plan.runs.count * layout.count)
+        self.incomingFactors = [Double](repeating: 1, count: layout.count)
         self.buffers = StepBuffers(
             columnCount: plan.columns.count, blockCount: blocks.count, rowCount: plan.keepsRowMeans ? rowCount : 0)
+        if let index = plan.accumulating, let stage = stages[index] as? any Accumulating { window = stage.state }
         if let state { restore(state, saved) }
-        try connect()
+        if let setup { try connect(as: setup) }
     }
 
     /// The optimizer, if there is one.
@@ -147,21 +168,35 @@ struct Engine<Backend: TensorBackend>: Sendable {
         return scale
     }
 
+    /// The stages as they are now.
+    var currentStages: [any GradientTransform] {
+        var stages = stages
+        if let index = plan.accumulating, var stage = stages[index] as? any Accumulating {
+            stage.state = window
+            stages[index] = stage
+        }
+        return stages
+    }
+
     /// Makes sure that no copy of this engine sees what this one writes.
     mutating func makeUnique() {
         for index in slots.indices { slots[index].makeUnique() }
         parameterCopy?.makeUnique()
         if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
-        if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.makeAnother() }
+        if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
+        if !isKnownUniquelyReferenced(&histogramSink) { histogramSink = histogramSink?.copy() }
     }
 
     private static func layers(of layout: ParameterLayout?) -> [(name: String, parameters: [Int])] {
         var layers: [(name: String, parameters: [Int])] = []
+        var positions: [String: Int] = [:]
         for (index, parameter) in (layout ?? ParameterLayout.empty).enumerated() {
-            if let position = layers.firstIndex(where: { $0.name == parameter.layer }) {
+            let name = parameter.layer
+            if let position = positions[name] {
                 layers[position].parameters.append(index)
             } else {
-                layers.append((parameter.layer, [index]))
+                positions[name] = layers.count
+                layers.append((name, [index]))
             }
         }
         return layers

@@ -8,9 +8,14 @@ final class HistogramSink: Sendable {
         histograms = Mutex([MagnitudeHistogram](repeating: MagnitudeHistogram(), count: parameterCount))
     }
 
+    private init(_ values: [MagnitudeHistogram]) { histograms = Mutex(values) }
+
     func add(_ histogram: MagnitudeHistogram, of parameter: Int) {
         histograms.withLock { $0[parameter].add(histogram) }
     }
 
     var values: [MagnitudeHistogram] { histograms.withLock { $0 } }
+
+    /// Another sink with what this one has counted.
+    func copy() -> HistogramSink { HistogramSink(values) }
 }

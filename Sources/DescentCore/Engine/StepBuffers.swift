@@ -1,10 +1,21 @@
-/// What the blocks of a sweep write down for the engine: norms and row means.
+/// What the blocks of a sweep write down for the engine: norms, row means and what is not finite.
 ///
 /// An engine owns its buffers alone, and the threads of a sweep write to different elements of them; that is what
 /// makes handing them to other threads safe.
 final class StepBuffers: @unchecked Sendable {
+    /// What a sweep found in a block.
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        /// NaN or infinities in the gradient, the sum of a window, or the parameters once they were updated.
+        static let isNotFinite = Flags(rawValue: 1)
+        /// NaN or infinities in the parameters before they were updated.
+        static let wasNotFinite = Flags(rawValue: 2)
+    }
+
     /// The norm of each block, column by column.
     let blockNorms: UnsafeMutablePointer<Double>
+    /// What was found in each block by the last sweep that looked.
+    let flags: UnsafeMutablePointer<Flags>
     /// The means of rows, for sweeps that are followed by another over the same gradients.
     let rowMeans: RowMeans?
     let rowCount: Int
@@ -17,6 +28,8 @@ final class StepBuffers: @unchecked Sendable {
         self.rowCount = rowCount
         blockNorms = .allocate(capacity: max(1, columnCount * blockCount))
         blockNorms.initialize(repeating: 0, count: columnCount * blockCount)
+        flags = .allocate(capacity: max(1, blockCount))
+        flags.initialize(repeating: [], count: blockCount)
         guard rowCount > 0 else {
             rowMeans = nil
             return
@@ -29,13 +42,35 @@ final class StepBuffers: @unchecked Sendable {
 
     deinit {
         blockNorms.deallocate()
+        flags.deallocate()
         rowMeans?.values.deallocate()
         rowMeans?.isKnown.deallocate()
     }
 
-    /// Buffers of the same size, for another engine.
-    func makeAnother() -> StepBuffers {
-        StepBuffers(columnCount: columnCount, blockCount: blockCount, rowCount: rowCount)
+    /// The same buffers with the same contents, for another engine: a micro-batch may be half measured.
+    func copy() -> StepBuffers {
+        let copy = StepBuffers(columnCount: columnCount, blockCount: blockCount, rowCount: rowCount)
+        copy.blockNorms.update(from: blockNorms, count: columnCount * blockCount)
+        copy.flags.update(from: flags, count: blockCount)
+        if let rowMeans, let copied = copy.rowMeans {
+            copied.values.update(from: rowMeans.values, count: rowCount)
+            copied.isKnown.update(from: rowMeans.isKnown, count: blockCount)
+        }
+        return copy
+    }
+
+    // Here and not in the generic engine, in which each iteration would look up what type it is of.
+
+    /// The first block in which the last sweep that looked found something.
+    func firstBlock(with flag: Flags) -> Int? {
+        for block in 0..<blockCount where flags[block].contains(flag) { return block }
+        return nil
+    }
+
+    /// Whether the last sweep that looked found anything.
+    var hasFlags: Bool {
+        for block in 0..<blockCount where flags[block] != [] { return true }
+        return false
     }
 
     /// Forgets the means of rows, because the next sweep reads other gradients.

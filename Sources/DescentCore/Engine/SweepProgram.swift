@@ -1,8 +1,11 @@
 /// How a micro-batch becomes part of its window, in the sweep that it is read in.
-struct Gathering {
-    var slot: Int
+struct Gathering: Sendable {
+    /// The slot of the sum that it is added to; nil for the first of a window.
+    var sum: Int?
+    /// The slot that the new sum is written to; nil where it is only looked at, because the step is not decided yet.
+    var destination: Int?
+    /// What the micro-batch is multiplied by.
     var factor: Float
-    var overwrites: Bool
     /// Whether the stages before the accumulation work on it first.
     var runsMicroBatchStages = true
 }
@@ -16,10 +19,12 @@ struct SweepProgram {
     /// The accumulation that comes before the operations, where the sweep reads a micro-batch.
     var gathering: Gathering?
     /// What the window's sum is multiplied by, where the operations work on the accumulated window.
-    var windowFactor: Float?
+    var windowFactor: Double?
     /// Whether stages may change their slots for good.
     var keepsSlots = true
     /// Whether histograms are made of the gradient before the operations, if they were asked for.
     var makesHistograms = false
+    /// Whether the sum that is gathered is checked for NaN and infinities.
+    var checksSum = false
     var runsBackwards = false
 }

@@ -29,9 +29,11 @@ public protocol Optimizer: Sendable {
     var weightDecay: Float { get }
     /// Rules for some of the parameters; a later one takes precedence. By default none.
     var groups: [ParameterGroup] { get }
-    /// The parameter-shaped buffers to keep, zero at first; by default none.
+    /// The settings that groups may give some of the parameters, besides learning rate and weight decay; by default none.
     ///
-    /// At most ``UnsafeBlockElements/maximumSlotCount``.
+    /// An optimizer that lists one here reads it from its groups, for which there is ``GroupedRules``.
+    var groupSettings: [GroupSettings.Name] { get }
+    /// The parameter-shaped buffers to keep, zero at first; by default none.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
@@ -52,6 +54,7 @@ extension Optimizer {
     public var name: String { String(describing: Self.self) }
     public var weightDecay: Float { 0 }
     public var groups: [ParameterGroup] { [] }
+    public var groupSettings: [GroupSettings.Name] { [] }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(appliedSteps: Int) {}

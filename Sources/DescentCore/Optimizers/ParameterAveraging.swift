@@ -3,7 +3,7 @@ extension Optimizer {
     ///
     /// - Parameter decay: What the average keeps of itself in a step, in 0..<1, such as 0.999.
     /// - Returns: The optimizer with a slot "average", which `pipeline.averagedParameters` gives.
-    public func averagingParameters(decay: Float) -> ExponentialMovingAverage<Self> {
+    public func averagingParameters(decay: Double) -> ExponentialMovingAverage<Self> {
         ExponentialMovingAverage(of: self, decay: decay)
     }
 
@@ -25,10 +25,10 @@ extension Optimizer {
 public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     private(set) var base: Base
     /// What the average keeps of itself in a step.
-    public let decay: Float
+    public let decay: Double
     private var weight: Float = 1
 
-    init(of base: Base, decay: Float) {
+    init(of base: Base, decay: Double) {
         self.base = base
         self.decay = decay
     }
@@ -41,6 +41,7 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     public var learningRate: Schedule { base.learningRate }
     public var weightDecay: Float { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
+    public var groupSettings: [GroupSettings.Name] { base.groupSettings }
     public var slots: [Slot] { base.slots + ["average"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
@@ -50,7 +51,7 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
 
     public mutating func prepare(appliedSteps: Int) {
         base.prepare(appliedSteps: appliedSteps)
-        weight = appliedSteps == 0 ? 1 : 1 - decay
+        weight = appliedSteps == 0 ? 1 : Float(1 - decay)
     }
 
     public func update(_ block: inout some UpdateBlock) {
@@ -88,6 +89,7 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
     public var learningRate: Schedule { base.learningRate }
     public var weightDecay: Float { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
+    public var groupSettings: [GroupSettings.Name] { base.groupSettings }
     public var slots: [Slot] { base.slots + ["slow parameters"] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {

@@ -1,5 +1,5 @@
 /// Written as what tells its parameters and what it gives them: `{"prefix": "head.", "learningRate": 0.1}`,
-/// `{"rank": [0, 1], "weightDecay": 0}`.
+/// `{"rank": [0, 1], "weightDecay": 0}`, `{"prefix": "head.", "beta2": 0.95}`.
 extension ParameterGroup: Codable {
     private enum Setting: String, CodingKey { case prefix, rank, learningRate, weightDecay }
 
@@ -8,17 +8,19 @@ extension ParameterGroup: Codable {
         let settings = try decoder.container(keyedBy: Setting.self)
         let learningRate = try settings.decodeIfPresent(Schedule.self, forKey: .learningRate)
         let weightDecay = try settings.decodeIfPresent(Float.self, forKey: .weightDecay)
+        let others = try GroupSettings(from: decoder)
         guard let ranks = try settings.decodeIfPresent([Int].self, forKey: .rank) else {
             self = .named(
                 prefix: try settings.decode(String.self, forKey: .prefix), learningRate: learningRate,
-                weightDecay: weightDecay)
+                weightDecay: weightDecay
+            ).setting(others)
             return
         }
         guard ranks.count == 2, ranks[0] <= ranks[1] else {
             throw DecodingError.dataCorruptedError(
                 forKey: .rank, in: settings, debugDescription: "expected the first and the last rank, found \(ranks)")
         }
-        self = .rank(ranks[0]...ranks[1], learningRate: learningRate, weightDecay: weightDecay)
+        self = .rank(ranks[0]...ranks[1], learningRate: learningRate, weightDecay: weightDecay).setting(others)
     }
 
     /// Writes the group.
@@ -35,5 +37,6 @@ extension ParameterGroup: Codable {
         }
         try settings.encodeIfPresent(learningRate, forKey: .learningRate)
         try settings.encodeIfPresent(weightDecay, forKey: .weightDecay)
+        try self.settings.encode(to: encoder)
     }
 }

@@ -1,4 +1,9 @@
-/// A rule that gives some of the parameters their own learning rate or weight decay.
+/// A rule that gives some of the parameters settings of their own.
+///
+/// ```swift
+/// AdamW(groups: [.vectorsWithoutDecay, .named(prefix: "head.", learningRate: 1e-4).setting(beta2: 0.95)])
+/// ```
+/// Where a parameter is in several groups, each setting is that of the last one that gives it.
 public struct ParameterGroup: Sendable {
     /// What the group is called in errors and explanations.
     public let label: String
@@ -8,6 +13,8 @@ public struct ParameterGroup: Sendable {
     public let learningRate: Schedule?
     /// Their weight decay; nil leaves it as it is.
     public let weightDecay: Float?
+    /// What else of the optimizer's settings they have of their own; see ``setting(momentum:dampening:nesterov:maximize:alpha:beta1:beta2:epsilon:learningRateDecay:)``.
+    public private(set) var settings = GroupSettings()
     /// Whether it is an error that the group holds no parameter at all.
     public let mustMatch: Bool
 
@@ -48,57 +55,41 @@ public struct ParameterGroup: Sendable {
             weightDecay: weightDecay, mustMatch: false)
     }
 
+    /// The same group, with more settings of the optimizer given to its parameters; nil leaves one as it is.
+    ///
+    /// They have the ranges and the meaning of the optimizer's own. A setting that the optimizer has not got is refused
+    /// when a pipeline is built.
+    ///
+    /// - Parameters:
+    ///   - momentum: The share of the velocity that remains (`SGD`, `RMSProp`).
+    ///   - dampening: The share of the gradient that the velocity does not take up (`SGD`).
+    ///   - nesterov: Whether to look ahead (`SGD`).
+    ///   - maximize: Whether to climb (all optimizers).
+    ///   - alpha: The decay of the mean of squares (`RMSProp`).
+    ///   - beta1: The decay of the first moment (`Adam`, `AdamW`, `LAMB`, `Lion`).
+    ///   - beta2: The decay of the second moment (`Adam`, `AdamW`, `LAMB`, `Lion`).
+    ///   - epsilon: What keeps the denominator from 0 (all but `SGD` and `Lion`).
+    ///   - learningRateDecay: How fast the step size falls (`Adagrad`).
+    /// - Returns: The group with these settings.
+    public func setting(
+        momentum: Double? = nil, dampening: Double? = nil, nesterov: Bool? = nil, maximize: Bool? = nil,
+        alpha: Double? = nil, beta1: Double? = nil, beta2: Double? = nil, epsilon: Float? = nil,
+        learningRateDecay: Float? = nil
+    ) -> ParameterGroup {
+        var later = GroupSettings()
+        (later.momentum, later.dampening, later.nesterov, later.maximize) = (momentum, dampening, nesterov, maximize)
+        (later.alpha, later.beta1, later.beta2) = (alpha, beta1, beta2)
+        (later.epsilon, later.learningRateDecay) = (epsilon, learningRateDecay)
+        return setting(later)
+    }
+
+    /// The same group, with more settings of the optimizer given to its parameters.
+    public func setting(_ settings: GroupSettings) -> ParameterGroup {
+        var group = self
+        group.settings = group.settings.overridden(by: settings)
+        return group
+    }
+
     /// The parameters of rank 0 and 1, biases and gains, without weight decay.
     public static let vectorsWithoutDecay = ParameterGroup.rank(0...1, weightDecay: 0)
-}
-
-/// Learning rate and weight decay of every parameter, resolved from an optimizer's settings and groups.
-struct ResolvedRates: Sendable {
-    private let schedules: [Schedule]
-    private let scheduleIndices: [Int]
-    private(set) var rates: [UpdateRates]
-
-    init(_ optimizer: any Optimizer, layout: ParameterLayout) throws(DescentError) {
-        let name = optimizer.name
-        try optimizer.learningRate.validate(for: name)
-        try Self.requireDecay(optimizer.weightDecay, name)
-        var schedules = [optimizer.learningRate]
-        var scheduleIndices = [Int](repeating: 0, count: layout.count)
-        var rates = [UpdateRates](repeating: UpdateRates(weightDecay: optimizer.weightDecay), count: layout.count)
-        for group in optimizer.groups {
-            if let schedule = group.learningRate {
-                try schedule.validate(for: "\(name), group \(group.label)")
-                schedules.append(schedule)
-            }
-            if let decay = group.weightDecay { try Self.requireDecay(decay, "\(name), group \(group.label)") }
-            var isEmpty = true
-            for (index, parameter) in layout.enumerated() where group.selection.contains(parameter) {
-                isEmpty = false
-                if group.learningRate != nil { scheduleIndices[index] = schedules.count - 1 }
-                if let decay = group.weightDecay { rates[index].weightDecay = decay }
-            }
-            let names = layout.prefix(8).map(\.name).joined(separator: ", ")
-            try DescentError.require(
-                !isEmpty || !group.mustMatch, name, "no parameter is in group \(group.label); there are \(names).")
-        }
-        self.schedules = schedules
-        self.scheduleIndices = scheduleIndices
-        self.rates = rates
-    }
-
-    private static func requireDecay(_ decay: Float, _ owner: String) throws(DescentError) {
-        try DescentError.require(
-            decay.isFinite && decay >= 0, owner, "weightDecay is \(decay); it has to be a finite number of at least 0.")
-    }
-
-    mutating func resolve(appliedSteps: Int) {
-        if schedules.count == 1 {
-            let rate = schedules[0].value(at: appliedSteps)
-            for index in rates.indices { rates[index].learningRate = rate }
-        } else {
-            for index in rates.indices {
-                rates[index].learningRate = schedules[scheduleIndices[index]].value(at: appliedSteps)
-            }
-        }
-    }
 }

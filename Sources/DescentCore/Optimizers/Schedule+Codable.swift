@@ -50,7 +50,8 @@ extension Schedule: Codable {
             try settings.encode(rate, forKey: .rate)
             try settings.encode(transitionSteps, forKey: .transitionSteps)
         case .custom(let name, _):
-            throw DescentError(.invalidDocument, "the schedule \"\(name)\" is a closure and cannot be written down")
+            throw DescentError(
+                .invalidDocument, "the schedule \(name.quotedBriefly) is a closure and cannot be written down")
         }
     }
 }

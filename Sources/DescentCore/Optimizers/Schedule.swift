@@ -20,8 +20,12 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
     ///     t < warmup:  initial + (peak - initial) * t / warmup
     ///     otherwise:   end + (peak - end) * (1 + cos(pi * (t - warmup) / (total - warmup))) / 2
     ///
+    /// As `initial` is 0 by default, the first applied step (t = 0) moves no parameter: behind `Accumulate(steps: 4)`, the
+    /// first four batches teach nothing but the optimizer's moments. `initial: peak / Double(warmup)` begins to learn at
+    /// once. Where `warmup` is 0, the first step is at `peak`.
+    ///
     /// - Parameters:
-    ///   - peak: The highest value, above 0.
+    ///   - peak: The value at the end of the warm-up, at least 0.
     ///   - warmup: The number of rising steps, from 0 to below `total`.
     ///   - total: The number of all steps, warm-up included.
     ///   - initial: The first value, at least 0.
@@ -36,7 +40,7 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
     /// Multiplies by `rate` over every `transitionSteps` steps, smoothly: initial * rate^(t / transitionSteps).
     ///
     /// - Parameters:
-    ///   - initial: The first value, above 0.
+    ///   - initial: The first value, at least 0.
     ///   - rate: The factor, above 0.
     ///   - transitionSteps: Over how many steps the factor is reached, at least 1.
     /// - Returns: The schedule; its settings are checked when a pipeline is built with it.
@@ -90,34 +94,36 @@ public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntege
         }
     }
 
-    /// Refuses settings that are out of range.
+    /// Refuses settings that are out of range, as the float32 numbers that they become.
+    ///
+    /// A learning rate may be 0, which holds its parameters where they are. What a schedule comes to later, such as one
+    /// that grows without end or a closure, is looked at in each step.
     ///
     /// - Parameters:
     ///   - owner: Whose schedule it is, for the message.
-    ///   - allowsNegative: Whether values below 0 make sense, as for a factor.
+    ///   - allowsNegative: Whether values below 0 make sense and 0 does not, as for a factor.
     /// - Throws: ``DescentError`` with code `invalidSetting`.
     public func validate(for owner: String, allowsNegative: Bool = false) throws(DescentError) {
-        func requirePositive(_ value: Double, _ setting: String) throws(DescentError) {
-            if allowsNegative, value < 0, value.isFinite { return }
-            try DescentError.requirePositive(value, setting, of: owner)
-        }
-        func requireNotNegative(_ value: Double, _ setting: String) throws(DescentError) {
+        func require(_ value: Double, _ setting: String, mayBeZero: Bool) throws(DescentError) {
             try DescentError.require(
-                value.isFinite && (value >= 0 || allowsNegative), owner,
-                "\(setting) is \(value); it has to be a finite number of at least 0.")
+                Float(value).isFinite, owner, "\(setting) is \(value); it has to be a finite number in float32.")
+            let isInRange = allowsNegative ? mayBeZero || Float(value) != 0 : value >= 0
+            try DescentError.require(
+                isInRange, owner,
+                "\(setting) is \(value); it has to be \(allowsNegative ? "another number than 0" : "at least 0").")
         }
         switch kind {
         case .constant(let value):
-            try requirePositive(value, "the constant of the schedule")
+            try require(value, "the constant of the schedule", mayBeZero: !allowsNegative)
         case .warmupCosine(let initial, let peak, let end, let warmup, let total):
-            try requirePositive(peak, "peak")
-            try requireNotNegative(initial, "initial")
-            try requireNotNegative(end, "end")
+            try require(peak, "peak", mayBeZero: !allowsNegative)
+            try require(initial, "initial", mayBeZero: true)
+            try require(end, "end", mayBeZero: true)
             try DescentError.require(
                 warmup >= 0 && warmup < total, owner,
                 "the warm-up of \(warmup) steps has to lie within the schedule's total of \(total).")
         case .exponential(let initial, let rate, let transitionSteps):
-            try requirePositive(initial, "initial")
+            try require(initial, "initial", mayBeZero: !allowsNegative)
             try DescentError.requirePositive(rate, "rate", of: owner)
             try DescentError.require(
                 transitionSteps > 0, owner, "transitionSteps is \(transitionSteps); it has to be at least 1.")

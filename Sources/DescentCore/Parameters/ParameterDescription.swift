@@ -21,7 +21,7 @@ public struct ParameterDescription: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - name: The name of the parameter, not empty.
-    ///   - shape: The extents, each at least 0, whose product fits in an `Int`.
+    ///   - shape: The extents, each at least 0, whose product is at most ``maximumElementCount``.
     ///   - outputAxis: Which dimension is the output unit; of no consequence below rank 2.
     /// - Throws: ``DescentError`` with code `invalidShape` or `invalidName`.
     public init(_ name: String, shape: [Int], outputAxis: OutputAxis = .first) throws(DescentError) {
@@ -30,18 +30,20 @@ public struct ParameterDescription: Sendable, Hashable {
         }
         var count = 1
         var columnCount = 1
+        // Where an extent is 0, rows and columns are counted all the same.
+        var largest = 1
         let unit = outputAxis == .last && shape.count > 1 ? shape.count - 1 : 0
         for (dimension, extent) in shape.enumerated() {
-            let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-            let (columns, columnOverflow) =
-                dimension == unit ? (columnCount, false) : columnCount.multipliedReportingOverflow(by: extent)
-            guard extent >= 0, !overflow, !columnOverflow else {
+            let (product, overflow) = largest.multipliedReportingOverflow(by: max(1, extent))
+            guard extent >= 0, !overflow, product <= Self.maximumElementCount else {
                 throw DescentError(
                     .invalidShape, parameter: name,
-                    "The shape \(shape) of \"\(name)\" has a negative extent, or more elements than an Int can count.")
+                    "The shape \(shape) of \(name.quotedBriefly) has a negative extent, or more elements than memory can hold."
+                )
             }
-            count = product
-            columnCount = columns
+            largest = product
+            count *= extent
+            if dimension != unit { columnCount *= extent }
         }
         self.name = name
         self.shape = shape
@@ -50,6 +52,11 @@ public struct ParameterDescription: Sendable, Hashable {
         self.rowCount = shape.isEmpty ? 1 : shape[unit]
         self.columnCount = columnCount
     }
+
+    /// How many elements a tensor, and all tensors of a layout together, may have: `Int.max / 16`.
+    ///
+    /// The bytes of so many can still be counted in an `Int`.
+    public static let maximumElementCount = Int.max / 16
 
     /// The number of dimensions.
     public var rank: Int { shape.count }

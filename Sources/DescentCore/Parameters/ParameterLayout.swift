@@ -2,7 +2,7 @@
 ///
 /// A layout is an immutable value whose copies share their contents, so that comparing a set of tensors with the
 /// layout it was made from costs one comparison of addresses.
-public struct ParameterLayout: Sendable, RandomAccessCollection {
+public struct ParameterLayout: Sendable, Equatable, RandomAccessCollection {
     private final class Contents: Sendable {
         let parameters: [ParameterDescription]
         let indices: [String: Int]
@@ -28,7 +28,7 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
     /// Makes a layout of parameters in the given order.
     ///
     /// - Throws: ``DescentError`` with code `duplicateParameter` when two parameters share a name, or `invalidShape`
-    ///   when all elements together are more than an `Int` can count.
+    ///   when all elements together are more than ``ParameterDescription/maximumElementCount``.
     public init(_ parameters: [ParameterDescription]) throws(DescentError) {
         var indices: [String: Int] = [:]
         var elementCount = 0
@@ -36,16 +36,15 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
             guard indices.updateValue(index, forKey: parameter.name) == nil else {
                 throw DescentError(
                     .duplicateParameter, parameter: parameter.name,
-                    "Two parameters are named \"\(parameter.name)\"; names tell parameters apart, so give each its own."
+                    "Two parameters are named \(parameter.name.quotedBriefly); names tell parameters apart, so give each its own."
                 )
             }
-            let (sum, overflow) = elementCount.addingReportingOverflow(parameter.count)
-            guard !overflow else {
+            elementCount += parameter.count
+            guard elementCount <= ParameterDescription.maximumElementCount else {
                 throw DescentError(
                     .invalidShape, parameter: parameter.name,
-                    "With \"\(parameter.name)\" the parameters have more elements than an Int can count.")
+                    "With \(parameter.name.quotedBriefly) the parameters have more elements than memory can hold.")
             }
-            elementCount = sum
         }
         self.contents = Contents(parameters: parameters, indices: indices)
         self.elementCount = elementCount
@@ -63,6 +62,13 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
     /// - Complexity: O(1).
     public func index(named name: String) -> Int? { contents.indices[name] }
 
+    /// Whether two layouts have the same parameters in the same order.
+    ///
+    /// - Complexity: O(1) where the two were made as one, otherwise O(n) in the number of parameters.
+    public static func == (first: ParameterLayout, second: ParameterLayout) -> Bool {
+        first.contents === second.contents || first.contents.parameters == second.contents.parameters
+    }
+
     /// Refuses a layout that is not this one, naming the first parameter that differs.
     ///
     /// - Parameters:
@@ -75,27 +81,31 @@ public struct ParameterLayout: Sendable, RandomAccessCollection {
         if contents === other.contents { return }
         for expected in contents.parameters {
             guard let index = other.index(named: expected.name) else {
+                let others = other.lazy.map(\.name).filter { self.index(named: $0) == nil }
+                let hint = expected.name.nearest(among: others).map { "; they have \($0.quotedBriefly)" } ?? ""
                 throw DescentError(
                     .missingParameter, parameter: expected.name,
-                    "The \(role) have no tensor named \"\(expected.name)\" (shape \(expected.shape)).")
+                    "The \(role) have no tensor named \(expected.name.quotedBriefly) (shape \(expected.shape))\(hint).")
             }
             let found = other[index]
             guard found.shape == expected.shape, found.outputAxis == expected.outputAxis else {
                 throw DescentError(
                     .shapeMismatch, parameter: expected.name,
-                    "The \(role) hold \"\(expected.name)\" with shape \(found.shape), output \(found.outputAxis); "
+                    "The \(role) hold \(expected.name.quotedBriefly) with shape \(found.shape), output \(found.outputAxis); "
                         + "the pipeline was built for \(expected.shape), output \(expected.outputAxis).")
             }
         }
         for found in other where index(named: found.name) == nil {
             throw DescentError(
                 .unexpectedParameter, parameter: found.name,
-                "The \(role) hold \"\(found.name)\" (shape \(found.shape)), which the pipeline was not built for.")
+                "The \(role) hold \(found.name.quotedBriefly) (shape \(found.shape)), which the pipeline was not built for."
+            )
         }
         for (expected, found) in zip(contents.parameters, other.contents.parameters) where expected.name != found.name {
             throw DescentError(
                 .orderMismatch, parameter: found.name,
-                "The \(role) hold \"\(found.name)\" where \"\(expected.name)\" comes in the pipeline's order.")
+                "The \(role) hold \(found.name.quotedBriefly) where \(expected.name.quotedBriefly) comes in the pipeline's order."
+            )
         }
     }
 }

@@ -69,9 +69,14 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
         _ gradients: inout Backend.Tensors, parameters: Backend.Tensors? = nil, weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try engine.validate(gradients.layout, as: "gradients")
-        if let parameters { try engine.validate(parameters.layout, as: "parameters") }
-        try engine.validate(weight: weight, lossScale: lossScale)
+        do throws(DescentError) {
+            try engine.validate(gradients.layout, as: "gradients")
+            if let parameters { try engine.validate(parameters.layout, as: "parameters") }
+            try engine.validate(weight: weight, lossScale: lossScale)
+        } catch {
+            engine.abandon(error, closesWindow: closingWindow)
+            throw error
+        }
         gradients.makeUnique()
         return try engine.step(
             .init(gradients: gradients, parameters: parameters, output: gradients), weight: weight,

@@ -85,7 +85,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// How many steps have been skipped.
     public var skippedSteps: Int { engine.skippedSteps }
     /// The stages, in the order in which gradients flow.
-    public var stages: [any GradientTransform] { engine.stages }
+    public var stages: [any GradientTransform] { engine.currentStages }
     /// What ends the chain.
     public var optimizer: any Optimizer { engine.optimizers[0] }
     /// The parameters that the pipeline was built for.
@@ -109,9 +109,9 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///
     /// The gradients are counted as they come in, before any stage but an accumulation: still multiplied by the loss
     /// scale, and whether the step is then applied or skipped.
-    public mutating func requestHistograms() {
-        engine.histogramSink = HistogramSink(parameterCount: engine.layout.count)
-    }
+    ///
+    /// While gradients arrive one by one, the request is for the micro-batches after this one.
+    public mutating func requestHistograms() { engine.wantsHistograms = true }
 
     /// The histogram of every parameter's gradient, in the order of the layout, when they were last requested.
     public var histograms: [MagnitudeHistogram] { engine.histograms }
@@ -142,16 +142,25 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try engine.validate(gradients.layout, as: "gradients")
-        try engine.validate(weight: weight, lossScale: lossScale)
+        do throws(DescentError) {
+            try engine.validate(gradients.layout, as: "gradients")
+            try engine.validate(weight: weight, lossScale: lossScale)
+            try engine.validate(parameters.layout, as: "parameters")
+            try engine.requireFloat32(parameters)
+        } catch {
+            engine.abandon(error, closesWindow: closingWindow)
+            throw error
+        }
         return try step(&parameters, gradients, weight, closingWindow)
     }
 
     /// Closes an open window early and updates the parameters with what it holds.
     ///
     /// - Returns: The outcome, or nil if no window is open.
-    /// - Throws: ``DescentError``, as ``step(_:gradients:weight:lossScale:closingWindow:)`` does.
+    /// - Throws: ``DescentError``, as ``step(_:gradients:weight:lossScale:closingWindow:)`` does, and with code
+    ///   `incompleteMicroBatch` while gradients arrive one by one.
     public mutating func flush(_ parameters: inout Backend.Tensors) throws(DescentError) -> StepOutcome? {
+        try engine.requireNoReception()
         guard engine.isWindowOpen else { return nil }
         return try step(&parameters, nil, 1, true)
     }
@@ -166,14 +175,25 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - gradients: Tensors of which the one parameter's is read.
     ///   - parameter: The position of the parameter in the layout.
     ///   - weight: The micro-batch's weight, the same for all its gradients.
-    /// - Throws: ``DescentError`` if the gradient does not match or has been received before.
+    /// - Throws: ``DescentError`` if the gradient does not match or has been received before, or if there is no such
+    ///   parameter.
     public mutating func receive(
         _ gradients: Backend.Tensors, of parameter: Int, weight: Double = 1
     ) throws(DescentError) {
         try engine.validate(gradients.layout, as: "gradients")
+        guard layout.indices.contains(parameter) else {
+            throw DescentError(
+                .unexpectedParameter,
+                "There is no parameter at position \(parameter); the layout has \(layout.count), counted from 0.")
+        }
         try engine.validate(weight: weight)
         try engine.receive(gradients, of: parameter, weight: weight)
     }
+
+    /// Abandons a micro-batch whose gradients arrive one by one, as if none of them had: after a backward pass that threw.
+    ///
+    /// The window is what it was before the first of them. Does nothing where none has arrived.
+    public mutating func discardReceived() { engine.discardReceived() }
 
     /// Closes a micro-batch whose gradients have been received one by one; see ``receive(_:of:weight:)``.
     ///
@@ -181,7 +201,8 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - parameters: The parameters to update. Nothing but an applied step changes them.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the step was accumulated, applied or skipped.
-    /// - Throws: ``DescentError`` that names the first parameter whose gradient has not been received.
+    /// - Throws: ``DescentError`` that names the first parameter whose gradient has not been received; a parameter without
+    ///   elements need not be.
     public mutating func step(
         _ parameters: inout Backend.Tensors, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {

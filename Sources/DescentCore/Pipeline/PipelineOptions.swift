@@ -8,4 +8,7 @@ struct PipelineOptions: Sendable {
     var parameterCopy: ElementType?
     /// What reports hold beyond what falls out of sums that are made anyway.
     var reporting: ReportOptions = []
+
+    /// What of this has to be the same on all processes that train together.
+    var described: [(name: String, value: Any)] { [("nonFinite policy", nonFinite)] }
 }

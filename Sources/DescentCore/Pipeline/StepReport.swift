@@ -18,13 +18,13 @@ public struct StepReport: Sendable {
     public internal(set) var layerNorms: [LayerNorm] = []
     /// The L2 norm of the step's change of the parameters over that of the parameters; nil unless asked for.
     public internal(set) var updateRatio: Float?
-    var measuredNorm: Float?
+    var measuredNorm: Double?
 
     /// The norm over all parameters before anything clipped it, at its true scale.
     ///
     /// That is what the first stage saw that took a norm of all parameters, or else the L2 norm that was made to check
     /// that gradients are finite; nil if nothing was measured.
-    public var gradientNorm: Float? { norms.first { $0.group == nil }?.before ?? measuredNorm }
+    public var gradientNorm: Double? { norms.first { $0.group == nil }?.before ?? measuredNorm }
 
     /// Whether a stage clipped a norm.
     public var isClipped: Bool { norms.contains { $0.isClipped } }
@@ -40,7 +40,7 @@ public struct LayerNorm: Sendable, Hashable {
     /// The layer: a parameter's name up to its last dot.
     public let layer: String
     /// The norm, at its true scale.
-    public let norm: Float
+    public let norm: Double
 }
 
 /// What a report is to hold beyond what falls out of sums that are made anyway.

@@ -11,6 +11,7 @@ struct Explanation<Backend: TensorBackend> {
         lines.append(
             "  \(count(engine.layout.count, "parameter")), \(count(engine.layout.elementCount, "element")) in "
                 + "\(count(engine.blocks.count, "block")), up to \(count(engine.backend.threadCount, "thread"))")
+        lines += engine.stages.compactMap(restriction)
         if let exchanging = plan.exchanging {
             lines.append("  \(engine.stageNames[exchanging]) exchanges each window before it is measured")
         }
@@ -19,8 +20,13 @@ struct Explanation<Backend: TensorBackend> {
             let gathering = Work(operations: microBatch.final + [.accumulate], source: "gradient")
             lines += section("A micro-batch that leaves its window open", measuring + [gathering])
             var window = windowSweeps(source: "accumulator")
-            window[0] = Work(
-                operations: gathering.operations + window[0].operations, source: "gradient", isLast: window[0].isLast)
+            // Until nothing can go wrong any more, the sum is not written, and every sweep reads what it is made of.
+            let isWritten = !plan.mayReopenWindow && window.count > 1
+            for index in window.indices where index == 0 || !isWritten {
+                window[index] = Work(
+                    operations: gathering.operations + window[index].operations, source: "gradient",
+                    isLast: window[index].isLast, closes: !isWritten)
+            }
             lines += section("A micro-batch that closes its window", measuring + window)
         } else {
             lines += section("A step", windowSweeps(source: "gradient"))
@@ -29,12 +35,21 @@ struct Explanation<Backend: TensorBackend> {
         lines.append("Kept between steps\(slots.isEmpty ? ": nothing" : "")")
         lines += slots
         if engine.buffers.rowCount > 0 {
+            lines.append("Kept from one sweep of a step to the next")
             lines.append(
-                "  4 B for each of \(count(engine.buffers.rowCount, "row")): their means, from one sweep to the next")
+                "  4 B for each of \(count(engine.buffers.rowCount, "row")): their means, if a stage takes them")
         }
         let scratch = engine.backend.scratchBytes(engine.workspace)
         lines.append(scratch > 0 ? "Scratch: \(scratch) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
+    }
+
+    /// Which parameters a stage for some of them works on.
+    private func restriction(of stage: any GradientTransform) -> String? {
+        guard let selection = (stage as? any Restricted)?.selection else { return nil }
+        let names = engine.layout.filter(selection.contains).map(\.name)
+        let shown = names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
+        return "  \(stage.name) works on \(names.count) of \(count(engine.layout.count, "parameter")): \(shown)"
     }
 
     /// One sweep: what it does to each block and what it reads the gradient from.
@@ -43,6 +58,8 @@ struct Explanation<Backend: TensorBackend> {
         var source: String
         /// Whether stages may change their slots for good in it.
         var isLast = false
+        /// Whether it closes a window, whose sum is then read and not written.
+        var closes = false
     }
 
     private func windowSweeps(source: String) -> [Work] {
@@ -83,7 +100,7 @@ struct Explanation<Backend: TensorBackend> {
         if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
         for operation in sweep.operations {
             switch operation {
-            case .accumulate: touch("accumulator", 4, isWritten: true)
+            case .accumulate: touch("accumulator", 4, isWritten: !sweep.closes)
             case .transform(let stage):
                 let slots = engine.firstSlots[stage + 1] - engine.firstSlots[stage]
                 touchSlots(of: stage, count: slots, isWritten: sweep.isLast)
@@ -98,7 +115,7 @@ struct Explanation<Backend: TensorBackend> {
             case .copyParameters:
                 writes.append(("copy of parameters", engine.parameterCopy?.elementType.byteCount ?? 0))
             case .store: writes.append(("gradient", 4))
-            case .scale, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
+            case .scale, .checkGradient, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
             }
         }
         return [line("reads", reads), line("writes", writes)].compactMap { $0 }
@@ -127,7 +144,7 @@ struct Explanation<Backend: TensorBackend> {
         case .measureUpdate: return "measure the change of parameters for the report"
         case .store: return "store"
         case .addToHistograms: return "count magnitudes"
-        case .rememberParameters, .discardGradient: return nil
+        case .rememberParameters, .discardGradient, .checkGradient: return nil
         }
     }
 
@@ -147,3 +164,10 @@ struct Explanation<Backend: TensorBackend> {
 
     private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }
+
+/// A stage that works on some of the parameters.
+private protocol Restricted {
+    var selection: ParameterSelection { get }
+}
+
+extension Only: Restricted {}

@@ -8,6 +8,7 @@ struct Plan: Sendable {
         case scale(run: Int)
         case transform(stage: Int)
         case measure(column: Int)
+        case checkGradient
         case accumulate
         case propose
         case discardGradient
@@ -17,6 +18,10 @@ struct Plan: Sendable {
         case measureUpdate(column: Int)
         case addToHistograms
         case store
+
+        var isTransform: Bool {
+            if case .transform = self { true } else { false }
+        }
     }
 
     /// Something that is measured for every parameter, at one place of the chain.
@@ -75,8 +80,24 @@ struct Plan: Sendable {
     var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.
     var window: Segment
-    /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next.
-    var keepsRowMeans: Bool { window.measuring.count > 0 || (microBatch?.measuring.count ?? 0) > 0 }
+    /// Whether NaN and infinities in a window's sum are to be found as they enter it: where the sum has to be finite.
+    var checksInput = false
+    /// Whether a stage can throw once the last micro-batch of a window has been measured, so that its sum is not written
+    /// before that is over.
+    var mayReopenWindow = false
+    /// Whether what lasts is checked for NaN and infinities as it is written.
+    var checksResult = false
+    /// Whether a factor that is not finite skips the step.
+    var checksFactors = false
+    /// A column of norms behind which the chain does nothing but scale, if there is one: it bounds what leaves the chain.
+    var boundingColumn: Int?
+    /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next: a stage that works
+    /// on elements, which alone can subtract them, is measured behind.
+    var keepsRowMeans: Bool {
+        [microBatch, window].contains { segment in
+            segment?.measuring.contains { $0.operations.contains(where: \.isTransform) } ?? false
+        }
+    }
 
     /// The first L2 norm of the window that is measured, if one is.
     var inputColumn: Int? {

@@ -24,6 +24,7 @@ struct Planner {
         var planner = Planner(stages, surroundings)
         planner.makePlan()
         planner.planEnd()
+        planner.planChecks()
         return planner.plan
     }
 
@@ -71,6 +72,21 @@ struct Planner {
         plan.proposal = (proposed, parameter)
         plan.end = [.propose, .measure(column: proposed), .measure(column: parameter)]
         plan.proposedEnd = update
+    }
+
+    /// Plans what is noticed by the way.
+    private mutating func planChecks() {
+        let range = plan.window.stages
+        let skips = surroundings.policy.skips
+        plan.checksInput = skips && checkingPosition(in: range) == range.lowerBound
+        plan.mayReopenWindow = plan.window.measuring.contains { $0.prepares.contains { stages[$0].canFail } }
+        plan.checksResult = skips
+        plan.checksFactors = skips
+        let tail = measuringPosition(before: stages.count, in: range)
+        plan.boundingColumn = plan.window.measuring.flatMap(\.columns).first {
+            guard case .norm = plan.columns[$0].what else { return false }
+            return plan.columns[$0].position == tail
+        }
     }
 
     private mutating func addColumn(_ what: Requirement) -> Int {
@@ -197,7 +213,7 @@ struct Planner {
                 let otherPosition = plan.columns[other].position
                 guard case .norm = plan.columns[other].what else { return false }
                 return other != column && otherPosition >= position
-                    && stages[position..<otherPosition].allSatisfy { $0.effect != .arbitrary }
+                    && stages[position..<otherPosition].allSatisfy { $0.effect != .arbitrary && !$0.repairsNonFinite }
             }
             guard let proof else { continue }
             measuring.columns.removeAll { $0 == column }

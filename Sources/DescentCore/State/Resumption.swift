@@ -12,6 +12,7 @@ struct Resumption<Tensors: TensorStorage> {
     ) throws(DescentError) {
         self.policy = policy
         try Self.requireSame(state.layout, layout)
+        try state.requireValid()
         let savedKinds = state.components.map(\.kind)
         let difference = kinds.difference(from: savedKinds)
         guard difference.isEmpty || policy == .keepWhatFits else {
@@ -25,32 +26,54 @@ struct Resumption<Tensors: TensorStorage> {
         saved = isNew.map { $0 ? nil : rest.popFirst() }
     }
 
-    /// Gives a component back what it remembered, before it is configured.
-    mutating func resume(
-        _ stage: inout some GradientTransform, at index: Int
+    /// Gives a stage back what it remembered, and configures it; where it cannot be that, it may start afresh.
+    mutating func configure(
+        _ stage: inout some GradientTransform, at index: Int, for layout: ParameterLayout
     ) throws(DescentError) {
-        try resume(&stage.state, slots: stage.slots, name: stage.name, at: index)
+        let (fresh, state) = (stage, stage.state)
+        do throws(DescentError) {
+            try resume(&stage.state, slots: stage.slots, name: stage.name, at: index)
+            try stage.configure(for: layout)
+        } catch {
+            guard startsAfresh(index, after: error) else { throw error }
+            stage = fresh
+            // A state that is shared with other stages is not part of the copy.
+            stage.state = state
+            try stage.configure(for: layout)
+        }
     }
 
-    /// Gives the optimizer back what it remembered, before it is configured.
-    mutating func resume(_ optimizer: inout some Optimizer, at index: Int) throws(DescentError) {
-        try resume(&optimizer.state, slots: optimizer.slots, name: optimizer.name, at: index)
+    /// Gives the optimizer back what it remembered, and configures it; where it cannot be that, it may start afresh.
+    mutating func configure(
+        _ optimizer: inout some Optimizer, at index: Int, for layout: ParameterLayout
+    ) throws(DescentError) {
+        let fresh = optimizer
+        do throws(DescentError) {
+            try resume(&optimizer.state, slots: optimizer.slots, name: optimizer.name, at: index)
+            try optimizer.configure(for: layout)
+        } catch {
+            guard startsAfresh(index, after: error) else { throw error }
+            optimizer = fresh
+            try optimizer.configure(for: layout)
+        }
     }
 
-    private mutating func resume<State: Codable & Sendable>(
+    /// Whether a component does without a state that it has refused.
+    private mutating func startsAfresh(_ index: Int, after error: DescentError) -> Bool {
+        guard policy == .keepWhatFits, error.code == .stateMismatch, saved[index] != nil else { return false }
+        saved[index] = nil
+        return true
+    }
+
+    private func resume<State: Codable & Sendable>(
         _ state: inout State, slots: [Slot], name: String, at index: Int
     ) throws(DescentError) {
         guard let component = saved[index] else { return }
-        do throws(DescentError) {
-            try requireSlots(slots, of: component, name: name)
-            do { state = try component.state.value(as: State.self) } catch {
-                throw DescentError(
-                    .stateMismatch, stage: name,
-                    "\(name): what was saved of \(component.name) is not what this stage remembers: \(error)")
-            }
-        } catch {
-            guard policy == .keepWhatFits else { throw error }
-            saved[index] = nil
+        try requireSlots(slots, of: component, name: name)
+        do { state = try component.state.value(as: State.self) } catch {
+            throw DescentError(
+                .stateMismatch, stage: name,
+                "\(name): what was saved of \(component.name) is not what this stage remembers: \(error)")
         }
     }
 
@@ -76,19 +99,19 @@ struct Resumption<Tensors: TensorStorage> {
             guard let index = saved.index(named: parameter.name) else {
                 throw DescentError(
                     .missingParameter, parameter: parameter.name,
-                    "Nothing was saved of \"\(parameter.name)\": the state is that of another model.")
+                    "Nothing was saved of \(parameter.name.quotedBriefly): the state is that of another model.")
             }
             guard saved[index] == parameter else {
                 throw DescentError(
                     .shapeMismatch, parameter: parameter.name,
-                    "\"\(parameter.name)\" has shape \(parameter.shape) and was saved with \(saved[index].shape)"
+                    "\(parameter.name.quotedBriefly) has shape \(parameter.shape) and was saved with \(saved[index].shape)"
                         + (saved[index].shape == parameter.shape ? " and its output units in another dimension." : "."))
             }
         }
         for parameter in saved where layout.index(named: parameter.name) == nil {
             throw DescentError(
                 .unexpectedParameter, parameter: parameter.name,
-                "The state holds \"\(parameter.name)\", which is not in the pipeline's layout.")
+                "The state holds \(parameter.name.quotedBriefly), which is not in the pipeline's layout.")
         }
         throw DescentError(.orderMismatch, "The state is that of the same parameters in another order.")
     }

@@ -8,9 +8,11 @@ public struct GradientStatistics {
     /// Which of it was measured for this stage.
     let columns: [Int]
     /// The factor that pending stages put on each parameter since it was measured.
-    let factors: [Float]
+    let factors: [Double]
     /// The parameters that count; nil for all.
     var selection: [Bool]?
+    /// The stage that they are for, for messages.
+    let stage: String
     /// Who takes note of what is read, so that something undeclared can be reported instead of stopping the program.
     package var audit: StatisticsAudit?
 
@@ -26,9 +28,10 @@ public struct GradientStatistics {
 
     /// The norm of one parameter's gradient.
     ///
-    /// - Precondition: The stage declared the norm in its requirements.
+    /// - Precondition: The stage declared the norm in its requirements, and the parameter is one of the layout's.
     public func norm(_ norm: Norm, of parameter: Int) -> Double {
-        values(.norm(norm))[parameter] * Double(factors[parameter].magnitude)
+        require(parameter)
+        return values(.norm(norm))[parameter] * factors[parameter].magnitude
     }
 
     /// The norm over some of the parameters, given by their positions in the layout.
@@ -38,8 +41,10 @@ public struct GradientStatistics {
     public func norm(_ norm: Norm, over parameters: some Sequence<Int>) -> Double {
         let values = values(.norm(norm))
         var combiner = Norm.Combiner(norm)
-        for parameter in parameters where isSelected(parameter) {
-            combiner.add(values[parameter] * Double(factors[parameter].magnitude))
+        for parameter in parameters {
+            require(parameter)
+            guard isSelected(parameter) else { continue }
+            combiner.add(values[parameter] * factors[parameter].magnitude)
         }
         return combiner.value
     }
@@ -48,7 +53,8 @@ public struct GradientStatistics {
     ///
     /// - Precondition: The stage declared it in its requirements.
     public func parameterNorm(_ norm: Norm, of parameter: Int) -> Double {
-        values(.parameterNorm(norm))[parameter]
+        require(parameter)
+        return values(.parameterNorm(norm))[parameter]
     }
 
     /// The number of elements that are not finite, over all parameters.
@@ -66,12 +72,20 @@ public struct GradientStatistics {
         return Int(values.indices.reduce(0) { isSelected($1) ? $0 + values[$1] : $0 })
     }
 
+    private func require(_ parameter: Int) {
+        stopUnless(
+            factors.indices.contains(parameter),
+            "\(stage) reads of parameter \(parameter); there are \(factors.count), counted from 0.")
+    }
+
     private func values(_ requirement: Requirement) -> [Double] {
         let column = columns.first { measured[$0].what == requirement }
         audit?.note(requirement, isDeclared: column != nil)
         if let column { return measured[column].values }
-        precondition(
-            audit != nil, "\(requirement) was read but not declared: add it to the stage's requirements.")
+        stopUnless(
+            audit != nil,
+            "\(stage) reads \(requirement), which it does not declare: add \(requirement.inCode) to its requirements, or "
+                + "to its observations if it reads that in finish(_:) alone.")
         return [Double](repeating: 0, count: factors.count)
     }
 }

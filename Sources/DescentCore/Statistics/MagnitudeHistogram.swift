@@ -20,7 +20,7 @@ public struct MagnitudeHistogram: Sendable, Hashable {
     ///
     /// - Precondition: The exponent is one of ``exponents``.
     public subscript(exponent: Int) -> Int {
-        precondition(Self.exponents.contains(exponent), "2^\(exponent) is not the magnitude of a normal float.")
+        stopUnless(Self.exponents.contains(exponent), "2^\(exponent) is not the magnitude of a normal float.")
         return counts[exponent + 127]
     }
 
@@ -32,8 +32,13 @@ public struct MagnitudeHistogram: Sendable, Hashable {
     public var count: Int { counts.reduce(0, +) }
 
     /// How many magnitudes are below a power of two, and not 0: what a format with that smallest number would lose.
+    ///
+    /// - Parameter exponent: Any number. From 128 on every finite number is below; below -126 none is, because subnormal
+    ///   numbers are counted as one.
+    /// - Returns: The count; subnormal numbers are in it from -126 on.
     public func count(belowExponent exponent: Int) -> Int {
-        counts[..<max(0, min(255, exponent + 127))].reduce(0, +) - zeroCount
+        let end = max(-127, min(128, exponent)) + 127
+        return end == 0 ? 0 : counts[..<end].reduce(0, +) - zeroCount
     }
 
     /// Adds a number.

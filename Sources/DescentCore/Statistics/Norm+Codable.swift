@@ -15,7 +15,8 @@ extension Norm: Codable {
             throw DecodingError.dataCorrupted(
                 .init(
                     codingPath: decoder.codingPath,
-                    debugDescription: "expected \"l1\", \"l2\", \"lInfinity\" or {\"lp\": p}, found \"\(name)\""))
+                    debugDescription:
+                        "expected \"l1\", \"l2\", \"lInfinity\" or {\"lp\": p}, found \(name.quotedBriefly)"))
         }
     }
 

@@ -19,6 +19,16 @@ public enum Norm: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// How it is written in Swift.
+    var inCode: String {
+        switch self {
+        case .l1: ".l1"
+        case .l2: ".l2"
+        case .lInfinity: ".lInfinity"
+        case .lp(let p): ".lp(\(p))"
+        }
+    }
+
     /// Whether the norm is defined: only an exponent that is not a finite number above 0 is refused.
     public var isValid: Bool {
         if case .lp(let p) = self { return p.isFinite && p > 0 }

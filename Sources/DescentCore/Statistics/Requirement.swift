@@ -27,6 +27,18 @@ public enum Requirement: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// How it is written in a list of requirements.
+    var inCode: String {
+        switch self {
+        case .norm(let norm): ".norm(\(norm.inCode))"
+        case .finite: ".finite"
+        case .nonFiniteCount: ".nonFiniteCount"
+        case .count(let limit): ".count(below: \(limit))"
+        case .parameterNorm(let norm): ".parameterNorm(\(norm.inCode))"
+        case .parameters: ".parameters"
+        }
+    }
+
     /// Whether it needs the parameters.
     var readsParameters: Bool {
         switch self {

@@ -18,8 +18,11 @@ public protocol Exchanging: GradientTransform {
     /// - Parameters:
     ///   - parameters: The positions of those that are exchanged, in ascending order; a stage may have taken out others.
     ///   - layout: The parameters.
-    /// - Throws: ``DescentError`` if the processes do not agree on what they train.
-    mutating func connect(_ parameters: [Int], of layout: ParameterLayout) throws(DescentError)
+    ///   - setup: What the pipeline consists of, for the processes to compare.
+    /// - Throws: ``DescentError`` if the processes do not agree on what they train, or how.
+    mutating func connect(
+        _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
+    ) throws(DescentError)
 
     /// Begins the exchange of a window.
     ///
@@ -34,12 +37,32 @@ public protocol Exchanging: GradientTransform {
     /// - Throws: ``DescentError`` if the elements are stored in another way than the contribution told.
     mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError)
 
+    /// Compares the parameters that a window's gradients are for with those of the other processes.
+    ///
+    /// Called before ``collect(into:)`` wherever the engine is given parameters. It is enough to compare the first ones:
+    /// what starts alike stays alike. By default nothing is compared.
+    ///
+    /// - Parameter parameters: The parameters of the whole layout.
+    /// - Throws: ``DescentError`` that names what differs, on every process.
+    mutating func compare(_ parameters: some TensorStorage) throws(DescentError)
+
+    /// Tells the other processes that this one cannot take part in the window that they are about to close.
+    ///
+    /// Called when a call that would have closed a window throws because of its arguments. The others throw in turn,
+    /// instead of waiting. By default nobody is told.
+    mutating func abandon(_ error: DescentError)
+
     /// Waits for the combined gradients.
     ///
     /// - Parameter gradients: Receives them, in float32, where parameters are exchanged.
     /// - Returns: Why every process is to skip the step; nil if none objects.
     /// - Throws: ``DescentError`` if the processes have lost step with each other.
     mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason?
+}
+
+extension Exchanging {
+    public mutating func compare(_ parameters: some TensorStorage) throws(DescentError) {}
+    public mutating func abandon(_ error: DescentError) {}
 }
 
 /// What one process has to say of the gradients that it puts into an exchange.

@@ -27,8 +27,14 @@ public protocol GradientTransform: Sendable {
     /// Unlike requirements, observations never cost a sweep of their own before the stage can act.
     var observations: [Requirement] { get }
 
-    /// Whether what leaves the stage is finite whatever reaches it, so that the check for finite gradients comes after.
+    /// Whether the stage takes NaN and infinities out, of all parameters or of some, so that gradients are checked behind it.
     var repairsNonFinite: Bool { get }
+
+    /// Whether ``prepare(_:)`` can throw; by default true.
+    ///
+    /// A stage behind an accumulation that says false and knows a norm lets windows close a little faster: their sum need
+    /// not be kept as it was before the last micro-batch, for the case of an error.
+    var canFail: Bool { get }
 
     /// How the stage acts on a gradient, as far as the planner can make use of it; by default ``StageEffect/arbitrary``.
     var effect: StageEffect { get }
@@ -40,17 +46,19 @@ public protocol GradientTransform: Sendable {
 
     /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
     ///
-    /// At most ``UnsafeBlockElements/maximumSlotCount``.
+    /// Those of a stage before an accumulation change with every micro-batch that becomes part of the window, whatever
+    /// becomes of that.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
     ///
-    /// - Throws: ``DescentError`` for settings out of range.
+    /// - Throws: ``DescentError`` for settings out of range, or for a resumed state that no run can have left
+    ///   (``DescentError/requireState(_:_:_:)``).
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
     /// Decides what the stage does in this step, on one thread, from what it required to know.
     ///
-    /// What a step must not change when it is vetoed by a later stage belongs into ``finish(_:)``.
+    /// What a step must not change when another stage vetoes it, or throws, belongs into ``finish(_:)``.
     ///
     /// - Throws: ``DescentError``, which ends the step before anything has changed.
     mutating func prepare(_ step: inout StepPreparation) throws(DescentError)
@@ -76,7 +84,8 @@ public enum StageEffect: Sendable, Hashable {
     ///
     /// Norms behind such a stage follow from norms before it.
     case scaling
-    /// A linear function of each row that shows NaN and infinities: scaling its input scales its output alike.
+    /// A linear function of each row: scaling its input scales its output alike. NaN and infinities show in its output,
+    /// unless it says that it repairs them.
     ///
     /// Norms behind such a stage are measured, but in the same sweep as norms before it.
     case linear
@@ -90,6 +99,7 @@ extension GradientTransform {
     public var requirements: [Requirement] { [] }
     public var observations: [Requirement] { [] }
     public var repairsNonFinite: Bool { false }
+    public var canFail: Bool { true }
     public var effect: StageEffect { .arbitrary }
     public var lossScale: Float { 1 }
     public var slots: [Slot] { [] }

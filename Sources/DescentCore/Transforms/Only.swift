@@ -37,17 +37,20 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var requirements: [Requirement] { base.requirements }
     public var observations: [Requirement] { base.observations }
     public var repairsNonFinite: Bool { base.repairsNonFinite }
+    public var canFail: Bool { base.canFail }
     public var effect: StageEffect { base.effect }
+    public var lossScale: Float { base.lossScale }
     public var slots: [Slot] { base.slots }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
-            !(base is any Accumulating || base is any LossScaling || base is any Excluding || base is any Exchanging),
+            !(base is any Accumulating || base is any LossScaling || base is any Excluding || base is any Exchanging)
+                && base.lossScale == 1,
             name,
             "\(base.name) concerns all parameters and cannot be restricted to some.")
         try base.configure(for: layout)
         isChosen = layout.map(selection.contains)
-        let names = layout.prefix(8).map(\.name).joined(separator: ", ")
+        let names = layout.prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ")
         try DescentError.require(
             layout.isEmpty || isChosen.contains(true), name, "no parameter is chosen; there are \(names).")
     }

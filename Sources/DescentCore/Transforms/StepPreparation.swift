@@ -25,20 +25,32 @@ public struct StepPreparation {
     package var hasFactors: Bool { factors.hasEach || factors.uniform != 1 }
 
     /// Multiplies all gradients by a factor; for stages whose effect is ``StageEffect/scaling``.
-    public mutating func scale(by factor: Float) {
+    ///
+    /// Factors of consecutive stages are multiplied in Double and rounded once. One that is not finite skips the step.
+    @_disfavoredOverload public mutating func scale(by factor: Double) {
         guard let selection else {
-            factors.uniform *= factor
+            factors.multiply(by: factor)
             return
         }
         for parameter in selection.indices { scale(parameter, by: selection[parameter] ? factor : 1) }
     }
 
+    /// Multiplies all gradients by a factor; see ``scale(by:)-(Double)``.
+    public mutating func scale(by factor: Float) { scale(by: Double(factor)) }
+
     /// Multiplies one parameter's gradient by a factor; for stages whose effect is ``StageEffect/scaling``.
-    public mutating func scale(_ parameter: Int, by factor: Float) {
+    ///
+    /// - Precondition: The parameter is one of the layout's.
+    @_disfavoredOverload public mutating func scale(_ parameter: Int, by factor: Double) {
+        stopUnless(
+            layout.indices.contains(parameter),
+            "\(stage) scales parameter \(parameter); there are \(layout.count), counted from 0.")
         if let selection, !selection[parameter] { return }
-        factors.setEach(layout.count)
-        factors.each[parameter] *= factor
+        factors.multiply(parameter, of: layout.count, by: factor)
     }
+
+    /// Multiplies one parameter's gradient by a factor; see ``scale(_:by:)-(_,Double)``.
+    public mutating func scale(_ parameter: Int, by factor: Float) { scale(parameter, by: Double(factor)) }
 
     /// Skips this step, so that nothing is changed by it.
     ///
@@ -47,9 +59,15 @@ public struct StepPreparation {
         if veto == nil { veto = reason }
     }
 
+    /// How many elements the stage works on.
+    private var selectedCount: Int {
+        guard let selection else { return layout.elementCount }
+        return layout.indices.reduce(0) { selection[$1] ? $0 + layout[$1].count : $0 }
+    }
+
     /// Records for the report that the stage does something to a number of elements.
     public mutating func record(count: Int) {
-        counts.append(CountRecord(stage: stage, count: count, total: layout.elementCount))
+        counts.append(CountRecord(stage: stage, count: count, total: selectedCount))
     }
 
     /// Clips what some parameters have in common to a maximum norm, and records it for the report.
@@ -59,7 +77,7 @@ public struct StepPreparation {
     /// - Parameters:
     ///   - parameters: The positions of the parameters that share the norm.
     ///   - norm: Their norm, as it arrived; finite.
-    ///   - maximum: The threshold, above 0.
+    ///   - maximum: The threshold, above 0; infinity clips nothing, and the norm is recorded.
     ///   - epsilon: What is added to the norm in the denominator.
     ///   - kind: The norm's kind, for the report.
     ///   - group: What the parameters have in common, for the report; nil if they are all there are.
@@ -67,8 +85,8 @@ public struct StepPreparation {
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
-        if let selection, !parameters.contains(where: { selection[$0] }) { return }
-        let factor = Float(min(1, Double(maximum) / (norm + Double(epsilon))))
+        if let selection, !parameters.contains(where: { layout.indices.contains($0) && selection[$0] }) { return }
+        let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
         if group == nil {
             scale(by: factor)
         } else if factor < 1 {
@@ -76,7 +94,7 @@ public struct StepPreparation {
         }
         norms.append(
             NormRecord(
-                stage: stage, group: group, kind: kind, before: Float(norm), after: Float(norm * Double(factor)),
+                stage: stage, group: group, kind: kind, before: norm, after: norm * factor,
                 isClipped: factor < 1))
     }
 }
@@ -100,27 +118,34 @@ public struct NormRecord: Sendable, Hashable {
     /// Which norm.
     public let kind: Norm
     /// The norm as it reached the stage.
-    public let before: Float
+    public let before: Double
     /// The norm as it left the stage.
-    public let after: Float
+    public let after: Double
     /// Whether the stage made it smaller.
     public let isClipped: Bool
 }
 
 /// The factors that one stage puts on each parameter in one step.
 struct ScaleFactors: Sendable {
-    var uniform: Float = 1
+    private(set) var uniform = 1.0
     /// A factor for each parameter on top of the uniform one; meaningful while `hasEach`.
-    var each: [Float] = []
-    var hasEach = false
+    private var each: [Double] = []
+    private(set) var hasEach = false
 
     mutating func reset() {
         uniform = 1
         hasEach = false
     }
 
+    mutating func multiply(by factor: Double) { uniform *= factor }
+
+    mutating func multiply(_ parameter: Int, of count: Int, by factor: Double) {
+        setEach(count)
+        each[parameter] *= factor
+    }
+
     /// Multiplies the factors of all parameters, which lie in an array from a position on, by these.
-    func multiply(into product: inout [Float], from start: Int, count: Int) {
+    func multiply(into product: inout [Double], from start: Int, count: Int) {
         if hasEach {
             for index in 0..<count { product[start + index] *= uniform * each[index] }
         } else if uniform != 1 {
@@ -128,10 +153,27 @@ struct ScaleFactors: Sendable {
         }
     }
 
-    mutating func setEach(_ count: Int) {
+    /// The factor of one parameter.
+    func of(_ parameter: Int) -> Double { hasEach ? uniform * each[parameter] : uniform }
+
+    /// The largest magnitude of any factor.
+    var largest: Double {
+        hasEach ? uniform.magnitude * each.reduce(0) { max($0, $1.magnitude) } : uniform.magnitude
+    }
+
+    /// Whether no factor is NaN or infinite.
+    var isFinite: Bool { uniform.isFinite && (!hasEach || each.allSatisfy { $0.isFinite }) }
+
+    /// The first factor that is NaN or infinite; 1 if none is.
+    var firstNonFinite: Double {
+        if !uniform.isFinite { return uniform }
+        return hasEach ? each.first { !$0.isFinite } ?? 1 : 1
+    }
+
+    private mutating func setEach(_ count: Int) {
         guard !hasEach else { return }
         hasEach = true
-        if each.count != count { each = [Float](repeating: 1, count: count) }
+        if each.count != count { each = [Double](repeating: 1, count: count) }
         for index in each.indices { each[index] = 1 }
     }
 }

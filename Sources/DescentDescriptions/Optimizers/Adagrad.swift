@@ -3,7 +3,7 @@ public import DescentOptimizers
 
 extension Adagrad: DescribedOptimizer {
     private enum Setting: String, CodingKey {
-        case learningRate, learningRateDecay, initialAccumulator, epsilon, weightDecay, groups
+        case learningRate, learningRateDecay, initialAccumulator, epsilon, weightDecay, maximize, groups
     }
 
     public init(from decoder: any Decoder) throws {
@@ -15,6 +15,7 @@ extension Adagrad: DescribedOptimizer {
             initialAccumulator: try settings.value(.initialAccumulator, or: usual.initialAccumulator),
             epsilon: try settings.value(.epsilon, or: usual.epsilon),
             weightDecay: try settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: try settings.value(.maximize, or: usual.maximize),
             groups: try settings.value(.groups, or: []))
     }
 
@@ -25,6 +26,7 @@ extension Adagrad: DescribedOptimizer {
         try settings.encode(initialAccumulator, forKey: .initialAccumulator)
         try settings.encode(epsilon, forKey: .epsilon)
         try settings.encode(weightDecay, forKey: .weightDecay)
+        try settings.encode(maximize, forKey: .maximize)
         if !groups.isEmpty { try settings.encode(groups, forKey: .groups) }
     }
 }

@@ -3,7 +3,7 @@ public import DescentOptimizers
 
 extension AdamW: DescribedOptimizer {
     private enum Setting: String, CodingKey {
-        case learningRate, beta1, beta2, epsilon, weightDecay, amsgrad, moments, groups
+        case learningRate, beta1, beta2, epsilon, weightDecay, amsgrad, moments, maximize, groups
     }
 
     public init(from decoder: any Decoder) throws {
@@ -17,6 +17,7 @@ extension AdamW: DescribedOptimizer {
             weightDecay: try settings.value(.weightDecay, or: usual.weightDecay),
             amsgrad: try settings.value(.amsgrad, or: usual.amsgrad),
             moments: try settings.value(.moments, or: usual.moments),
+            maximize: try settings.value(.maximize, or: usual.maximize),
             groups: try settings.value(.groups, or: []))
     }
 
@@ -29,6 +30,7 @@ extension AdamW: DescribedOptimizer {
         try settings.encode(weightDecay, forKey: .weightDecay)
         try settings.encode(amsgrad, forKey: .amsgrad)
         try settings.encode(moments, forKey: .moments)
+        try settings.encode(maximize, forKey: .maximize)
         if !groups.isEmpty { try settings.encode(groups, forKey: .groups) }
     }
 }

@@ -2,7 +2,7 @@ import DescentCore
 public import DescentOptimizers
 
 extension LAMB: DescribedOptimizer {
-    private enum Setting: String, CodingKey { case learningRate, beta1, beta2, epsilon, weightDecay, groups }
+    private enum Setting: String, CodingKey { case learningRate, beta1, beta2, epsilon, weightDecay, maximize, groups }
 
     public init(from decoder: any Decoder) throws {
         let settings = try decoder.container(keyedBy: Setting.self)
@@ -13,6 +13,7 @@ extension LAMB: DescribedOptimizer {
             beta2: try settings.value(.beta2, or: usual.beta2),
             epsilon: try settings.value(.epsilon, or: usual.epsilon),
             weightDecay: try settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: try settings.value(.maximize, or: usual.maximize),
             groups: try settings.value(.groups, or: []))
     }
 
@@ -23,6 +24,7 @@ extension LAMB: DescribedOptimizer {
         try settings.encode(beta2, forKey: .beta2)
         try settings.encode(epsilon, forKey: .epsilon)
         try settings.encode(weightDecay, forKey: .weightDecay)
+        try settings.encode(maximize, forKey: .maximize)
         if !groups.isEmpty { try settings.encode(groups, forKey: .groups) }
     }
 }

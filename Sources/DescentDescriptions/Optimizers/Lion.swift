@@ -2,7 +2,7 @@ import DescentCore
 public import DescentOptimizers
 
 extension Lion: DescribedOptimizer {
-    private enum Setting: String, CodingKey { case learningRate, beta1, beta2, weightDecay, groups }
+    private enum Setting: String, CodingKey { case learningRate, beta1, beta2, weightDecay, maximize, groups }
 
     public init(from decoder: any Decoder) throws {
         let settings = try decoder.container(keyedBy: Setting.self)
@@ -12,6 +12,7 @@ extension Lion: DescribedOptimizer {
             beta1: try settings.value(.beta1, or: usual.beta1),
             beta2: try settings.value(.beta2, or: usual.beta2),
             weightDecay: try settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: try settings.value(.maximize, or: usual.maximize),
             groups: try settings.value(.groups, or: []))
     }
 
@@ -21,6 +22,7 @@ extension Lion: DescribedOptimizer {
         try settings.encode(beta1, forKey: .beta1)
         try settings.encode(beta2, forKey: .beta2)
         try settings.encode(weightDecay, forKey: .weightDecay)
+        try settings.encode(maximize, forKey: .maximize)
         if !groups.isEmpty { try settings.encode(groups, forKey: .groups) }
     }
 }

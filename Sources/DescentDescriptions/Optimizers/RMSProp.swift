@@ -3,7 +3,7 @@ public import DescentOptimizers
 
 extension RMSProp: DescribedOptimizer {
     private enum Setting: String, CodingKey {
-        case learningRate, alpha, epsilon, momentum, centered, weightDecay, groups
+        case learningRate, alpha, epsilon, momentum, centered, weightDecay, maximize, groups
     }
 
     public init(from decoder: any Decoder) throws {
@@ -16,6 +16,7 @@ extension RMSProp: DescribedOptimizer {
             momentum: try settings.value(.momentum, or: usual.momentum),
             centered: try settings.value(.centered, or: usual.centered),
             weightDecay: try settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: try settings.value(.maximize, or: usual.maximize),
             groups: try settings.value(.groups, or: []))
     }
 
@@ -27,6 +28,7 @@ extension RMSProp: DescribedOptimizer {
         try settings.encode(momentum, forKey: .momentum)
         try settings.encode(centered, forKey: .centered)
         try settings.encode(weightDecay, forKey: .weightDecay)
+        try settings.encode(maximize, forKey: .maximize)
         if !groups.isEmpty { try settings.encode(groups, forKey: .groups) }
     }
 }

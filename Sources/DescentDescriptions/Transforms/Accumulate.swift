@@ -1,6 +1,10 @@
 import DescentCore
 public import DescentTransforms
 
+extension Accumulate.NonFinite: CaseIterable {
+    public static let allCases: [Self] = [.skipWindow, .dropMicrobatch]
+}
+
 extension Accumulate: DescribedTransform {
     private enum Setting: String, CodingKey { case steps, reduction, nonFinite }
 

@@ -6,8 +6,8 @@ extension ClipByValue: DescribedTransform {
 
     public init(from decoder: any Decoder) throws {
         let settings = try decoder.container(keyedBy: Setting.self)
-        if settings.contains(.limit) {
-            self.init(try settings.decode(Float.self, forKey: .limit))
+        if let limit = try settings.decodeIfPresent(Float.self, forKey: .limit) {
+            self.init(limit)
             return
         }
         let (lower, upper) = (

@@ -8,7 +8,8 @@ extension ClipLayerwise: DescribedTransform {
         let settings = try decoder.container(keyedBy: Setting.self)
         self.init(
             default: try settings.decodeIfPresent(Float.self, forKey: .default),
-            try settings.value(.layers, or: [:]), epsilon: try settings.value(.epsilon, or: Self(default: 1).epsilon))
+            layers: try settings.value(.layers, or: [:]),
+            epsilon: try settings.value(.epsilon, or: Self(default: 1).epsilon))
     }
 
     public func encode(to encoder: any Encoder) throws {

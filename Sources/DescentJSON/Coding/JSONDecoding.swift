@@ -7,20 +7,23 @@ extension JSON {
     ///   - type: What to decode.
     ///   - refusingUnknownKeys: Whether a member that the type never asked for is an error, with the nearest one that
     ///     it did ask for: `unknown setting "maximumnorm" at stages[2]; did you mean "maximumNorm"?`
+    ///   - alsoKnown: Members that belong to the value, but were taken out before: they are named where one is near.
     ///   - place: Where in a larger document this value is, for messages: "stages[2]".
     /// - Returns: The value.
     /// - Throws: ``DescentCore/DescentError`` with code `invalidDocument` or `unknownSetting` and the path in the
     ///   document. An error that the type itself throws keeps its code, stage and parameter.
     public func decode<Value: Decodable>(
-        _ type: Value.Type = Value.self, refusingUnknownKeys: Bool = false, at place: String = ""
+        _ type: Value.Type = Value.self, refusingUnknownKeys: Bool = false, alsoKnown: [String] = [],
+        at place: String = ""
     ) throws(DescentError) -> Value {
-        let usage = refusingUnknownKeys ? KeyUsage() : nil
+        let usage = refusingUnknownKeys ? KeyUsage(alsoKnown: alsoKnown) : nil
         // A type without settings asks for none.
         if object != nil { usage?.note([], of: []) }
         let value: Value
         do {
             value = try DecodingNode(json: self, codingPath: [], usage: usage).decode()
         } catch let error as DecodingError {
+            try usage?.requireNoMisspelling(of: error, in: self, at: place)
             throw DescentError(error, in: self, at: place)
         } catch {
             throw DescentError(.invalidDocument, "\(error) \(JSONPath(place).place).")
@@ -52,7 +55,7 @@ extension DescentError {
             let prefix = path.text.isEmpty ? "" : "\(path.text): "
             self.init(cause.code, parameter: cause.parameter, stage: cause.stage, prefix + cause.message)
         } else {
-            self.init(.invalidDocument, "\(context.debugDescription) \(path.place).")
+            self.init(.invalidDocument, "\(context.debugDescription.cut(to: 400)) \(path.place).")
         }
     }
 }
@@ -66,6 +69,9 @@ extension JSON {
 /// Which members of the objects of a document were asked for.
 private final class KeyUsage {
     private var asked: [JSONPath: Set<String>] = [:]
+    private let alsoKnown: [String]
+
+    init(alsoKnown: [String]) { self.alsoKnown = alsoKnown }
 
     /// Notes that the members of an object are being asked for, and that some were.
     func note(_ keys: some Sequence<String>, of codingPath: [any CodingKey]) {
@@ -79,16 +85,8 @@ private final class KeyUsage {
             let known = asked[JSONPath("", codingPath)]
             for (key, value) in object {
                 if let known, !known.contains(key) {
-                    let missing = known.filter { object[$0] == nil }.sorted()
-                    let nearest = key.nearest(among: missing) ?? key.nearest(among: known.sorted())
-                    throw DescentError(
-                        .unknownSetting,
-                        "unknown setting \(key.quotedBriefly) \(path(codingPath).place)"
-                            + (nearest.map { "; did you mean \($0.quotedBriefly)?" }
-                                ?? (known.isEmpty
-                                    ? "; there are no settings."
-                                    : "; known are \(known.sorted().joined(separator: ", "))."))
-                    )
+                    throw unknown(
+                        key, nearest: nearest(to: key, in: object, codingPath, known), path(codingPath), known)
                 }
                 try requireAllAsked(value, codingPath + [JSONKey(stringValue: key)], path: path)
             }
@@ -96,6 +94,40 @@ private final class KeyUsage {
         for (index, element) in (json.array ?? []).enumerated() {
             try requireAllAsked(element, codingPath + [JSONKey(intValue: index)], path: path)
         }
+    }
+}
+
+extension KeyUsage {
+    /// Refuses a member with a name near to one that was asked for, where another was missed: what is misspelled is more
+    /// often the reason than what is missing.
+    func requireNoMisspelling(
+        of error: DecodingError, in document: JSON, at place: String
+    ) throws(DescentError) {
+        guard case .keyNotFound(let missing, let context) = error,
+            let object = document.value(at: context.codingPath)?.object,
+            let known = asked[JSONPath("", context.codingPath)]
+        else { return }
+        // What is near to the missing name itself is told with it.
+        guard missing.stringValue.nearest(among: object.keys) == nil else { return }
+        for key in object.keys where !known.contains(key) {
+            guard let nearest = nearest(to: key, in: object, context.codingPath, known) else { continue }
+            throw unknown(key, nearest: nearest, JSONPath(place, context.codingPath), known)
+        }
+    }
+
+    /// The name that a member may have been meant to have: one that is missing, if one of them is near.
+    private func nearest(
+        to key: String, in object: JSON.Object, _ codingPath: [any CodingKey], _ known: Set<String>
+    ) -> String? {
+        let known = known.sorted() + (codingPath.isEmpty ? alsoKnown : [])
+        return key.nearest(among: known.filter { object[$0] == nil }) ?? key.nearest(among: known)
+    }
+
+    private func unknown(_ key: String, nearest: String?, _ path: JSONPath, _ known: Set<String>) -> DescentError {
+        let hint =
+            nearest.map { "did you mean \($0.quotedBriefly)?" }
+            ?? (known.isEmpty ? "there are no settings." : "known are \(known.sorted().joined(separator: ", ")).")
+        return DescentError(.unknownSetting, "unknown setting \(key.quotedBriefly) \(path.place); \(hint)")
     }
 }
 
@@ -114,6 +146,8 @@ struct DecodingNode: Decoder {
         }
         do {
             return try Value(from: self)
+        } catch DecodingError.dataCorrupted where json.string != nil && !cases(of: Value.self).isEmpty {
+            throw mismatch(cases(of: Value.self))
         } catch let error as DescentError {
             throw DecodingError.dataCorrupted(
                 .init(codingPath: codingPath, debugDescription: error.message, underlyingError: error))
@@ -123,6 +157,20 @@ struct DecodingNode: Decoder {
     /// An error that says what is expected here, and what is here instead.
     func mismatch(_ expectation: String) -> DecodingError {
         .dataCorrupted(.init(codingPath: codingPath, debugDescription: "expected \(expectation), found \(json.kind),"))
+    }
+
+    /// An error that lists the names that are possible here, with the one that is nearest to what is here.
+    private func mismatch(_ cases: [String]) -> DecodingError {
+        let hint = json.string?.nearest(among: cases).map { " (did you mean \($0.quotedBriefly)?)" } ?? ""
+        return mismatch("one of " + cases.map(\.quotedBriefly).joined(separator: ", ") + hint)
+    }
+
+    /// The names that a type of names stands for; none for any other type.
+    private func cases(of type: Any.Type) -> [String] {
+        func names<Named: CaseIterable & RawRepresentable>(_ type: Named.Type) -> [String] {
+            type.allCases.compactMap { $0.rawValue as? String }
+        }
+        return (type as? any (CaseIterable & RawRepresentable).Type).map { names($0) } ?? []
     }
 
     fileprivate func child(_ json: JSON, _ key: any CodingKey) -> DecodingNode {

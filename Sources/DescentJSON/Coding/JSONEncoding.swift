@@ -96,20 +96,20 @@ private final class EncodingNode: Encoder {
 
     private func becomeObject() {
         if case .object = content { return }
-        guard case .nothing = content else { preconditionFailure("A value was encoded as an object and as another.") }
+        guard case .nothing = content else { stopForMisuse("A value was encoded as an object and as another.") }
         content = .object(keys: [], positions: [:], nodes: [])
     }
 
     private func becomeArray() {
         if case .array = content { return }
-        guard case .nothing = content else { preconditionFailure("A value was encoded as an array and as another.") }
+        guard case .nothing = content else { stopForMisuse("A value was encoded as an array and as another.") }
         content = .array([])
     }
 
     /// A new member, which takes the place of an earlier one with the same key.
     func member(_ key: any CodingKey) -> EncodingNode {
         guard case .object(var keys, var positions, var nodes) = content else {
-            preconditionFailure("A member was encoded into what is no object.")
+            stopForMisuse("A member was encoded into what is no object.")
         }
         content = .nothing
         let node = EncodingNode(codingPath: codingPath + [key])
@@ -126,7 +126,7 @@ private final class EncodingNode: Encoder {
 
     /// A new element, at the end.
     func element() -> EncodingNode {
-        guard case .array(var nodes) = content else { preconditionFailure("An element was encoded into no array.") }
+        guard case .array(var nodes) = content else { stopForMisuse("An element was encoded into no array.") }
         content = .nothing
         let node = EncodingNode(codingPath: codingPath + [JSONKey(intValue: nodes.count)])
         nodes.append(node)

@@ -1,3 +1,5 @@
+import DescentCore
+
 /// Where in a document a value is: "stages[2].maximumNorm".
 struct JSONPath: Hashable {
     /// The path as text; empty for the whole document.

@@ -3,16 +3,18 @@ public import DescentCore
 extension SIMDBlock {
     public mutating func beginAccess() -> UnsafeBlockElements {
         materialize()
+        updateIsFinite = nil
         if stripe.stride != 0 { return transposedElements() }
         let (count, access) = (count, slotAccess)
+        let slots = scratch.slotList(access.count)
+        for index in 0..<access.count {
+            slots[index] = elements(
+                slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept))
+        }
         return UnsafeBlockElements(
             gradient: UnsafeMutableBufferPointer(start: source, count: count),
             parameters: elements(memory.parameters.map { $0.floats(parameterIndex) + stripe.start }),
-            output: elements(nil)
-        ) { index in
-            guard index < access.count else { return elements(nil) }
-            return elements(slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept))
-        }
+            output: elements(nil), slots: UnsafeBufferPointer(start: slots, count: access.count))
     }
 
     public mutating func endAccess(_ elements: UnsafeBlockElements) {
@@ -33,19 +35,20 @@ extension SIMDBlock {
             transpose(
                 from: parameters.floats(parameterIndex) + stripe.start, stripe.stride, into: scratch.transposed(1))
         }
-        return UnsafeBlockElements(
-            gradient: elements(scratch.transposed(0)),
-            parameters: elements(memory.parameters == nil ? nil : scratch.transposed(1)), output: elements(nil)
-        ) { index in
-            guard index < slotAccess.count else { return elements(nil) }
+        let slots = scratch.slotList(slotAccess.count)
+        for index in 0..<slotAccess.count {
             for line in 0..<stripe.lines {
                 _ = slot(
                     index, offset: stripe.start + line * stripe.stride, compact: line * stripe.lineLength,
                     count: stripe.lineLength, isLent: true)
             }
             transpose(from: scratch.slot(index), stripe.lineLength, into: scratch.transposed(2 + index))
-            return elements(scratch.transposed(2 + index))
+            slots[index] = elements(scratch.transposed(2 + index))
         }
+        return UnsafeBlockElements(
+            gradient: elements(scratch.transposed(0)),
+            parameters: elements(memory.parameters == nil ? nil : scratch.transposed(1)), output: elements(nil),
+            slots: UnsafeBufferPointer(start: slots, count: slotAccess.count))
     }
 
     private func putBack(_ elements: UnsafeBlockElements) {
@@ -102,7 +105,10 @@ extension SIMDBlock {
         let copy = scratch.slot(index) + compact
         if tensors.elementType == .bfloat16 {
             let seed = UInt32(truncatingIfNeeded: memory.appliedSteps) &* 0x85eb_ca6b
-            let place = UInt32(truncatingIfNeeded: parameterIndex << 3 | index) &* 0xc2b2_ae35
+            // The ninth slot of a parameter must not have the random bits of the next one's first.
+            let place =
+                UInt32(truncatingIfNeeded: parameterIndex << 3 | index & 7) &* 0xc2b2_ae35
+                &+ UInt32(truncatingIfNeeded: index >> 3) &* 0x27d4_eb2f
             kernels.narrowAtRandom(copy, into: words, count: count, seed: seed ^ place, first: offset)
         } else {
             kernels.narrow(copy, tensors.elementType, into: words, count: count)

@@ -2,34 +2,45 @@ public import DescentCore
 
 extension SIMDBlock {
     public mutating func apply(_ rule: SGDRule) {
+        guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
         let kernels = kernels
         let (block, parameters, step) = (self, parametersToUpdate, SGDCoefficients(rule, rates))
+        var isFinite = true
         forEachRun { run, offset, compact in
             let count = run.rows * run.columns
             let velocity = rule.momentum == 0 ? nil : block.slot(0, offset: offset, compact: compact, count: count)
-            kernels.sgd(run, parameters + offset, velocity: velocity, step)
+            let isRunFinite = kernels.sgd(run, parameters + offset, velocity: velocity, step)
+            isFinite = isFinite && isRunFinite
             if velocity != nil { block.keepSlot(0, offset: offset, compact: compact, count: count) }
         }
+        updateIsFinite = isFinite
     }
 
     public mutating func apply(_ rule: AdamRule) {
+        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
+        if rule.maximize { scale(by: -1) }
         let kernels = kernels
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)
+        var isFinite = true
         forEachRun { run, offset, compact in
             let count = run.rows * run.columns
             func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
                 block.slot(index, offset: offset, compact: compact, count: count)
             }
-            kernels.adam(
+            let isRunFinite = kernels.adam(
                 run, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil, step)
+            isFinite = isFinite && isRunFinite
             for index in 0..<(rule.amsgrad ? 3 : 2) {
                 block.keepSlot(index, offset: offset, compact: compact, count: count)
             }
         }
+        updateIsFinite = isFinite
     }
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
+        guard slotAccess.declares(slots: slot + 1) else { return }
+        if replacing { updateIsFinite = nil }
         let parameters = parametersToUpdate
         for line in 0..<stripe.lines {
             let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
@@ -37,6 +48,14 @@ extension SIMDBlock {
             PortableKernels.blend(
                 parameters + offset, into: values, count: stripe.lineLength, weight: weight, replacing: replacing)
             keepSlot(slot, offset: offset, compact: compact, count: stripe.lineLength)
+        }
+    }
+
+    public mutating func parametersAreFinite() -> Bool {
+        if let updateIsFinite { return updateIsFinite }
+        let (kernels, parameters) = (kernels, parametersToUpdate)
+        return (0..<stripe.lines).allSatisfy { line in
+            kernels.isFinite(parameters + stripe.start + line * stripe.stride, count: stripe.lineLength)
         }
     }
 
@@ -59,7 +78,7 @@ extension SIMDBlock {
     }
 
     public mutating func copyParameters() {
-        guard let copy = memory.parameterCopy else { preconditionFailure("a sweep without a copy of the parameters") }
+        guard let copy = memory.parameterCopy else { stopForMisuse("a sweep without a copy of the parameters") }
         let parameters = parametersToUpdate
         for line in 0..<stripe.lines {
             let offset = stripe.start + line * stripe.stride
@@ -74,7 +93,7 @@ extension SIMDBlock {
     }
 
     private var parametersToUpdate: UnsafeMutablePointer<Float> {
-        guard let parameters = memory.parameters else { preconditionFailure("a sweep without parameters to update") }
+        guard let parameters = memory.parameters else { stopForMisuse("a sweep without parameters to update") }
         return parameters.floats(parameterIndex)
     }
 }

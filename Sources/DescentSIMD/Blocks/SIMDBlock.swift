@@ -26,8 +26,13 @@ public struct SIMDBlock: UpdateBlock {
     var source: UnsafeMutablePointer<Float>
     /// How far lines are apart there.
     var sourceStride: Int
-    var factor: Float = 1
+    /// In Double, so that the factors of several stages are rounded once.
+    var factor: Double = 1
     var isCentered = false
+    /// What the last accumulation told of its result, until the result is worked on.
+    private var sumIsFinite: Bool?
+    /// What the last update told of the parameters, until something else writes to them.
+    var updateIsFinite: Bool?
     private var means = MeansCache()
     /// Where the next sweep looks for means.
     private let keptMeans: MeansCache
@@ -86,7 +91,9 @@ public struct SIMDBlock: UpdateBlock {
 
     // MARK: Lazy operations
 
-    public mutating func scale(by factor: Float) { self.factor *= factor }
+    public mutating func scale(by factor: Float) { self.factor *= Double(factor) }
+
+    @_disfavoredOverload public mutating func scale(by factor: Double) { self.factor *= factor }
 
     public mutating func subtractRowMeans() {
         // A second time, means are 0 already.
@@ -103,7 +110,9 @@ public struct SIMDBlock: UpdateBlock {
     // MARK: Operations that read
 
     public mutating func norm(_ norm: Norm) -> Double {
-        let scale = Double(factor.magnitude)
+        if !Float(factor).isNormal { bringFactorIntoRange() }
+        // As elements will be multiplied by it.
+        let scale = Double(Float(factor).magnitude)
         if norm == .l2, !isStriped, let squares = squaresAsStored() { return squares.squareRoot() * scale }
         let kernels = kernels
         readSource()
@@ -163,19 +172,41 @@ public struct SIMDBlock: UpdateBlock {
         return found
     }
 
-    public mutating func accumulate(into slot: Int, factor: Float, overwriting: Bool) {
+    public mutating func accumulate(onto sum: Int?, into destination: Int?, factor: Float) {
         let kernels = kernels
-        let accumulator = memory.slots[slot].floats(parameterIndex)
-        forEachRun { run, offset, _ in
-            kernels.accumulate(run, into: accumulator + offset, factor: factor, overwriting: overwriting)
+        let sum = sum.map { UnsafePointer(memory.slots[$0].floats(parameterIndex)) }
+        let result = destination.map { memory.slots[$0].floats(parameterIndex) }
+        let working = scratch.gradient
+        var isFinite = true
+        forEachRun { run, offset, compact in
+            let isRunFinite = kernels.accumulate(
+                run, onto: sum.map { $0 + offset }, into: result.map { $0 + offset } ?? working + compact,
+                factor: factor)
+            isFinite = isFinite && isRunFinite
         }
-        source = accumulator + stripe.start
-        sourceStride = stripe.stride
+        sumIsFinite = isFinite
+        source = result.map { $0 + stripe.start } ?? working
+        sourceStride = result == nil ? stripe.lineLength : stripe.stride
         self.factor = 1
         isCentered = false
-        // What the next sweep reads is the accumulator: means of the micro-batch are of no use to it.
-        means = keptMeans
-        means.flag?.pointee = false
+        // The next sweep reads the sum: means of the micro-batch are of no use to it. Or it reads both again.
+        means = result == nil ? MeansCache() : keptMeans
+        if result != nil { means.flag?.pointee = false }
+    }
+
+    public mutating func isFinite() -> Bool {
+        if let sumIsFinite, factor == 1, !isCentered { return sumIsFinite }
+        readSource()
+        if factor != 1 || isCentered { materialize() }
+        let (kernels, source, stride, length) = (kernels, source, sourceStride, stripe.lineLength)
+        return (0..<stripe.lines).allSatisfy { kernels.isFinite(source + $0 * stride, count: length) }
+    }
+
+    public mutating func clear() {
+        sumIsFinite = nil
+        discardGradient()
+        source.update(repeating: 0, count: count)
+        means = MeansCache()
     }
 
     public mutating func addElements(to histogram: inout MagnitudeHistogram) {
@@ -189,7 +220,7 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func store() {
         let kernels = kernels
-        guard let output = memory.output else { preconditionFailure("a sweep without an output cannot store") }
+        guard let output = memory.output else { stopForMisuse("a sweep without an output cannot store") }
         if output.elementType == .float32 {
             let destination = output.floats(parameterIndex)
             if destination + stripe.start == source, factor == 1, !isCentered { return }
@@ -217,6 +248,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
+        slotAccess.requireParameters()
         guard let parameters = memory.parameters else { return }
         materialize()
         let start = parameters.floats(parameterIndex) + stripe.start
@@ -237,6 +269,7 @@ public struct SIMDBlock: UpdateBlock {
     ///
     /// A gradient of 16 bits is handed over as it is stored, where kernels can take it.
     mutating func forEachRun(_ body: (_ run: PendingGradient, _ offset: Int, _ compact: Int) -> Void) {
+        if !Float(factor).isNormal { bringFactorIntoRange() }
         if isStriped { centerUnits() }
         let means = resolvedMeans()
         if !kernels.widensAsItLoads { readSource() }
@@ -247,14 +280,24 @@ public struct SIMDBlock: UpdateBlock {
         let (rows, columns) = isStriped ? (1, stripe.lineLength) : (rowCount, columnCount)
         for line in 0..<stripe.lines {
             let run = PendingGradient(
-                source: elements + line * stride, elementType, rows: rows, columns: columns, factor: factor,
+                source: elements + line * stride, elementType, rows: rows, columns: columns, factor: Float(factor),
                 means: means)
             body(run, stripe.start + line * stripe.stride, line * stripe.lineLength)
         }
     }
 
+    /// Carries out so much of a factor beyond Float's normal range that the rest, a power of two, is within it.
+    private mutating func bringFactorIntoRange() {
+        guard factor != 0, factor.isFinite else { return }
+        let power = factor.magnitude < 1 ? 0x1p100 : 0x1p-100
+        factor *= power
+        materialize()
+        factor = 1 / power
+    }
+
     /// Makes a working copy of the block in scratch, with everything that is pending carried out.
     mutating func materialize() {
+        sumIsFinite = nil
         let kernels = kernels
         if isWorkingCopy, factor == 1, !isCentered { return }
         let destination = scratch.gradient
@@ -297,7 +340,7 @@ public struct SIMDBlock: UpdateBlock {
         let pending = factor
         materialize()
         PortableKernels.subtractUnitMeans(
-            source, lines: stripe.lines, units: stripe.lineLength, factor: pending, means: UnsafePointer(values))
+            source, lines: stripe.lines, units: stripe.lineLength, factor: Float(pending), means: UnsafePointer(values))
         // What is left has no means, whatever is done to it next.
         means = MeansCache()
     }

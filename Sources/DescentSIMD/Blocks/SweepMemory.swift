@@ -21,7 +21,7 @@ struct SweepMemory: @unchecked Sendable {
     }
 
     var slots: UnsafePointer<TensorAddresses> {
-        guard let firstSlot else { preconditionFailure("a sweep without slots") }
+        guard let firstSlot else { stopForMisuse("a sweep without slots") }
         return firstSlot
     }
 }

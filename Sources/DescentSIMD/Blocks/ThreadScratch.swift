@@ -5,9 +5,13 @@ final class ThreadScratch: @unchecked Sendable {
     let kernels: Kernels
     private let elementCount: Int
     private let rowCount: Int
-    /// The working copy of a gradient, a widened gradient, four slots, six transposed copies, and
-    /// remembered parameters.
-    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 13)
+    /// The working copy of a gradient, a widened gradient, and remembered parameters.
+    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 3)
+    private var slots: [UnsafeMutablePointer<Float>?] = []
+    private var transposed: [UnsafeMutablePointer<Float>?] = []
+    /// Where the slots of a stage are, with room for as many as any stage has had.
+    private var slotList = UnsafeMutablePointer<UnsafeMutableBufferPointer<Float>>.allocate(capacity: 4)
+    private var slotListCapacity = 4
     private var rows: UnsafeMutablePointer<Float>?
     /// Stands for a gradient that has not been read yet; there is nothing there.
     let unread = AlignedMemory.allocate(0)
@@ -19,29 +23,30 @@ final class ThreadScratch: @unchecked Sendable {
     }
 
     deinit {
-        for buffer in buffers { buffer?.deallocate() }
+        for buffer in buffers + slots + transposed { buffer?.deallocate() }
+        slotList.deallocate()
         rows?.deallocate()
         unread.deallocate()
     }
 
     var allocatedBytes: Int {
-        4 * (buffers.count { $0 != nil } * elementCount + (rows == nil ? 0 : rowCount))
+        4 * ((buffers + slots + transposed).count { $0 != nil } * elementCount + (rows == nil ? 0 : rowCount))
     }
 
     /// The working copy of the gradient.
-    var gradient: UnsafeMutablePointer<Float> { buffer(0) }
+    var gradient: UnsafeMutablePointer<Float> { buffer(0, of: &buffers) }
 
     /// A gradient of 16 bits, widened.
-    var widened: UnsafeMutablePointer<Float> { buffer(1) }
+    var widened: UnsafeMutablePointer<Float> { buffer(1, of: &buffers) }
 
     /// A copy of the slot at an offset from its stage's first.
-    func slot(_ offset: Int) -> UnsafeMutablePointer<Float> { buffer(2 + offset) }
+    func slot(_ offset: Int) -> UnsafeMutablePointer<Float> { buffer(offset, of: &slots) }
 
     /// A copy with rows as rows, of the gradient (0), the parameters (1), or a slot (2 and up).
-    func transposed(_ index: Int) -> UnsafeMutablePointer<Float> { buffer(6 + index) }
+    func transposed(_ index: Int) -> UnsafeMutablePointer<Float> { buffer(index, of: &transposed) }
 
     /// The parameters before an update.
-    var remembered: UnsafeMutablePointer<Float> { buffer(12) }
+    var remembered: UnsafeMutablePointer<Float> { buffer(2, of: &buffers) }
 
     /// A number for each row.
     var rowMeans: UnsafeMutablePointer<Float> {
@@ -51,7 +56,20 @@ final class ThreadScratch: @unchecked Sendable {
         return allocated
     }
 
-    private func buffer(_ index: Int) -> UnsafeMutablePointer<Float> {
+    /// Room for the addresses of a stage's slots; what was there is lost.
+    func slotList(_ count: Int) -> UnsafeMutablePointer<UnsafeMutableBufferPointer<Float>> {
+        if slotListCapacity < count {
+            slotList.deallocate()
+            slotList = .allocate(capacity: count)
+            slotListCapacity = count
+        }
+        return slotList
+    }
+
+    private func buffer(
+        _ index: Int, of buffers: inout [UnsafeMutablePointer<Float>?]
+    ) -> UnsafeMutablePointer<Float> {
+        while index >= buffers.count { buffers.append(nil) }
         if let buffer = buffers[index] { return buffer }
         let allocated = AlignedMemory.allocate(elementCount)
         buffers[index] = allocated

@@ -1,21 +1,20 @@
-import CDescentKernels
 import Dispatch
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// Threads that help the caller's with its sweeps, and linger for a moment after each in case another one follows.
 ///
 /// Waking a thread takes longer than a sweep over a small model does. A helper that is called for the first sweep of a
 /// step stays awake for the second; and no sweep waits for a helper that has not arrived: the caller does its work.
+///
+/// Where there are fewer processors than threads that want them, a helper may lose its processor in the middle of its
+/// work. The caller then has to wait until the helper runs again, which the kernel may put off for milliseconds; for ten
+/// times as long as it lost so it works alone, so that helpers never cost more than a tenth.
 final class WorkerTeam: Sendable {
+    /// For how many times as long as it waited in vain the caller works alone.
+    private static let caution: UInt64 = 10
     private let helpers: [Helper]
+    /// When the caller may call helpers again.
+    private let aloneUntil = Atomic<UInt64>(0)
 
     /// A team of the caller and of one helper fewer than there are threads.
     init(threads: Int) { helpers = (1..<max(threads, 1)).map { Helper(thread: $0) } }
@@ -28,71 +27,24 @@ final class WorkerTeam: Sendable {
     ///   - threads: How many threads are wanted, of those that the team has.
     ///   - body: What to run, with the number of the thread; whoever runs it goes on until all work is done.
     func perform(threads: Int, _ body: @Sendable (_ thread: Int) -> Void) {
+        guard !isAlone else { return body(0) }
         withoutActuallyEscaping(body) { body in
             for helper in helpers.prefix(threads - 1) { helper.call(to: body) }
             body(0)
-            for helper in helpers.prefix(threads - 1) { helper.dismiss() }
-        }
-    }
-}
-
-/// One thread of a team, borrowed from Dispatch for as long as there is something to do for it.
-///
-/// Whoever moves `presence` to `working` owns `body` until it moves on, which is what makes sharing it safe.
-private final class Helper: @unchecked Sendable {
-    private enum Presence: UInt8, AtomicRepresentable {
-        /// There is no thread.
-        case absent
-        /// There is a thread, or one on its way, without work.
-        case free
-        /// There is work for it.
-        case called
-        /// It works.
-        case working
-    }
-
-    /// How many nanoseconds a helper without work stays awake.
-    private static let patience: UInt64 = 100_000
-    private let thread: Int
-    private let presence = Atomic(Presence.absent)
-    private var body: (@Sendable (Int) -> Void)?
-
-    init(thread: Int) { self.thread = thread }
-
-    func call(to body: @escaping @Sendable (Int) -> Void) {
-        self.body = body
-        let former = presence.exchange(.called, ordering: .acquiringAndReleasing)
-        if former == .absent { DispatchQueue.global(qos: .userInteractive).async { self.work() } }
-    }
-
-    /// Takes the call back, or waits until the helper has done what it has begun.
-    func dismiss() {
-        var looks = 0
-        while true {
-            let current = presence.compareExchange(
-                expected: .called, desired: .free, ordering: .acquiringAndReleasing)
-            guard current.original == .working else { break }
-            looks += 1
-            if looks.isMultiple(of: 256) { sched_yield() } else { descent_pause() }
-        }
-        body = nil
-    }
-
-    private func work() {
-        var lastWork = DispatchTime.now().uptimeNanoseconds
-        while true {
-            for _ in 0..<64 where presence.load(ordering: .relaxed) != .called { descent_pause() }
-            if move(from: .called, to: .working) {
-                body?(thread)
-                presence.store(.free, ordering: .releasing)
-                lastWork = DispatchTime.now().uptimeNanoseconds
-            } else if DispatchTime.now().uptimeNanoseconds - lastWork > Self.patience, move(from: .free, to: .absent) {
-                return
-            }
+            var lost: UInt64 = 0
+            for helper in helpers.prefix(threads - 1) { lost += helper.dismiss() }
+            if lost > 0 { aloneUntil.store(Self.now + Self.caution * lost, ordering: .relaxed) }
         }
     }
 
-    private func move(from former: Presence, to next: Presence) -> Bool {
-        presence.compareExchange(expected: former, desired: next, ordering: .acquiringAndReleasing).exchanged
+    private var isAlone: Bool {
+        let end = aloneUntil.load(ordering: .relaxed)
+        guard end > 0 else { return false }
+        if Self.now < end { return true }
+        aloneUntil.store(0, ordering: .relaxed)
+        return false
     }
+
+    /// Nanoseconds on a clock that only goes forward.
+    static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 }

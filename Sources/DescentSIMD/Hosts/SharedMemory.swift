@@ -17,8 +17,8 @@ extension DescentError {
             if let other = extent.isWritten ? furthest : furthestWritten, extent.start < other.end {
                 throw DescentError(
                     .sharedMemory, parameter: extent.name,
-                    "\(extent.role) of \"\(extent.name)\" shares memory with \(other.role.lowercased()) of "
-                        + "\"\(other.name)\": a step would read what it has just changed. Hand over tensors that are "
+                    "\(extent.role) of \(extent.name.quotedBriefly) shares memory with \(other.role.lowercased()) of "
+                        + "\(other.name.quotedBriefly): a step would read what it has just changed. Hand over tensors that are "
                         + "apart, and tied parameters once.")
             }
             if extent.end > furthest?.end ?? 0 { furthest = extent }

@@ -55,6 +55,9 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     /// What to multiply the loss by before taking gradients.
     public var lossScale: Float { chain.lossScale }
 
+    /// The chain's plan, for people; "gradients out" is where the host's optimizer takes over.
+    public func explain() -> String { chain.explain() }
+
     /// Transforms gradients and, if the step is applied, has the host's optimizer update the model with them.
     ///
     /// - Parameters:

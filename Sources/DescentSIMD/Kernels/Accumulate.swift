@@ -1,17 +1,18 @@
 extension PortableKernels {
-    /// Adds a gradient times a factor to an accumulator, or overwrites it.
+    /// Writes a gradient times a factor, added to a sum where there is one; the destination may be either of them.
     static func accumulate(
-        _ gradient: PendingGradient, into accumulator: UnsafeMutablePointer<Float>, factor: Float, overwriting: Bool
+        _ gradient: PendingGradient, onto sum: UnsafePointer<Float>?, into destination: UnsafeMutablePointer<Float>,
+        factor: Float
     ) {
         let (source, pending) = (gradient.floats, gradient.factor)
         gradient.forEachStretch { offset, count, shift in
-            if overwriting {
+            if let sum {
                 for index in offset..<offset + count {
-                    accumulator[index] = factor * (pending * source[index] + shift)
+                    destination[index] = sum[index] + factor * (pending * source[index] + shift)
                 }
             } else {
                 for index in offset..<offset + count {
-                    accumulator[index] += factor * (pending * source[index] + shift)
+                    destination[index] = factor * (pending * source[index] + shift)
                 }
             }
         }

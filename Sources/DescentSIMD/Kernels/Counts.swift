@@ -20,6 +20,13 @@ extension PortableKernels {
         return Int(found)
     }
 
+    /// Whether no element is NaN or infinite.
+    static func isFinite(_ elements: UnsafePointer<Float>, count: Int) -> Bool {
+        var largest: UInt32 = 0
+        for index in 0..<count { largest = max(largest, elements[index].bitPattern & 0x7f80_0000) }
+        return largest != 0x7f80_0000
+    }
+
     /// Sets elements that are NaN or infinite to 0.
     static func zeroNonFinite(_ elements: UnsafeMutablePointer<Float>, count: Int) {
         for index in 0..<count where elements[index].bitPattern & 0x7f80_0000 == 0x7f80_0000 { elements[index] = 0 }

@@ -83,43 +83,59 @@ struct Kernels: Sendable {
         withUnsafePointer(to: descent_pending(gradient)) { table.pointee.materialize($0, destination) }
     }
 
+    /// Says whether all that it wrote is finite.
+    @discardableResult
     func accumulate(
-        _ gradient: PendingGradient, into accumulator: UnsafeMutablePointer<Float>, factor: Float, overwriting: Bool
-    ) {
+        _ gradient: PendingGradient, onto sum: UnsafePointer<Float>?, into destination: UnsafeMutablePointer<Float>,
+        factor: Float
+    ) -> Bool {
         guard let table else {
-            return PortableKernels.accumulate(gradient, into: accumulator, factor: factor, overwriting: overwriting)
+            PortableKernels.accumulate(gradient, onto: sum, into: destination, factor: factor)
+            return PortableKernels.isFinite(destination, count: gradient.rows * gradient.columns)
         }
-        withUnsafePointer(to: descent_pending(gradient)) {
-            table.pointee.accumulate($0, accumulator, factor, overwriting)
+        return withUnsafePointer(to: descent_pending(gradient)) {
+            table.pointee.accumulate($0, sum, destination, factor)
         }
     }
 
+    func isFinite(_ elements: UnsafePointer<Float>, count: Int) -> Bool {
+        table?.pointee.is_finite(elements, count) ?? PortableKernels.isFinite(elements, count: count)
+    }
+
+    /// Says whether all parameters are finite afterwards.
+    @discardableResult
     func sgd(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
-    ) {
-        guard let table else { return PortableKernels.sgd(gradient, parameters, velocity: velocity, step) }
+    ) -> Bool {
+        guard let table else {
+            PortableKernels.sgd(gradient, parameters, velocity: velocity, step)
+            return PortableKernels.isFinite(parameters, count: gradient.rows * gradient.columns)
+        }
         let coefficients = descent_sgd(
             sign: step.sign, rate: step.rate, decay: step.decay, kept: step.kept, taken: step.taken,
             momentum: step.momentum, looks_ahead: step.looksAhead)
-        withUnsafePointer(to: descent_pending(gradient)) { gradient in
+        return withUnsafePointer(to: descent_pending(gradient)) { gradient in
             withUnsafePointer(to: coefficients) { table.pointee.sgd(gradient, parameters, velocity, $0) }
         }
     }
 
+    /// Says whether all parameters are finite afterwards.
+    @discardableResult
     func adam(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
         largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
-    ) {
+    ) -> Bool {
         guard let table else {
-            return PortableKernels.adam(gradient, parameters, first: first, second: second, largest: largest, step)
+            PortableKernels.adam(gradient, parameters, first: first, second: second, largest: largest, step)
+            return PortableKernels.isFinite(parameters, count: gradient.rows * gradient.columns)
         }
         let coefficients = descent_adam(
             beta1: step.beta1, one_minus_beta1: step.oneMinusBeta1, beta2: step.beta2,
             one_minus_beta2: step.oneMinusBeta2, epsilon: step.epsilon, second_correction: step.secondCorrection,
             rate: step.rate, coupled_decay: step.coupledDecay, decoupled_factor: step.decoupledFactor)
-        withUnsafePointer(to: descent_pending(gradient)) { gradient in
+        return withUnsafePointer(to: descent_pending(gradient)) { gradient in
             withUnsafePointer(to: coefficients) {
                 table.pointee.adam(gradient, parameters, first, second, largest, $0)
             }

@@ -30,9 +30,16 @@ struct PendingGradient {
     }
 
     /// Runs a body for each stretch of elements that share a shift: each row, or the whole block at once.
+    ///
+    /// Where nothing is subtracted the shift is -0, which leaves every number as it is: adding +0 would turn -0 into +0.
     @inline(__always)
     func forEachStretch(_ body: (_ offset: Int, _ count: Int, _ shift: Float) -> Void) {
-        guard let means else { return body(0, rows * columns, 0) }
+        guard let means else { return body(0, rows * columns, -0.0) }
         for row in 0..<rows { body(row * columns, columns, -(factor * means[row])) }
+    }
+
+    /// The same gradient with another factor.
+    func with(factor: Float) -> PendingGradient {
+        PendingGradient(source: source, elementType, rows: rows, columns: columns, factor: factor, means: means)
     }
 }

@@ -6,10 +6,9 @@ extension PortableKernels {
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
     ) {
-        let source = gradient.floats
-        let factor = step.sign * gradient.factor
+        let gradient = gradient.with(factor: step.sign * gradient.factor)
+        let (source, factor) = (gradient.floats, gradient.factor)
         gradient.forEachStretch { offset, count, shift in
-            let shift = step.sign * shift
             guard let velocity else {
                 for index in offset..<offset + count {
                     let decayed = (factor * source[index] + shift) + step.decay * parameters[index]
@@ -21,7 +20,8 @@ extension PortableKernels {
                 let decayed = (factor * source[index] + shift) + step.decay * parameters[index]
                 let moved = (step.kept * velocity[index] + step.taken * decayed).flushed
                 velocity[index] = moved
-                parameters[index] -= step.rate * (step.looksAhead ? decayed + step.momentum * moved : moved)
+                let direction = step.looksAhead ? decayed + step.momentum * moved : moved
+                parameters[index] = parameters[index] - step.rate * direction
             }
         }
     }
@@ -44,8 +44,8 @@ struct SGDCoefficients {
         sign = rule.maximize ? -1 : 1
         rate = rates.learningRate
         decay = rates.weightDecay
-        (kept, taken) = rule.isFirst ? (0, 1) : (rule.momentum, 1 - rule.dampening)
-        momentum = rule.momentum
+        (kept, taken) = rule.isFirst ? (0, 1) : (Float(rule.momentum), Float(1 - rule.dampening))
+        momentum = Float(rule.momentum)
         looksAhead = rule.nesterov
     }
 }

@@ -39,17 +39,19 @@ public struct TensorSet: TensorStorage {
         self.init(zeros: layout)
         for name in values.keys.sorted() where layout.index(named: name) == nil {
             throw DescentError(
-                .unexpectedParameter, parameter: name, "\"\(name)\" has values but is not in the layout.")
+                .unexpectedParameter, parameter: name,
+                "\(name.quotedBriefly) has values but is not in the layout\(name.hint(among: layout.lazy.map(\.name)))")
         }
         for parameter in layout {
             guard let elements = values[parameter.name] else {
                 throw DescentError(
-                    .missingParameter, parameter: parameter.name, "There are no values for \"\(parameter.name)\".")
+                    .missingParameter, parameter: parameter.name,
+                    "There are no values for \(parameter.name.quotedBriefly).")
             }
             guard elements.count == parameter.count else {
                 throw DescentError(
                     .shapeMismatch, parameter: parameter.name,
-                    "\"\(parameter.name)\" got \(elements.count) elements; its shape \(parameter.shape) has "
+                    "\(parameter.name.quotedBriefly) got \(elements.count) elements; its shape \(parameter.shape) has "
                         + "\(parameter.count).")
             }
             self[parameter.name] = elements
@@ -112,7 +114,7 @@ public struct TensorSet: TensorStorage {
         of name: String, _ body: (inout MutableSpan<UInt16>) throws -> Result
     ) rethrows -> Result {
         makeUnique()
-        precondition(elementType != .float32, "The elements of this set are float32 and have no 16-bit patterns.")
+        stopUnless(elementType != .float32, "The elements of this set are float32 and have no 16-bit patterns.")
         let buffer = buffer(name, of: elementType, as: UInt16.self)
         var span = buffer.mutableSpan
         return try body(&span)
@@ -134,7 +136,7 @@ public struct TensorSet: TensorStorage {
         set {
             makeUnique()
             let count = layout[position(of: name)].count
-            precondition(
+            stopUnless(
                 newValue.count == count, "\(newValue.count) values for \"\(name)\", which has \(count) elements.")
             switch elementType {
             case .float32: _ = buffer(name, of: .float32, as: Float.self).update(from: newValue)
@@ -149,7 +151,7 @@ public struct TensorSet: TensorStorage {
     private func buffer<Element>(
         _ name: String, of elementType: ElementType, as type: Element.Type
     ) -> UnsafeMutableBufferPointer<Element> {
-        precondition(
+        stopUnless(
             elementType == self.elementType, "The elements of this set are \(self.elementType), not \(elementType).")
         let index = position(of: name)
         return UnsafeMutableBufferPointer(
@@ -163,7 +165,7 @@ public struct TensorSet: TensorStorage {
 
     private func position(of name: String) -> Int {
         guard let index = layout.index(named: name) else {
-            preconditionFailure("There is no tensor named \"\(name)\".")
+            stopForMisuse("There is no tensor \"\(name)\"\(name.hint(among: layout.lazy.map(\.name)))")
         }
         return index
     }

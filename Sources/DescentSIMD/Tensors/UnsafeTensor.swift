@@ -24,22 +24,24 @@ extension TensorSet {
             guard let index = layout.index(named: tensor.name) else {
                 throw DescentError(
                     .unexpectedParameter, parameter: tensor.name,
-                    "There is a tensor named \"\(tensor.name)\", which the pipeline was not built for.")
+                    "There is a tensor named \(tensor.name.quotedBriefly), which the pipeline was not built for.")
             }
             guard !isFound[index] else {
                 throw DescentError(
-                    .duplicateParameter, parameter: tensor.name, "The tensor \"\(tensor.name)\" was handed over twice.")
+                    .duplicateParameter, parameter: tensor.name,
+                    "The tensor \(tensor.name.quotedBriefly) was handed over twice.")
             }
             let expected = layout[index]
             guard tensor.elementType == elementType else {
                 throw DescentError(
                     .elementTypeMismatch, parameter: tensor.name,
-                    "\"\(tensor.name)\" is \(tensor.elementType), but the tensors before it are \(elementType).")
+                    "\(tensor.name.quotedBriefly) is \(tensor.elementType), but the tensors before it are \(elementType)."
+                )
             }
             guard tensor.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
                 throw DescentError(
                     .shapeMismatch, parameter: tensor.name,
-                    "\"\(tensor.name)\" has \(tensor.count) elements"
+                    "\(tensor.name.quotedBriefly) has \(tensor.count) elements"
                         + (tensor.shape.map { " in shape \($0)" } ?? "")
                         + "; the pipeline was built for \(expected.shape).")
             }
@@ -48,7 +50,8 @@ extension TensorSet {
         }
         for (index, parameter) in layout.enumerated() where !isFound[index] {
             throw DescentError(
-                .missingParameter, parameter: parameter.name, "There is no tensor named \"\(parameter.name)\".")
+                .missingParameter, parameter: parameter.name,
+                "There is no tensor named \(parameter.name.quotedBriefly).")
         }
         var set = TensorSet(layout: layout, memory: AlignedMemory(borrowing: found, elementType))
         return try body(&set)
@@ -78,13 +81,13 @@ extension TensorSet {
         guard let index = layout.index(named: tensor.name) else {
             throw DescentError(
                 .unexpectedParameter, parameter: tensor.name,
-                "There is no parameter named \"\(tensor.name)\" to receive a gradient for.")
+                "There is no parameter named \(tensor.name.quotedBriefly) to receive a gradient for.")
         }
         let expected = layout[index]
         guard tensor.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
             throw DescentError(
                 .shapeMismatch, parameter: tensor.name,
-                "The gradient of \"\(tensor.name)\" has \(tensor.count) elements; the pipeline was built for "
+                "The gradient of \(tensor.name.quotedBriefly) has \(tensor.count) elements; the pipeline was built for "
                     + "\(expected.shape).")
         }
         var addresses = [UnsafeMutableRawPointer?](repeating: nil, count: layout.count)
@@ -120,7 +123,7 @@ public struct UnsafeTensor {
     public init(
         _ name: String, shape: [Int]? = nil, bitPatterns: UnsafeMutableBufferPointer<UInt16>, _ elementType: ElementType
     ) {
-        precondition(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
+        stopUnless(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
         self.name = name
         self.shape = shape
         self.elementType = elementType

@@ -19,6 +19,11 @@ extension DescentError {
     static func fileAccess(_ action: String, _ path: String, _ number: CInt = errno) -> DescentError {
         DescentError(.fileAccess, "Cannot \(action) \"\(path)\": \(String(cString: strerror(number))).")
     }
+
+    /// A path with a zero byte in it, where the operating system would take it to end.
+    static func zeroByte(in path: String, _ action: String) -> DescentError {
+        DescentError(.fileAccess, "Cannot \(action) \(path.quotedBriefly): there is a zero byte in the path.")
+    }
 }
 
 /// Calls a function of the operating system again for as long as a signal interrupts it.

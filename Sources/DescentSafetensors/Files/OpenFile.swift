@@ -24,6 +24,7 @@ final class OpenFile: Sendable {
     /// - Throws: ``DescentError`` with code `fileAccess` if there is none, if it may not be read, or if it is a folder, a
     ///   pipe or a device; none of them is waited for.
     init(_ path: String) throws(DescentError) {
+        guard !path.utf8.contains(0) else { throw .zeroByte(in: path, "read") }
         // Opening a pipe waits for somebody to write to it, unless it is told not to.
         let descriptor = retryingInterrupted { open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
         guard descriptor >= 0 else { throw .fileAccess("read", path) }

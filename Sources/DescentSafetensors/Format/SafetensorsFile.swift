@@ -104,7 +104,7 @@ extension SafetensorsFile {
     public func read(
         _ entry: SafetensorsEntry, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DescentError) {
-        precondition(buffer.count == entry.byteCount, "A tensor of \(entry.byteCount) bytes fits no \(buffer.count).")
+        stopUnless(buffer.count == entry.byteCount, "A tensor of \(entry.byteCount) bytes fits no \(buffer.count).")
         try Self.read(source, at: dataOffset + entry.range.lowerBound, into: buffer)
         try check(UnsafeRawBufferPointer(buffer), of: entry)
     }
@@ -114,7 +114,7 @@ extension SafetensorsFile {
         guard XXHash64.checksum(bytes) == expected else {
             throw DescentError(
                 .invalidFile, parameter: entry.name,
-                "The tensor \"\(entry.name)\" in \"\(path)\" is damaged: its bytes do not have the checksum that they "
+                "The tensor \(entry.name.quotedBriefly) in \"\(path)\" is damaged: its bytes do not have the checksum that they "
                     + "were written with.")
         }
     }

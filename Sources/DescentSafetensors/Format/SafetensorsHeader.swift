@@ -29,24 +29,47 @@ extension SafetensorsHeader {
     /// Text is sorted by key and tensors are in the order of their data, so that the same contents always give the same
     /// bytes.
     var bytes: [UInt8] {
-        var root = JSON.Object()
+        // The length comes first, and is known last.
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes.append(ascii: "{")
         if !metadata.isEmpty {
-            var object = JSON.Object()
-            for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { object[key] = .string(value) }
-            root[Self.metadataKey] = .object(object)
+            bytes.append(json: Self.metadataKey)
+            bytes.append(ascii: ":{")
+            for (position, (key, value)) in metadata.sorted(by: { $0.key < $1.key }).enumerated() {
+                if position > 0 { bytes.append(ascii: ",") }
+                bytes.append(json: key)
+                bytes.append(ascii: ":")
+                bytes.append(json: value)
+            }
+            bytes.append(ascii: "}")
         }
-        for entry in entries {
-            root[entry.name] = [
-                "dtype": .string(entry.type.rawValue),
-                "shape": .array(entry.shape.map { .number(JSON.Number($0)) }),
-                "data_offsets": [
-                    .number(JSON.Number(entry.range.lowerBound)), .number(JSON.Number(entry.range.upperBound)),
-                ],
-            ]
+        for (position, entry) in entries.enumerated() {
+            if position > 0 || !metadata.isEmpty { bytes.append(ascii: ",") }
+            entry.write(to: &bytes)
         }
-        var text = Array(JSON.object(root).description.utf8)
-        while text.count % 8 != 0 { text.append(UInt8(ascii: " ")) }
-        return withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text
+        bytes.append(ascii: "}")
+        while bytes.count % 8 != 0 { bytes.append(UInt8(ascii: " ")) }
+        withUnsafeBytes(of: UInt64(bytes.count - 8).littleEndian) { bytes.replaceSubrange(..<8, with: $0) }
+        return bytes
+    }
+}
+
+extension SafetensorsEntry {
+    /// Appends what the header says of the tensor: `"name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}`.
+    fileprivate func write(to bytes: inout [UInt8]) {
+        bytes.append(json: name)
+        bytes.append(ascii: ":{\"dtype\":")
+        bytes.append(json: type.rawValue)
+        bytes.append(ascii: ",\"shape\":[")
+        for (dimension, extent) in shape.enumerated() {
+            if dimension > 0 { bytes.append(ascii: ",") }
+            bytes.append(json: extent)
+        }
+        bytes.append(ascii: "],\"data_offsets\":[")
+        bytes.append(json: range.lowerBound)
+        bytes.append(ascii: ",")
+        bytes.append(json: range.upperBound)
+        bytes.append(ascii: "]}")
     }
 }
 

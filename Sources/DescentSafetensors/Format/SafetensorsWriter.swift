@@ -52,15 +52,15 @@ public struct SafetensorsWriter: Sendable {
         else {
             throw DescentError(
                 .invalidShape, parameter: name,
-                "The shape \(shape) of \"\(name)\" has a negative extent, more than \(SafetensorsHeader.maximumRank) "
+                "The shape \(shape) of \(name.quotedBriefly) has a negative extent, more than \(SafetensorsHeader.maximumRank) "
                     + "dimensions, or more bytes than an Int can count.")
         }
         guard names.insert(name).inserted else {
             throw DescentError(
                 .duplicateParameter, parameter: name,
                 name == SafetensorsHeader.metadataKey
-                    ? "No tensor in a safetensors file can be named \"\(name)\"."
-                    : "There is already a tensor named \"\(name)\"; names tell tensors in a file apart.")
+                    ? "No tensor in a safetensors file can be named \(name.quotedBriefly)."
+                    : "There is already a tensor named \(name.quotedBriefly); names tell tensors in a file apart.")
         }
         tensors.append(Tensor(name: name, type: type, shape: shape, byteCount: byteCount, contents: contents))
     }
@@ -81,10 +81,13 @@ public struct SafetensorsWriter: Sendable {
 
     /// Writes the file, or replaces it; what is there already stays if this throws.
     ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - limit: How long to wait for another writer to the same file.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
     ///   with code `invalidFile` if the header is larger than the format allows.
-    public func write(to path: String) throws(DescentError) {
-        try AtomicFile.replace(path) { file throws(DescentError) in
+    public func write(to path: String, waitingAtMost limit: Duration = .seconds(60)) throws(DescentError) {
+        try AtomicFile.replace(path, waitingAtMost: limit) { file throws(DescentError) in
             try write(
                 append: { bytes throws(DescentError) in try file.write(bytes) },
                 overwriteHeader: { bytes throws(DescentError) in try file.overwrite(at: 0, with: bytes) })
@@ -112,7 +115,7 @@ public struct SafetensorsWriter: Sendable {
         header.metadata[SafetensorsChecksums.key] = nil
         // Checksums are known when all has been written. Until then their place is taken by others.
         var checksums = writesChecksums ? SafetensorsChecksums(placeholdersFor: header.entries) : nil
-        try checksums?.write(to: &header)
+        checksums?.reserve(in: &header)
         let bytes = header.bytes
         guard bytes.count <= SafetensorsHeader.maximumByteCount,
             header.metadata.count <= SafetensorsHeader.maximumMetadataCount
@@ -126,15 +129,15 @@ public struct SafetensorsWriter: Sendable {
         try bytes.span.withUnsafeBytes(append)
         for tensor in tensors {
             try tensor.contents { bytes throws(DescentError) in
-                precondition(
+                stopUnless(
                     bytes.count == tensor.byteCount,
-                    "\"\(tensor.name)\" gave \(bytes.count) of \(tensor.byteCount) bytes.")
+                    "\(tensor.name.quotedBriefly) gave \(bytes.count) of \(tensor.byteCount) bytes.")
                 checksums?[tensor.name] = XXHash64.checksum(bytes)
                 try append(bytes)
             }
         }
         guard let checksums else { return }
-        try checksums.write(to: &header)
+        checksums.write(to: &header)
         try header.bytes.span.withUnsafeBytes(overwriteHeader)
     }
 
@@ -146,7 +149,7 @@ public struct SafetensorsWriter: Sendable {
             guard !overflow else {
                 throw DescentError(
                     .invalidShape, parameter: tensor.name,
-                    "With \"\(tensor.name)\" the tensors have more bytes than an Int can count.")
+                    "With \(tensor.name.quotedBriefly) the tensors have more bytes than an Int can count.")
             }
             entries.append(
                 SafetensorsEntry(name: tensor.name, type: tensor.type, shape: tensor.shape, range: end..<sum))

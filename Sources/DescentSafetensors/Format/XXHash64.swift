@@ -17,8 +17,10 @@ struct XXHash64 {
     /// The checksum of bytes.
     static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         var hash = XXHash64()
-        hash.update(bytes)
-        return hash.value
+        let whole = bytes.count / stripe * stripe
+        hash.consumeStripes(UnsafeRawBufferPointer(rebasing: bytes[..<whole]))
+        hash.byteCount = UInt64(bytes.count)
+        return hash.value(with: UnsafeRawBufferPointer(rebasing: bytes[whole...]))
     }
 
     /// Takes in more bytes.
@@ -39,7 +41,9 @@ struct XXHash64 {
     }
 
     /// The checksum of all bytes so far.
-    var value: UInt64 {
+    var value: UInt64 { rest.withUnsafeBytes { value(with: $0) } }
+
+    private func value(with rest: UnsafeRawBufferPointer) -> UInt64 {
         let (prime1, prime2, prime3, prime4, prime5) = Self.primes
         var hash = prime5
         if byteCount >= UInt64(Self.stripe) {
@@ -49,22 +53,20 @@ struct XXHash64 {
             for lane in 0..<4 { hash = (hash ^ Self.round(0, lanes[lane])) &* prime1 &+ prime4 }
         }
         hash &+= byteCount
-        return rest.withUnsafeBytes { rest in
-            var offset = 0
-            while offset + 8 <= rest.count {
-                hash = (hash ^ Self.round(0, rest.word(at: offset))).rotatedLeft(27) &* prime1 &+ prime4
-                offset += 8
-            }
-            if offset + 4 <= rest.count {
-                let half = UInt64(UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
-                hash = (hash ^ (half &* prime1)).rotatedLeft(23) &* prime2 &+ prime3
-                offset += 4
-            }
-            for byte in rest[offset...] { hash = (hash ^ (UInt64(byte) &* prime5)).rotatedLeft(11) &* prime1 }
-            hash = (hash ^ (hash >> 33)) &* prime2
-            hash = (hash ^ (hash >> 29)) &* prime3
-            return hash ^ (hash >> 32)
+        var offset = 0
+        while offset + 8 <= rest.count {
+            hash = (hash ^ Self.round(0, rest.word(at: offset))).rotatedLeft(27) &* prime1 &+ prime4
+            offset += 8
         }
+        if offset + 4 <= rest.count {
+            let half = UInt64(UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+            hash = (hash ^ (half &* prime1)).rotatedLeft(23) &* prime2 &+ prime3
+            offset += 4
+        }
+        for byte in rest[offset...] { hash = (hash ^ (UInt64(byte) &* prime5)).rotatedLeft(11) &* prime1 }
+        hash = (hash ^ (hash >> 33)) &* prime2
+        hash = (hash ^ (hash >> 29)) &* prime3
+        return hash ^ (hash >> 32)
     }
 
     private mutating func consumeStripes(_ bytes: UnsafeRawBufferPointer) {

@@ -10,11 +10,14 @@ extension TensorStorage {
     /// - Parameters:
     ///   - path: The file.
     ///   - metadata: Text to save with them.
+    ///   - limit: How long to wait for another writer to the same file.
     /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
-    public func save(to path: String, metadata: [String: String] = [:]) throws(DescentError) {
+    public func save(
+        to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
+    ) throws(DescentError) {
         var writer = SafetensorsWriter(metadata: metadata)
         try writer.add(self)
-        try writer.write(to: path)
+        try writer.write(to: path, waitingAtMost: limit)
     }
 
     /// Loads all tensors of the layout from a safetensors file.
@@ -75,11 +78,20 @@ extension TensorBackend {
     ) throws(DescentError) -> Tensors {
         let file = try SafetensorsFile(contentsOf: path)
         let types = Set(file.entries.map(\.type))
-        var tensors = makeTensors(
-            try ParameterLayout(file, outputAxis: outputAxis),
-            types.count == 1 ? types.first?.elementType ?? .float32 : .float32)
-        let entries = try file.entries(
-            for: tensors.layout, stored: tensors.elementType, prefix: "", ignoringOthers: false)
+        return try self.tensors(
+            ParameterLayout(file, outputAxis: outputAxis),
+            types.count == 1 ? types.first?.elementType ?? .float32 : .float32, from: file, prefix: "")
+    }
+
+    /// Makes tensors of a layout with the contents of those in a file, if all are there and fit.
+    ///
+    /// Nothing is allocated before that is certain, so that a layout from a file cannot ask for more memory than the file
+    /// has bytes for.
+    package func tensors(
+        _ layout: ParameterLayout, _ elementType: ElementType, from file: SafetensorsFile, prefix: String
+    ) throws(DescentError) -> Tensors {
+        let entries = try file.entries(for: layout, stored: elementType, prefix: prefix, ignoringOthers: false)
+        var tensors = makeTensors(layout, elementType)
         try tensors.read(entries, of: file)
         return tensors
     }
@@ -112,18 +124,18 @@ extension SafetensorsFile {
             guard let entry = self[name] else {
                 throw DescentError(
                     .missingParameter, parameter: name,
-                    "\"\(path)\" has no tensor named \"\(name)\" (shape \(parameter.shape)).")
+                    "\"\(path)\" has no tensor named \(name.quotedBriefly) (shape \(parameter.shape)).")
             }
             guard entry.shape == parameter.shape else {
                 throw DescentError(
                     .shapeMismatch, parameter: name,
-                    "\"\(path)\" has \"\(name)\" with shape \(entry.shape); it is to be \(parameter.shape).")
+                    "\"\(path)\" has \(name.quotedBriefly) with shape \(entry.shape); it is to be \(parameter.shape).")
             }
             let fits = entry.type.elementType == elementType || elementType == .float32
             guard entry.type.elementType != nil, fits else {
                 throw DescentError(
                     .elementTypeMismatch, parameter: name,
-                    "\"\(path)\" has \"\(name)\" stored as \(entry.type.rawValue), which cannot be loaded as "
+                    "\"\(path)\" has \(name.quotedBriefly) stored as \(entry.type.rawValue), which cannot be loaded as "
                         + "\(elementType) without loss; save it as \(SafetensorsType(elementType).rawValue).")
             }
             found.append(entry)
@@ -133,7 +145,7 @@ extension SafetensorsFile {
             for entry in entries where entry.name.hasPrefix(prefix) && !expected.contains(entry.name) {
                 throw DescentError(
                     .unexpectedParameter, parameter: entry.name,
-                    "\"\(path)\" has a tensor \"\(entry.name)\" (shape \(entry.shape)), which nothing is to be loaded "
+                    "\"\(path)\" has a tensor \(entry.name.quotedBriefly) (shape \(entry.shape)), which nothing is to be loaded "
                         + "from.")
             }
         }

@@ -15,7 +15,7 @@ enum BlockOperation: Sendable, Equatable {
     case accumulate(factor: Float, overwriting: Bool)
     case store
     case squareEach
-    case sgd(momentum: Float, nesterov: Bool, isFirst: Bool)
+    case sgd(momentum: Double, nesterov: Bool, isFirst: Bool)
     case adam(decoupled: Bool, amsgrad: Bool)
     case blend(weight: Float, replacing: Bool)
     case measuredUpdate
@@ -55,7 +55,7 @@ enum BlockOperation: Sendable, Equatable {
             block.addElements(to: &histogram)
             return [Double(histogram.count), Double(histogram.nanCount), Double(histogram.infiniteCount)]
         case .accumulate(let factor, let overwriting):
-            block.accumulate(into: 0, factor: factor, overwriting: overwriting)
+            block.accumulate(onto: overwriting ? nil : 0, into: 0, factor: factor)
         case .store: block.store()
         case .squareEach: block.transformEach { $0 *= $0 }
         case .sgd(let momentum, let nesterov, let isFirst):

@@ -30,14 +30,14 @@ extension Rule {
                     block.withUnsafeElements { memory in
                         for index in memory.gradient.indices {
                             memory.gradient[index] += 1
-                            memory.slots.0[index] += 2
+                            memory.slots[0][index] += 2
                         }
                     }
                     block.slotAccess = SlotAccess(first: 2, count: 1, isKept: false)
                     block.withUnsafeElements { memory in
                         for index in memory.gradient.indices {
-                            memory.gradient[index] += memory.slots.0[index]
-                            memory.slots.0[index] = 7
+                            memory.gradient[index] += memory.slots[0][index]
+                            memory.slots[0][index] = 7
                         }
                     }
                     block.store()

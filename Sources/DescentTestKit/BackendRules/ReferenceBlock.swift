@@ -7,17 +7,19 @@ struct ReferenceBlock: UpdateBlock {
         let gradient: UnsafeMutableBufferPointer<Float>
         let parameters: UnsafeMutableBufferPointer<Float>
         let output: UnsafeMutableBufferPointer<Float>
-        let slots: [UnsafeMutableBufferPointer<Float>]
+        let slots: UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>
 
         init(gradient: [Float], parameters: [Float], output: [Float], slots: [[Float]]) {
             self.gradient = Self.copy(gradient)
             self.parameters = Self.copy(parameters)
             self.output = Self.copy(output)
-            self.slots = slots.map(Self.copy)
+            self.slots = .allocate(capacity: slots.count)
+            _ = self.slots.initialize(from: slots.map(Self.copy))
         }
 
         deinit {
             for buffer in [gradient, parameters, output] + slots { buffer.deallocate() }
+            slots.deallocate()
         }
 
         private static func copy(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
@@ -47,12 +49,10 @@ struct ReferenceBlock: UpdateBlock {
     }
 
     mutating func beginAccess() -> UnsafeBlockElements {
-        let (access, slots) = (slotAccess, memory.slots)
+        let declared = memory.slots[slotAccess.first..<slotAccess.first + slotAccess.count]
         return UnsafeBlockElements(
-            gradient: memory.gradient, parameters: memory.parameters, output: memory.output
-        ) { offset in
-            offset < access.count ? slots[access.first + offset] : UnsafeMutableBufferPointer(start: nil, count: 0)
-        }
+            gradient: memory.gradient, parameters: memory.parameters, output: memory.output,
+            slots: UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: declared)))
     }
 
     mutating func endAccess(_ elements: UnsafeBlockElements) {}

@@ -21,7 +21,7 @@ extension Rule where Subject == DescentTestKit.Subject {
             complaint: { subject, example in
                 let trace = try Session.trace(of: subject, example, on: SIMDBackend(threads: 1, blockLength: 256))
                 for step in trace.steps {
-                    if case .skipped(let reason) = step.outcome, reason.code == .nonFinite { return "\(reason)" }
+                    if case .skipped(let reason) = step.outcome, reason.code != .vetoed { return "\(reason)" }
                     if let element = step.element(where: { !$0.isFinite }) { return element }
                 }
                 return nil
@@ -51,6 +51,7 @@ extension Rule where Subject == DescentTestKit.Subject {
             complaint: { subject, example in
                 let trace = try Session.trace(of: subject, example, on: SIMDBackend(threads: 1))
                 for step in trace.steps {
+                    if let reason = step.outcome.skipReason, reason.code == .nonFiniteSetting { return "\(reason)" }
                     if let element = step.element(where: \.isNaN) { return element }
                     if step.state.contains("NaN") { return "the state is \(step.state)" }
                 }

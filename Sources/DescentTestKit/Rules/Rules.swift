@@ -5,16 +5,18 @@ enum Rules {
     /// The rules of transforms.
     static var ofTransforms: [Rule<Subject>] {
         [
-            .building, .copies, .statistics, .parameters, .threads, .blockSizes, .tensorOrder, .streaming, .sweeps,
-            .shapes, .magnitudes, .nonFinite, .scaling, .factors, .linearity, .vetoes, .continuation, .allocations,
+            .building, .slots, .copies, .statistics, .parameters, .threads, .blockSizes, .tensorOrder, .streaming,
+            .sweeps,
+            .shapes, .magnitudes, .nonFinite, .scaling, .factors, .linearity, .vetoes, .continuation, .otherBackend,
+            .allocations,
         ]
     }
 
     /// The rules of optimizers.
     static var ofOptimizers: [Rule<Subject>] {
         [
-            .building, .copies, .threads, .blockSizes, .tensorOrder, .streaming, .shapes, .magnitudes, .vetoes,
-            .continuation, .allocations,
+            .slots, .building, .copies, .threads, .blockSizes, .tensorOrder, .streaming, .shapes, .magnitudes, .vetoes,
+            .continuation, .otherBackend, .allocations,
         ]
     }
 

@@ -7,6 +7,8 @@ final class ProbeLog: Sendable {
     /// Which statistics the stage reads.
     let audit = StatisticsAudit()
     private let notes = Mutex((state: "", setsFactors: false))
+    /// What the stage uses of blocks without having declared it.
+    let uses = UndeclaredUses()
 
     /// The stage's state after the last step, as JSON.
     var state: String {
@@ -45,6 +47,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     var requirements: [Requirement] { base.requirements }
     var observations: [Requirement] { base.observations }
     var repairsNonFinite: Bool { base.repairsNonFinite }
+    var canFail: Bool { base.canFail }
     var effect: StageEffect { base.effect }
     var lossScale: Float { base.lossScale }
     var slots: [Slot] { base.slots }
@@ -60,7 +63,10 @@ struct Probe<Base: GradientTransform>: GradientTransform {
         if step.hasFactors { log.setsFactors = true }
     }
 
-    func transform(_ block: inout some GradientBlock) { base.transform(&block) }
+    func transform(_ block: inout some GradientBlock) {
+        log.uses.watch(&block)
+        base.transform(&block)
+    }
 
     mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
         var conclusion = conclusion
@@ -83,15 +89,7 @@ extension Probe: Excluding where Base: Excluding {
 extension Probe: LossScaling where Base: LossScaling {}
 
 extension Probe: Accumulating where Base: Accumulating {
-    mutating func admit(weight: Double) { base.admit(weight: weight) }
-
-    var factor: Float { base.factor }
-    var closingFactor: Float { base.closingFactor }
-    var received: Int { base.received }
-    var included: Int { base.included }
-    var includedWeight: Double { base.includedWeight }
     var windowLength: Int { base.windowLength }
+    var reduction: AccumulationWindow.Reduction { base.reduction }
     var dropsNonFinite: Bool { base.dropsNonFinite }
-    var spoiled: SkipReason? { base.spoiled }
-    mutating func reject(_ reason: SkipReason) { base.reject(reason) }
 }

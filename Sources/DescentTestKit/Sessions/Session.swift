@@ -108,8 +108,9 @@ struct Session<Backend: TensorBackend> {
     private func record(_ outcome: StepOutcome) -> Trace.Step {
         var results: [Trace.Result] = []
         // What an accumulating stage leaves in its slot when a window has closed is of no consequence.
-        let isAccumulating = subject.transform is any Accumulating
-        for name in pipeline.slotNames where name == Recorder.slotName || !isAccumulating {
+        let sums = pipeline.stages.filter { $0 is any Accumulating }
+            .flatMap { stage in stage.slots.map { "\(stage.name).\($0.name)" } }
+        for name in pipeline.slotNames where !sums.contains(name) {
             guard let slot = pipeline.slot(named: name) else { continue }
             let kind = name == Recorder.slotName ? Trace.Result.Kind.gradient : .slot(name)
             results.append(Trace.Result(kind: kind, values: access.values(of: slot)))

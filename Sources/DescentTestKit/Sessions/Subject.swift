@@ -8,6 +8,8 @@ struct Subject: Sendable {
     let optimizer: (any Optimizer)?
     let declarations: Declarations
     let parameterNames: [String]
+    /// A backend that it is run over besides the default one; nil for none.
+    var backend: (any TensorBackend)?
 
     init(_ transform: any GradientTransform, _ declarations: Declarations, parameterNames: [String]) {
         self.init(transform, nil, declarations, parameterNames)

@@ -38,6 +38,7 @@ struct Trace {
             case .accumulated: "accumulated"
             case .applied: "applied"
             case .skipped: "skipped"
+            case .diverged: "diverged"
             }
         }
     }

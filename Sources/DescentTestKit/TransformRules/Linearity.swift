@@ -8,7 +8,7 @@ extension Rule where Subject == DescentTestKit.Subject {
             title: "a linear stage is linear in each row",
             expectation: """
                 With the effect .linear, s times the gradient gives s times the result, a row depends on no other row, and a \
-                row with a NaN keeps one. Anything else, a clamp or a constant that is added, is .arbitrary.
+                row with a NaN keeps one, unless it says that it repairs them. Anything else, a clamp or a constant that is added, is .arbitrary.
                 """,
             cases: { $0.transform?.effect == .linear ? [$0.example([[4, 3], [5], [3, 2, 2]], steps: 1)] : [] },
             complaint: { subject, example in
@@ -32,7 +32,7 @@ extension Rule where Subject == DescentTestKit.Subject {
                 }
                 for (parameter, (before, after)) in zip(layout, zip(plain, spoiled)) where parameter.count > 0 {
                     let row = 0..<parameter.columnCount
-                    if after[row].allSatisfy(\.isFinite) {
+                    if subject.transform?.repairsNonFinite == false, after[row].allSatisfy(\.isFinite) {
                         return "a NaN in the first row of \"\(parameter.name)\" leaves \(Array(after[row])) there"
                     }
                     let rest = parameter.columnCount..<parameter.count

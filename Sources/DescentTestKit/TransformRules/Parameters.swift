@@ -15,7 +15,9 @@ extension Rule where Subject == DescentTestKit.Subject {
                 guard var transform = subject.transform else { return nil }
                 let backend = SIMDBackend(threads: 1)
                 let layout = try example.layout
-                let trace = try Session.trace(of: subject, example, on: backend)
+                var session = try Session(subject, example, on: backend)
+                let trace = Trace(steps: try (0..<example.steps).map { try session.step(.init($0)) })
+                if let use = session.log.uses.parameters { return use }
                 let before = example.parameters(of: layout)
                 for step in trace.steps {
                     for result in step.results where result.kind == .parameters {

@@ -45,7 +45,9 @@ extension Rule where Subject == DescentTestKit.Subject {
                 let sweep = Sweep(
                     gradients: results, parameters: access.tensors(example.parameters(of: layout)), output: results,
                     blocks: access.blocks)
+                let uses = UndeclaredUses()
                 access.run(sweep) { block, _ in
+                    uses.watch(&block)
                     configured.transform(&block)
                     block.store()
                 }

@@ -25,7 +25,7 @@ extension Rule where Subject == DescentTestKit.Subject {
                     for (parameter, elements) in zip(session.layout, gradient) where !subject.excludes(parameter) {
                         for element in elements { combiner.add(Double(element.magnitude)) }
                     }
-                    let norm = Float(combiner.value)
+                    let norm = combiner.value
                     if !((told - norm).magnitude <= 1e-4 * max(told, norm)) {
                         return
                             "in step \(index + 1) the norm of the gradient behind it was measured as \(told), and what "

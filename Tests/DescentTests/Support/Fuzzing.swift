@@ -3,14 +3,17 @@ import Testing
 
 /// Runs many random cases, each made from its seed, in a process of its own.
 ///
-/// `DESCENT_FUZZ_CASES` says how many there are. A case that fails says its seed; so does one that ends the process,
+/// `DESCENT_FUZZ_CASES` says how many there are, unless another variable is named. A case that fails says its seed; so does one that ends the process,
 /// because the seed is in a file before the case begins. `DESCENT_FUZZ_FIRST_CASE` has them begin with that seed.
 enum Fuzzing {
     /// Runs the cases; call it in the process that `processExitsWith:` starts.
-    static func run(_ name: String, count: Int, _ body: (UInt64, inout Draw) throws -> Void) throws {
+    static func run(
+        _ name: String, count: Int, casesIn casesVariable: String = "DESCENT_FUZZ_CASES",
+        firstIn firstVariable: String = "DESCENT_FUZZ_FIRST_CASE", _ body: (UInt64, inout Draw) throws -> Void
+    ) throws {
         let environment = ProcessInfo.processInfo.environment
-        let first = environment["DESCENT_FUZZ_FIRST_CASE"].flatMap(UInt64.init) ?? 0
-        let count = environment["DESCENT_FUZZ_CASES"].flatMap(UInt64.init) ?? UInt64(count)
+        let first = environment[firstVariable].flatMap(UInt64.init) ?? 0
+        let count = environment[casesVariable].flatMap(UInt64.init) ?? UInt64(count)
         let file = open(seedFile(name, of: getppid()), O_WRONLY | O_CREAT, 0o600)
         defer { close(file) }
         for seed in first..<(first + count) {
@@ -27,12 +30,12 @@ enum Fuzzing {
     }
 
     /// Records the seed of the case that ended the process, if one did; call it after the process has ended.
-    static func reportUnfinishedCase(_ name: String) {
+    static func reportUnfinishedCase(_ name: String, firstIn firstVariable: String = "DESCENT_FUZZ_FIRST_CASE") {
         let path = seedFile(name, of: getpid())
         guard let bytes = FileManager.default.contents(atPath: path), bytes.count == 8 else { return }
         unlink(path)
         let seed = bytes.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
-        Issue.record("\(name) ended with seed \(seed); DESCENT_FUZZ_FIRST_CASE=\(seed) begins with it.")
+        Issue.record("\(name) ended with seed \(seed); \(firstVariable)=\(seed) begins with it.")
     }
 
     private static func seedFile(_ name: String, of process: pid_t) -> String {

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The smallest backend there can be: arrays, one block a tensor, and every operation the plain default.
 ///
-/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what faster backends are compared with, and it counts what is read from and written to gradient memory.
+/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what faster backends are compared with, and it counts sweeps and what they visit.
 struct PlainBackend: TensorBackend {
     let threadCount = 1
     let log = TrafficLog()
@@ -35,11 +35,13 @@ struct PlainBackend: TensorBackend {
     }
 }
 
-/// Counts sweeps, and elements read from gradient memory.
+/// Counts sweeps, and the elements of the blocks that are worked on in them.
+///
+/// How often a stage looks at a block while it has it is not counted: a block is small enough to be in cache.
 final class TrafficLog: Sendable {
     struct Counts: Equatable {
         var sweeps = 0
-        var elementsRead = 0
+        var elementsVisited = 0
     }
 
     private let counts = Mutex(Counts())
@@ -123,6 +125,8 @@ struct PlainBlock: UpdateBlock {
     var rates = UpdateRates()
     private let sweep: Sweep<PlainTensors>
     private let log: TrafficLog
+    /// Copies of the slots, for as long as an access lasts.
+    private var slots = UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>(start: nil, count: 0)
     private let outputAxis: OutputAxis
     private var gradient: [Float]?
     private var remembered: [Float] = []
@@ -155,23 +159,23 @@ struct PlainBlock: UpdateBlock {
         if gradient == nil {
             gradient = rows(sweep.gradients.storage.values[index])
             let count = count
-            log.add { $0.elementsRead += count }
+            log.add { $0.elementsVisited += count }
+        }
+        slots = .allocate(capacity: slotAccess.count)
+        for offset in slots.indices {
+            slots.initializeElement(
+                at: offset, to: Self.allocate(rows(sweep.slots[slotAccess.first + offset].storage.values[index])))
         }
         return UnsafeBlockElements(
             gradient: Self.allocate(gradient ?? []),
             parameters: Self.allocate(rows(sweep.parameters?.storage.values[index] ?? [])),
-            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? []))
-        ) { offset in
-            Self.allocate(
-                offset < slotAccess.count ? rows(sweep.slots[slotAccess.first + offset].storage.values[index]) : [])
-        }
+            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? [])), slots: UnsafeBufferPointer(slots))
     }
 
     mutating func endAccess(_ elements: UnsafeBlockElements) {
         gradient = Array(elements.gradient)
         sweep.parameters?.storage.values[parameterIndex] = memoryOrder(Array(elements.parameters))
         sweep.output?.storage.values[parameterIndex] = memoryOrder(Array(elements.output))
-        let slots = [elements.slots.0, elements.slots.1, elements.slots.2, elements.slots.3]
         if slotAccess.isKept {
             for offset in 0..<slotAccess.count {
                 sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = memoryOrder(
@@ -179,6 +183,7 @@ struct PlainBlock: UpdateBlock {
             }
         }
         for buffer in [elements.gradient, elements.parameters, elements.output] + slots { buffer.deallocate() }
+        slots.deallocate()
     }
 
     private static func allocate(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {

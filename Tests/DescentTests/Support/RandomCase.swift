@@ -114,7 +114,7 @@ private struct Draw {
         case 4, 5:
             let norms: [Norm] = [.l1, .l2, .lInfinity, .lp(3)]
             return restricted(ClipByGlobalNorm(limit, norm: norms[number(0...3)]), layout)
-        case 6: return restricted(ClipLayerwise(default: limit, ["last": limit / 2]), layout)
+        case 6: return restricted(ClipLayerwise(default: limit, layers: ["last": limit / 2]), layout)
         case 7: return restricted(ClipAdaptively(factor: limit, epsilon: 0.1), layout)
         case 8: return restricted(ClipByPercentile(Float(number(1...100)), historyLength: number(1...3)), layout)
         case 9: return restricted(ClipByZScore(threshold: limit, decay: 0.5, warmup: number(1...2)), layout)

@@ -33,6 +33,18 @@ extension TensorSet {
         return tensors
     }
 
+    /// The same with about every fourth element a zero, of either sign, as pruning leaves them.
+    func pruned(seed: UInt64) -> TensorSet {
+        var generator = SeededGenerator(seed: seed)
+        var tensors = self
+        for parameter in layout {
+            tensors[parameter.name] = self[parameter.name].map {
+                Int.random(in: 0..<4, using: &generator) > 0 ? $0 : Bool.random(using: &generator) ? 0 : -0.0
+            }
+        }
+        return tensors
+    }
+
     /// The elements of all tensors, in order.
     var arrays: [[Float]] { layout.map { self[$0.name] } }
 

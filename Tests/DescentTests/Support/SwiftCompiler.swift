@@ -19,7 +19,7 @@ struct SwiftCompiler {
 
     /// What the compiler says about a program, or nil if it has nothing to say.
     func complaints(about program: String) throws -> String? {
-        try withFile(program, named: "main.swift") { file in
+        try Self.withFile(program, named: "main.swift") { file in
             let result = try compile([file], ["-emit-sil", "-o", "/dev/null"])
             return result.status == 0 ? nil : "swiftc ended with \(result.status):\n\(result.output)"
         }
@@ -34,13 +34,30 @@ struct SwiftCompiler {
     /// - Returns: What the program prints, or what the compiler says, and the status of the one that ran last.
     /// - Throws: An error if there are no objects, or if a process cannot be started.
     func run(_ program: String, named name: String = "main.swift", with targets: [String]) throws -> RunResult {
-        try withFile(program, named: name) { file in
+        try Self.withFile(program, named: name) { file in
             let executable = file.deletingLastPathComponent().appendingPathComponent("program")
             let entry = name == "main.swift" ? [] : ["-parse-as-library"]
             let objects = try targets.flatMap(objects)
             let result = try compile([file], entry + ["-o", executable.path] + objects)
             guard result.status == 0 else { return result }
             return try Self.run(executable.path, [])
+        }
+    }
+
+    /// Compiles a program together with source files of the package, as one module with optimization, and runs it.
+    ///
+    /// - Parameters:
+    ///   - program: The text of the program, whose entry is marked `@main`.
+    ///   - sources: The paths of the files in the repository.
+    /// - Returns: What the program prints, or what the compiler says, and the status of the one that ran last.
+    /// - Throws: An error if a process cannot be started.
+    static func runOptimized(_ program: String, with sources: [String]) throws -> RunResult {
+        try withFile(program, named: "program.swift") { file in
+            let executable = file.deletingLastPathComponent().appendingPathComponent("program")
+            let files = [file.path] + sources.map { Markdown.repository.appendingPathComponent($0).path }
+            let arguments = ["swiftc", "-O", "-swift-version", "6", "-parse-as-library", "-package-name", "descent"]
+            let result = try run("/usr/bin/env", arguments + files + ["-o", executable.path])
+            return result.status == 0 ? try run(executable.path, []) : result
         }
     }
 
@@ -58,7 +75,7 @@ struct SwiftCompiler {
                 + (try moduleMaps.flatMap { ["-Xcc", "-fmodule-map-file=\($0.path)"] }) + files.map(\.path) + arguments)
     }
 
-    private func withFile<Result>(
+    private static func withFile<Result>(
         _ text: String, named name: String, _ body: (URL) throws -> Result
     ) throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("descent-\(UUID().uuidString)")

@@ -195,6 +195,13 @@ struct ForgetsToSave: GradientScaling {
     mutating func finish(_ conclusion: StepConclusion) { if conclusion.isApplied { count += 1 } }
 }
 
+/// Does what it is for on one backend alone.
+struct KnowsOneBackend: GradientTransform {
+    func transform(_ block: inout some GradientBlock) {
+        if block is SIMDBlock { block.scale(by: 0.5) }
+    }
+}
+
 /// Makes an array in every step.
 struct MakesArrays: GradientScaling {
     var requirements: [Requirement] { [.norm(.l2)] }

@@ -16,7 +16,7 @@ import Testing
         ClipByPercentile(50, historyLength: 3),
         ClipByValue(0.5),
         ClipByZScore(threshold: 0.5, decay: 0.5, warmup: 2),
-        ClipLayerwise(default: 0.5, ["head": 0.1]),
+        ClipLayerwise(default: 0.5, layers: ["head": 0.1]),
         Freeze(prefix: "body."),
         Mask(prefix: "head."),
         Normalize(),
@@ -48,6 +48,12 @@ import Testing
 
     @Test(arguments: transforms.indices) func `a built-in transform keeps the rules`(_ index: Int) {
         verify(Self.transforms[index])
+    }
+
+    @Test func `stages and optimizers give the same over another backend`() {
+        verify(Smooth(decay: 0.5), on: PlainBackend())
+        verify(Centralize(), on: PlainBackend())
+        verify(AdamW(learningRate: 0.1), on: PlainBackend())
     }
 
     @Test func `noise keeps the rules but for depending on a tensor's place`() {

@@ -8,7 +8,8 @@ import Testing
     typealias Subject = DescentTestKit.Subject
 
     static let transforms: [(rule: Rule<Subject>, transform: any GradientTransform)] = [
-        (.building, RefusesScalars()), (.statistics, ReadsUndeclared()), (.statistics, DeclaresTooMuch()),
+        (.building, RefusesScalars()), (.slots, SmoothsIntoNothing()),
+        (.statistics, ReadsUndeclared()), (.statistics, DeclaresTooMuch()),
         (.parameters, ReadsParameters()), (.parameters, ChangesParameters()), (.copies, SharesState()),
         (.copies, DrawsAtRandom()), (.threads, CountsBlocks()), (.blockSizes, SubtractsBlockMean()),
         (.tensorOrder, HalvesEverySecond()), (.streaming, ReadsParameters()), (.sweeps, CountsSweeps()),
@@ -16,12 +17,13 @@ import Testing
         (.nonFinite, RepairsNaNAlone()), (.scaling, ScalesAndSquashes()), (.factors, SquashesAndScales()),
         (.linearity, ClampsLinearly()),
         (.linearity, SelectsLinearly()), (.vetoes, CountsInPrepare()), (.vetoes, LearnsInPrepare()),
-        (.continuation, ForgetsToSave()),
+        (.continuation, ForgetsToSave()), (.otherBackend, KnowsOneBackend()),
         (.allocations, MakesArrays()),
     ]
 
     static let optimizers: [(rule: Rule<Subject>, optimizer: any Optimizer)] = [
-        (.building, RefusesVectors()), (.copies, SharesCount()), (.threads, NumbersBlocks()),
+        (.slots, ForgetsItsSlots()), (.building, RefusesVectors()),
+        (.copies, SharesCount()), (.threads, NumbersBlocks()),
         (.blockSizes, NormalizesBlocks()), (.tensorOrder, PrefersTheFirst()), (.shapes, DividesRates()),
         (.magnitudes, DividesByRoot()), (.continuation, CountsForItself()), (.allocations, MakesArraysOfRates()),
     ]
@@ -38,7 +40,9 @@ import Testing
 
     @Test(arguments: transforms.indices) func `a rule catches a transform that breaks it`(_ index: Int) throws {
         let (rule, transform) = Self.transforms[index]
-        try expect(rule, toCatch: Subject(transform, [], parameterNames: defaultParameterNames))
+        var subject = Subject(transform, [], parameterNames: defaultParameterNames)
+        if transform is KnowsOneBackend { subject.backend = PlainBackend() }
+        try expect(rule, toCatch: subject)
     }
 
     @Test(arguments: optimizers.indices) func `a rule catches an optimizer that breaks it`(_ index: Int) throws {
@@ -82,6 +86,27 @@ import Testing
                 && text.contains("A block is some rows of a tensor, and not the tensor")
                 && text.contains("Smallest case: 1 step with gradients (of the first step) \"head.weight2\" [2] = [")
         }
+    }
+
+    @Test func `allocations are counted wherever they can be`() {
+        #expect(AllocationCount.areCounted == AllocationTests.areCounted)
+    }
+
+    @Test func `what is used without being declared is a broken rule, and the test run goes on`() {
+        for (rule, expected) in [
+            (Rules.violations(of: subject(SmoothsIntoNothing())), "it uses slot 0, which it does not declare"),
+            (Rules.violations(of: subject(ReadsParameters())), "it uses the parameters, which it does not declare"),
+            (
+                Rules.violations(of: Subject(ForgetsItsSlots(), [], parameterNames: defaultParameterNames)),
+                "it uses slot 1, which it does not declare"
+            ),
+        ] {
+            #expect(rule.contains { $0.finding.hasPrefix(expected) }, "\(rule)")
+        }
+    }
+
+    private func subject(_ transform: some GradientTransform) -> Subject {
+        Subject(transform, [], parameterNames: defaultParameterNames)
     }
 
     @Test func `what is declared is not objected to`() {

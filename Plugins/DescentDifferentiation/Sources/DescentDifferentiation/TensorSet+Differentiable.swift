@@ -1,3 +1,4 @@
+import DescentCore
 public import DescentSIMD
 public import _Differentiation
 
@@ -37,7 +38,7 @@ extension TensorSet: @retroactive Differentiable {
             var result = left
             for (name, values) in right.elements where !values.isEmpty {
                 let present = left.elements[name] ?? []
-                precondition(
+                stopUnless(
                     present.isEmpty || present.count == values.count,
                     "\"\(name)\" has \(present.count) elements in one tangent vector and \(values.count) in the other.")
                 result.elements[name] = values.indices.map { operation(present.isEmpty ? 0 : present[$0], values[$0]) }
@@ -52,7 +53,7 @@ extension TensorSet: @retroactive Differentiable {
     public mutating func move(by offset: TangentVector) {
         for (name, values) in offset.elements where !values.isEmpty {
             withMutableElements(of: name) { elements in
-                precondition(
+                stopUnless(
                     elements.count == values.count,
                     "\"\(name)\" has \(elements.count) elements, its tangent vector \(values.count).")
                 for index in values.indices { elements[index] += values[index] }

@@ -107,7 +107,7 @@ final class Bucket {
     }
 
     /// Waits for the end of what was begun last.
-    func wait() { _ = CMPI_wait(&request) }
+    func wait(_ communicator: Communicator) throws(DescentError) { try communicator.finish(&request) }
 
     /// Copies some of what has been gathered.
     func copyGathered(at offset: Int, to bytes: UnsafeMutableRawBufferPointer) {

@@ -6,7 +6,7 @@ struct RankTests {
     @Test(
         arguments: [
             "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "sharding",
-            "shardedMemory", "shardedOverflow", "emptyWindow",
+            "shardedMemory", "shardedOverflow", "emptyWindow", "unshardable",
         ],
         [1, 2, 4])
     func `what has to hold holds on every rank`(scenario: String, ranks: Int) throws {
@@ -25,7 +25,7 @@ struct RankTests {
         #expect(abs(shares[0] - shares[1]) <= 1)
     }
 
-    @Test(arguments: ["otherLayout", "otherElementType"], [2, 4])
+    @Test(arguments: ["otherLayout", "otherElementType", "otherSettings", "otherParameters", "badArgument"], [2, 4])
     func `ranks that do not agree all throw`(scenario: String, ranks: Int) throws {
         let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
         #expect(ending.status == 0, "\(ending.output)")
@@ -36,6 +36,13 @@ struct RankTests {
         let ending = try Job.run("mpi-scenarios", ["fewerSteps"], ranks: ranks)
         #expect(ending.status != 0)
         #expect(ending.output.contains("has come to its end"), "\(ending.output)")
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: [2, 4])
+    func `a rank that waits for one that does not come throws when the limit is over`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["silence"], ranks: ranks)
+        #expect(ending.status != 0)
+        #expect(ending.output.contains("has waited for other ranks for 1.0 seconds"), "\(ending.output)")
     }
 
     @Test(arguments: [2, 4])

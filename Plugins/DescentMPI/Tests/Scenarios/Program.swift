@@ -21,6 +21,11 @@ struct Program {
         "emptyWindow": Scenario.emptyWindow,
         "otherLayout": Scenario.otherLayout,
         "otherElementType": Scenario.otherElementType,
+        "otherSettings": Scenario.otherSettings,
+        "otherParameters": Scenario.otherParameters,
+        "badArgument": Scenario.badArgument,
+        "silence": Scenario.silence,
+        "unshardable": Scenario.unshardable,
         "fewerSteps": Scenario.fewerSteps,
         "error": Scenario.error,
         "death": Scenario.death,
@@ -31,7 +36,7 @@ struct Program {
         guard let scenario = scenarios[name] else {
             throw Failure("There is no scenario \"\(name)\"; there are \(scenarios.keys.sorted()).")
         }
-        Communicator.withWorld { world in
+        Communicator.withWorld(timeLimit: .seconds(name == "silence" ? 1 : 60)) { world in
             try scenario(world)
         }
     }

@@ -3,7 +3,7 @@ import DescentCore
 extension SummaryValues {
     /// What the report of an applied step tells.
     init(_ report: StepReport) {
-        if let norm = report.gradientNorm { add("gradient/norm", norm) }
+        if let norm = report.gradientNorm { add("gradient/norm", Float(norm)) }
         if !report.norms.isEmpty { add("gradient/clipped_fraction", report.clippedFraction) }
         add("step/learning_rate", report.learningRate)
         add("step/loss_scale", report.lossScale)
@@ -11,11 +11,17 @@ extension SummaryValues {
         if let ratio = report.updateRatio { add("step/update_ratio", ratio) }
         for norm in report.norms {
             let place = norm.group.map { "\(norm.stage)/\($0)" } ?? norm.stage
-            add("\(place)/norm_before", norm.before)
-            add("\(place)/norm_after", norm.after)
+            add("\(place)/norm_before", Float(norm.before))
+            add("\(place)/norm_after", Float(norm.after))
         }
         for record in report.counts { add("\(record.stage)/count", Float(record.count)) }
-        for layer in report.layerNorms { add("layer_norm/\(layer.layer)", layer.norm) }
+        for layer in report.layerNorms { add("layer_norm/\(layer.layer)", Float(layer.norm)) }
+    }
+
+    /// What the report of a step tells that made a parameter NaN or infinite, and which.
+    init(_ divergence: Divergence) {
+        self.init(divergence.report)
+        add("diverged/\(divergence.parameter)", 1)
     }
 
     /// What is known of a skipped step: how many there have been, for whose sake this one was, and the next loss scale.

@@ -23,7 +23,7 @@ extension TensorBoardWriter {
 
     /// What ``attach(to:every:)`` has a pipeline call, for whoever has steps of another kind to observe.
     public func observer(every interval: Int = 1) -> @Sendable (StepEvent) -> Void {
-        precondition(interval >= 1, "Of every \(interval) steps, one cannot be recorded; say 1 or more.")
+        stopUnless(interval >= 1, "Of every \(interval) steps, one cannot be recorded; say 1 or more.")
         return { event in
             switch event.outcome {
             case .accumulated: break
@@ -31,6 +31,8 @@ extension TensorBoardWriter {
                 if report.appliedSteps % interval == 0 {
                     self.record(SummaryValues(report), step: report.appliedSteps)
                 }
+            case .diverged(let divergence):
+                self.record(SummaryValues(divergence), step: divergence.report.appliedSteps)
             case .skipped(let reason): self.record(SummaryValues(skipped: reason, event), step: event.appliedSteps)
             }
         }

@@ -39,7 +39,7 @@ import Testing
             let report = try #require(try pipeline.step(&parameters, gradients: gradients).report)
             let reader = try EventReader(path: board.path)
             var expected: [(String, Float)] = [
-                ("gradient/norm", try #require(report.gradientNorm)),
+                ("gradient/norm", Float(try #require(report.gradientNorm))),
                 ("gradient/clipped_fraction", report.clippedFraction),
                 ("step/learning_rate", report.learningRate), ("step/loss_scale", 4), ("step/skipped", 0),
                 ("step/update_ratio", try #require(report.updateRatio)),
@@ -50,8 +50,8 @@ import Testing
             try #require(report.norms.count == 4)
             for (index, (place, norm)) in zip(places, report.norms).enumerated() {
                 let repetition = index == 3 ? " 2" : ""
-                expected.append(("\(place)/norm_before\(repetition)", norm.before))
-                expected.append(("\(place)/norm_after\(repetition)", norm.after))
+                expected.append(("\(place)/norm_before\(repetition)", Float(norm.before)))
+                expected.append(("\(place)/norm_after\(repetition)", Float(norm.after)))
             }
             expected += report.counts.map { ("\($0.stage)/count", Float($0.count)) }
             expected += report.layerNorms.map { ("layer_norm/\($0.layer)", $0.norm) }

@@ -72,9 +72,11 @@ public struct AllReduce: GradientScaling, Exchanging {
 
     // MARK: Exchanging
 
-    public mutating func connect(_ parameters: [Int], of layout: ParameterLayout) throws(DescentError) {
+    public mutating func connect(
+        _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
+    ) throws(DescentError) {
         exchange = try GradientExchange(
-            of: parameters, in: layout, over: communicator, reduction: reduction, bucketLength: bucketLength)
+            of: parameters, in: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
     }
 
     public mutating func begin(_ contribution: Contribution) throws(DescentError) {
@@ -85,12 +87,18 @@ public struct AllReduce: GradientScaling, Exchanging {
         try connectedExchange.contribute(gradients, of: parameter)
     }
 
+    public mutating func compare(_ parameters: some TensorStorage) throws(DescentError) {
+        try connectedExchange.compare(parameters)
+    }
+
+    public mutating func abandon(_ error: DescentError) { exchange?.abandon(error) }
+
     public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
         try connectedExchange.collect(into: &gradients)
     }
 
     private var connectedExchange: GradientExchange {
-        guard let exchange else { preconditionFailure("\(name) exchanges gradients before it is part of a pipeline.") }
+        guard let exchange else { stopForMisuse("\(name) exchanges gradients before it is part of a pipeline.") }
         return exchange
     }
 }

@@ -19,6 +19,10 @@ final class GradientExchange: @unchecked Sendable {
     private let buckets: [Bucket]
     private let reduction: AllReduce.Reduction
 
+    /// Whether the other ranks have been told of a window that has not been collected.
+    private var isOpen = false
+    /// Whether the parameters of all ranks have been compared.
+    private var hasCompared = false
     private var elementType = ElementType.float32
     private var objection: SkipReason?
     private var announced: PendingAnnouncements?
@@ -36,16 +40,19 @@ final class GradientExchange: @unchecked Sendable {
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if they train something else.
     init(
-        of parameters: [Int], in layout: ParameterLayout, over communicator: Communicator,
+        of parameters: [Int], in layout: ParameterLayout, as setup: PipelineSetup, over communicator: Communicator,
         reduction: AllReduce.Reduction, bucketLength: Int
     ) throws(DescentError) {
-        number = communicator.numberExchange()
-        var digest = Digest()
-        digest.add(layout)
-        for parameter in parameters { digest.add(UInt64(parameter)) }
-        digest.add(reduction.rawValue)
-        digest.add(UInt64(bucketLength))
-        try communicator.agree(on: Announcement(.connect, exchange: number, digest: digest.value))
+        var setup = setup
+        setup.add(
+            layout,
+            exchangedBy: PipelineSetup.Component(
+                "AllReduce",
+                settings: [
+                    "reduction = \(reduction)", "bucketLength = \(bucketLength)",
+                    "parameters = \(parameters.map { layout[$0].name }.joined(separator: ", "))",
+                ]))
+        number = try communicator.connect(setup)
         scattering = Communicator.duplicate(communicator.handle)
         gathering = Communicator.duplicate(communicator.handle)
         self.communicator = communicator
@@ -66,6 +73,7 @@ final class GradientExchange: @unchecked Sendable {
         announcement.weight = announcement.isEmpty ? 0 : contribution.weight
         announcement.objectionLength = objection.map { encoded($0).count } ?? 0
         announced = communicator.announce(announcement)
+        isOpen = true
         elementType = contribution.elementType
         for bucket in buckets { bucket.reset(elementType) }
         (scattered, gathered) = (0, 0)
@@ -95,20 +103,34 @@ final class GradientExchange: @unchecked Sendable {
         while gathered < scattered, buckets[gathered].isDone { gatherNext() }
     }
 
+    /// Compares the parameters of all ranks, once.
+    func compare(_ parameters: some TensorStorage) throws(DescentError) {
+        try takeAnnouncements()
+        guard !hasCompared else { return }
+        hasCompared = true
+        try communicator.compare(parameters)
+    }
+
+    /// Tells the other ranks of an error, unless they have been told of the window before.
+    func abandon(_ error: DescentError) {
+        if !isOpen { communicator.announceFailure(error) }
+    }
+
     /// Waits for all buckets and writes down what they hold.
     func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
+        defer { isOpen = false }
         try takeAnnouncements()
         if let objectingRank { return reason(of: objectingRank) }
         if weights == 0, reduction == .weighted {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
         scatterFull()
-        precondition(scattered == buckets.count, "Not every gradient has been contributed.")
+        stopUnless(scattered == buckets.count, "Not every gradient has been contributed.")
         while gathered < buckets.count {
-            buckets[gathered].wait()
+            try buckets[gathered].wait(communicator)
             gatherNext()
         }
-        for bucket in buckets { bucket.wait() }
+        for bucket in buckets { try bucket.wait(communicator) }
         for pieces in plan.pieces {
             guard let parameter = pieces.first?.parameter else { continue }
             try gradients.withMutableBytes(of: parameter) { bytes in
@@ -139,7 +161,10 @@ final class GradientExchange: @unchecked Sendable {
     private func takeAnnouncements() throws(DescentError) {
         guard let pending = announced else { return }
         announced = nil
-        announcements = try pending.wait()
+        do throws(DescentError) { announcements = try pending.wait() } catch {
+            isOpen = false
+            throw error
+        }
         weights = announcements.reduce(0) { $0 + $1.weight }
         // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
         let allowsEmpty = reduction == .weighted && weights > 0
@@ -164,7 +189,7 @@ final class GradientExchange: @unchecked Sendable {
         if rank != communicator.rank { bytes = [UInt8](repeating: 0, count: announcements[rank].objectionLength) }
         bytes.withUnsafeMutableBytes { communicator.broadcast($0, from: rank) }
         guard let reason = try? JSONDecoder().decode(SkipReason.self, from: Data(bytes)) else {
-            preconditionFailure("Rank \(rank) sent a reason that cannot be read.")
+            stopForMisuse("Rank \(rank) sent a reason that cannot be read.")
         }
         return SkipReason(
             reason.code, parameter: reason.parameter, stage: reason.stage, "on rank \(rank): \(reason.description)")
@@ -173,7 +198,7 @@ final class GradientExchange: @unchecked Sendable {
     private func encoded(_ reason: SkipReason) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        guard let data = try? encoder.encode(reason) else { preconditionFailure("A reason can always be encoded.") }
+        guard let data = try? encoder.encode(reason) else { stopForMisuse("A reason can always be encoded.") }
         return Array(data)
     }
 }

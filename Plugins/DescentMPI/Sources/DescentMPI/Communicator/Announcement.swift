@@ -10,6 +10,7 @@ struct Announcement {
         case connect
         case step
         case leaving
+        case failing
 
         var phrase: String {
             switch self {
@@ -18,11 +19,15 @@ struct Announcement {
             case .connect: "builds a pipeline"
             case .step: "steps a pipeline"
             case .leaving: "has come to its end"
+            case .failing: "takes no part in a step"
             }
         }
     }
 
-    static let wordCount = 8
+    private static let headCount = 8
+    /// How many words hold a text, eight bytes each.
+    private static let textCount = 32
+    static let wordCount = headCount + textCount
 
     var action: Action
     /// Which pipeline it concerns, in the order in which they were built.
@@ -37,6 +42,8 @@ struct Announcement {
     var objectionLength = 0
     /// Whether its window holds nothing.
     var isEmpty = false
+    /// Why it fails, cut to what there is room for.
+    var text = ""
 
     init(_ action: Action, exchange: UInt64 = 0, digest: UInt64 = 0) {
         self.action = action
@@ -45,10 +52,16 @@ struct Announcement {
     }
 
     var words: [UInt64] {
-        [
+        let bytes = Array(text.utf8.prefix(Self.textCount * 8))
+        var words = [
             action.rawValue, exchange, digest, UInt64(factor.bitPattern), weight.bitPattern, UInt64(objectionLength),
-            isEmpty ? 1 : 0, 0,
+            isEmpty ? 1 : 0, UInt64(bytes.count),
         ]
+        words += [UInt64](repeating: 0, count: Self.textCount)
+        for (index, byte) in bytes.enumerated() {
+            words[Self.headCount + index / 8] |= UInt64(byte) << UInt64(index % 8 * 8)
+        }
+        return words
     }
 
     /// Reads what another rank has sent; nil if it is no announcement.
@@ -60,22 +73,25 @@ struct Announcement {
         weight = Double(bitPattern: words[4])
         objectionLength = Int(words[5])
         isEmpty = words[6] != 0
+        let bytes = (0..<min(Int(words[7]), Self.textCount * 8)).map { index in
+            UInt8(truncatingIfNeeded: words[Self.headCount + index / 8] >> UInt64(index % 8 * 8))
+        }
+        text = String(decoding: bytes, as: UTF8.self)
     }
 }
 
 /// The announcements of all ranks, on their way.
 final class PendingAnnouncements {
     private let own: Announcement
-    private let rank: Int
-    private let size: Int
+    private let world: Communicator
     private let memory: UnsafeMutablePointer<UInt64>
     private var request: MPI_Request?
 
-    init(_ announcement: Announcement, _ communicator: MPI_Comm, rank: Int, size: Int) {
-        (own, self.rank, self.size) = (announcement, rank, size)
+    init(_ announcement: Announcement, over communicator: MPI_Comm, of world: Communicator) {
+        (own, self.world) = (announcement, world)
         let words = Announcement.wordCount
-        memory = .allocate(capacity: words * (size + 1))
-        memory.initialize(repeating: 0, count: words * (size + 1))
+        memory = .allocate(capacity: words * (world.size + 1))
+        memory.initialize(repeating: 0, count: words * (world.size + 1))
         for (index, word) in announcement.words.enumerated() { memory[index] = word }
         MPI_Iallgather(
             memory, Int32(words), CMPI_uint64(), memory + words, Int32(words), CMPI_uint64(), communicator, &request)
@@ -95,34 +111,47 @@ final class PendingAnnouncements {
 
     /// Waits for the announcements of all ranks, in their order.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` unless all are about to do the same.
-    func wait() throws(DescentError) -> [Announcement] {
-        if request != CMPI_noRequest() { _ = CMPI_wait(&request) }
+    /// - Parameter comparesDigests: Whether all of them have to have one digest.
+    /// - Returns: The announcements.
+    /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` unless all are about to do the same, with
+    ///   `processFailure` if one of them cannot, and with `processTimeout` if they take too long.
+    func wait(comparesDigests: Bool = true) throws(DescentError) -> [Announcement] {
+        try world.finish(&request)
         let words = Announcement.wordCount
         var announcements: [Announcement] = []
-        for other in 0..<size {
+        for other in 0..<world.size {
             let received = Array(UnsafeBufferPointer(start: memory + words * (other + 1), count: words))
             guard let announcement = Announcement(received[...]) else {
                 throw DescentError(.processMismatch, "Rank \(other) runs another version of this program.")
             }
-            try requireAgreement(with: announcement, of: other)
             announcements.append(announcement)
+        }
+        for (other, announcement) in announcements.enumerated() where announcement.action == .failing {
+            throw DescentError(
+                .processFailure,
+                "Rank \(other) takes no part in this step, because of an error of its own: \(announcement.text)")
+        }
+        for (other, announcement) in announcements.enumerated() {
+            try requireAgreement(with: announcement, of: other, comparesDigests)
         }
         return announcements
     }
 
-    private func requireAgreement(with other: Announcement, of otherRank: Int) throws(DescentError) {
+    private func requireAgreement(
+        with other: Announcement, of otherRank: Int, _ comparesDigests: Bool
+    ) throws(DescentError) {
+        let rank = world.rank
         guard other.action == own.action, other.exchange == own.exchange else {
             throw DescentError(
                 .processMismatch,
                 "Rank \(rank) \(own.phrase) while rank \(otherRank) \(other.phrase). All ranks have to build the same "
                     + "pipelines, step them equally often, and do so in the same order.")
         }
-        guard other.digest == own.digest else {
+        guard other.digest == own.digest || !comparesDigests else {
             throw DescentError(
                 .processMismatch,
-                "Rank \(rank) and rank \(otherRank) do not agree as each \(own.phrase): layouts, element types and the "
-                    + "settings of the exchange have to be the same on all ranks.")
+                "Rank \(rank) and rank \(otherRank) do not agree as each \(own.phrase): layouts and element types have to "
+                    + "be the same on all ranks.")
         }
     }
 }
@@ -134,4 +163,8 @@ extension Announcement {
 extension DescentError.Code {
     /// The processes of a job have lost step with each other, or do not agree on what they train.
     public static let processMismatch = DescentError.Code("processMismatch")
+    /// Another process of the job cannot take part in a step, because of an error of its own.
+    public static let processFailure = DescentError.Code("processFailure")
+    /// Other processes have not come within the time limit.
+    public static let processTimeout = DescentError.Code("processTimeout")
 }

@@ -15,6 +15,21 @@ struct Digest {
         }
     }
 
+    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+
+    /// Adds memory, eight bytes at a time.
+    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        var value = value
+        let whole = bytes.count / 8 * 8
+        for start in stride(from: 0, to: whole, by: 8) {
+            // A multiplication moves nothing down, so that upper bytes have to be folded in.
+            value = (value ^ bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self)) &* 0x9e37_79b9_7f4a_7c15
+            value ^= value >> 32
+        }
+        self.value = value
+        for byte in bytes[whole...] { add(byte) }
+    }
+
     mutating func add(_ layout: ParameterLayout) {
         add(UInt64(layout.count))
         for parameter in layout {

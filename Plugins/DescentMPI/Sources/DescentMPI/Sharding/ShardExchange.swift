@@ -14,20 +14,22 @@ final class ShardExchange: @unchecked Sendable {
     private let handle: MPI_Comm
     private let reduction: AllReduce.Reduction
     private let buckets: [Bucket]
+    /// Whether the parameters of all ranks have been compared.
+    private var hasCompared = false
 
     /// Makes contact with the other ranks.
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if they train something else.
     init(
-        of layout: ParameterLayout, over communicator: Communicator, reduction: AllReduce.Reduction, bucketLength: Int
+        of layout: ParameterLayout, as setup: PipelineSetup, over communicator: Communicator,
+        reduction: AllReduce.Reduction, bucketLength: Int
     ) throws(DescentError) {
-        number = communicator.numberExchange()
-        var digest = Digest()
-        digest.add("sharded")
-        digest.add(layout)
-        digest.add(reduction.rawValue)
-        digest.add(UInt64(bucketLength))
-        try communicator.agree(on: Announcement(.connect, exchange: number, digest: digest.value))
+        var setup = setup
+        setup.add(
+            layout,
+            exchangedBy: PipelineSetup.Component(
+                "ShardedPipeline", settings: ["reduction = \(reduction)", "bucketLength = \(bucketLength)"]))
+        number = try communicator.connect(setup)
         handle = Communicator.duplicate(communicator.handle)
         self.communicator = communicator
         self.reduction = reduction
@@ -62,6 +64,13 @@ final class ShardExchange: @unchecked Sendable {
         return (factors, total)
     }
 
+    /// Compares the parameters of all ranks, once.
+    func compare(_ parameters: some TensorStorage) throws(DescentError) {
+        guard !hasCompared else { return }
+        hasCompared = true
+        try communicator.compare(parameters)
+    }
+
     /// Sums the gradients of all ranks, in their order, into this rank's rows.
     func reduce(
         _ gradients: some TensorStorage, into shard: inout some TensorStorage, _ factors: [Float?]
@@ -91,7 +100,7 @@ final class ShardExchange: @unchecked Sendable {
         bucket index: Int, into shard: inout some TensorStorage, _ factors: [Float?]
     ) throws(DescentError) {
         let bucket = buckets[index % 2]
-        bucket.wait()
+        try bucket.wait(communicator)
         bucket.addUp(factors)
         for piece in plan.buckets[index] where piece.rank == communicator.rank {
             try shard.withMutableBytes(of: piece.parameter) { bytes in
@@ -130,7 +139,7 @@ final class ShardExchange: @unchecked Sendable {
 
     private func takeGathered(bucket index: Int, into parameters: inout some TensorStorage) throws(DescentError) {
         let bucket = buckets[index % 2]
-        bucket.wait()
+        try bucket.wait(communicator)
         for piece in plan.buckets[index] {
             try parameters.withMutableBytes(of: piece.parameter) { bytes in
                 bucket.copyGathered(
@@ -145,7 +154,15 @@ final class ShardExchange: @unchecked Sendable {
         let size = communicator.size
         var all = [Double](repeating: 0, count: values.count * size)
         let bytes = Int32(values.count * MemoryLayout<Double>.stride)
-        MPI_Allgather(values, bytes, CMPI_byte(), &all, bytes, CMPI_byte(), handle)
+        values.withUnsafeBytes { sent in
+            all.withUnsafeMutableBytes { received in
+                var request: MPI_Request?
+                MPI_Iallgather(
+                    sent.baseAddress, bytes, CMPI_byte(), received.baseAddress, bytes, CMPI_byte(), handle, &request)
+                // In the middle of a step, whose stages cannot throw here.
+                do throws(DescentError) { try communicator.finish(&request) } catch { communicator.abort(error) }
+            }
+        }
         return (0..<size).map { Array(all[$0 * values.count..<($0 + 1) * values.count]) }
     }
 }

@@ -1,4 +1,5 @@
 public import DescentCore
+import DescentTransforms
 
 /// A pipeline whose optimizer state is spread over ranks: each keeps, and updates, the part that belongs to its rows.
 ///
@@ -13,7 +14,7 @@ public import DescentCore
 ///
 /// Building it concerns all ranks, and so does every step. ``state`` is that of this rank's rows. Stages that make
 /// random numbers for each element (`AddNoise`) would make the same ones on all ranks, and an adaptive loss scale would
-/// compare the counts of all ranks with this rank's number of elements: use neither.
+/// compare the counts of all ranks with this rank's number of elements: neither is accepted.
 public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     private var pipeline: GradientPipeline<Backend>
     private var parameters: Backend.Tensors
@@ -82,9 +83,11 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         try DescentError.require(
             (1...1 << 28).contains(bucketLength), "ShardedPipeline",
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+        for stage in stages { try Self.requireShardable(stage) }
         layout = parameters.layout
+        let setup = PipelineSetup(stages: stages, optimizer: optimizer, options: [("nonFinite policy", nonFinite)])
         let exchange = try ShardExchange(
-            of: layout, over: communicator, reduction: reduction, bucketLength: bucketLength)
+            of: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
         self.exchange = exchange
         let shard = try exchange.plan.layout(of: communicator.rank, from: layout)
         self.parameters = backend.makeTensors(shard, .float32)
@@ -98,6 +101,30 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
             pipeline = try GradientPipeline(
                 for: self.parameters, nonFinite: nonFinite, on: backend, { chain }, driving: { optimizer })
         }
+    }
+
+    /// Refuses what does not do in shards what it does in one process.
+    private static func requireShardable(_ stage: any GradientTransform) throws(DescentError) {
+        if holds(stage, { $0 is AddNoise }) {
+            throw DescentError(
+                .invalidSetting, stage: stage.name,
+                "\(stage.name) would add the same noise to the rows of every rank: a ShardedPipeline cannot hold it. Use "
+                    + "AllReduce, whose pipelines hold all rows.")
+        }
+        if holds(stage, { ($0 as? Unscale)?.settings.adaptation != nil }) {
+            throw DescentError(
+                .invalidSetting, stage: stage.name,
+                "\(stage.name) has an adaptive loss scale, which would compare counts of all ranks with one rank's number of "
+                    + "elements: a ShardedPipeline cannot hold it. Use a dynamic one.")
+        }
+    }
+
+    /// Whether a stage, or one that it wraps, is of a kind.
+    private static func holds(_ stage: Any, _ isOfKind: (Any) -> Bool) -> Bool {
+        isOfKind(stage)
+            || Mirror(reflecting: stage).children.contains {
+                $0.value is any GradientTransform && holds($0.value, isOfKind)
+            }
     }
 
     /// What to multiply the loss by before taking gradients.
@@ -129,6 +156,25 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
+        do throws(DescentError) { try validate(parameters, gradients, weight, lossScale) } catch {
+            exchange.communicator.announceFailure(error)
+            throw error
+        }
+        let agreed = try exchange.agree(weight: weight, gradients.elementType)
+        try exchange.compare(parameters)
+        try exchange.reduce(gradients, into: &self.gradients, agreed.factors)
+        try exchange.takeShard(of: parameters, into: &self.parameters)
+        let outcome = try pipeline.step(
+            &self.parameters, gradients: self.gradients, weight: agreed.weight, lossScale: lossScale,
+            closingWindow: closingWindow)
+        if outcome.isApplied { try exchange.gather(self.parameters, into: &parameters) }
+        return outcome
+    }
+
+    /// Refuses arguments before the other ranks are told of them.
+    private func validate(
+        _ parameters: Backend.Tensors, _ gradients: Backend.Tensors, _ weight: Double, _ lossScale: Float?
+    ) throws(DescentError) {
         try layout.requireMatch(of: parameters.layout, as: "parameters")
         try layout.requireMatch(of: gradients.layout, as: "gradients")
         guard parameters.elementType == .float32 else {
@@ -138,14 +184,12 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
             throw DescentError(
                 .invalidWeight, "The micro-batch's weight is \(weight); it has to be a finite number of at least 0.")
         }
-        let agreed = try exchange.agree(weight: weight, gradients.elementType)
-        try exchange.reduce(gradients, into: &self.gradients, agreed.factors)
-        try exchange.takeShard(of: parameters, into: &self.parameters)
-        let outcome = try pipeline.step(
-            &self.parameters, gradients: self.gradients, weight: agreed.weight, lossScale: lossScale,
-            closingWindow: closingWindow)
-        if outcome.isApplied { try exchange.gather(self.parameters, into: &parameters) }
-        return outcome
+        if let lossScale, lossScale != self.lossScale {
+            throw DescentError(
+                .lossScaleMismatch,
+                "These gradients were made with a loss scale of \(lossScale); multiply the loss by the pipeline's lossScale, "
+                    + "which is \(self.lossScale).")
+        }
     }
 }
 

@@ -17,6 +17,11 @@ extension String {
         }
         return best?.name
     }
+
+    /// The end of a sentence that says that there is nothing of this name: asks for the nearest one that there is.
+    package func hint(among names: some Sequence<String>) -> String {
+        nearest(among: names).map { "; did you mean \"\($0)\"?" } ?? "."
+    }
 }
 
 /// How many insertions, deletions, substitutions and exchanges of neighbours lead from one text to another.

@@ -1,0 +1,170 @@
+import Descent
+import DescentMPI
+import Foundation
+
+extension Scenario {
+    /// What the last rank has otherwise than the others is named, with the rank, on all of them.
+    static func otherSettings(_ world: Communicator) throws {
+        let last = world.size - 1
+        let isLast = world.rank == last && last > 0
+        let cases: [(stages: [any GradientTransform], optimizer: any Optimizer, nonFinite: NonFinitePolicy, String)] = [
+            (
+                [ClipByGlobalNorm(isLast ? 2 : 1)], SGD(learningRate: 1), .skip,
+                "rank \(last)'s ClipByGlobalNorm(2.0) differs from rank 0's ClipByGlobalNorm(1.0)"
+            ),
+            (
+                isLast ? [Centralize()] : [], SGD(learningRate: 1), .skip, "rank \(last)'s Centralize differs from"
+            ),
+            ([], SGD(learningRate: 1, momentum: isLast ? 0.8 : 0.9), .skip, "rank \(last)'s SGD has momentum = 0.8"),
+            ([], AdamW(learningRate: 1, epsilon: isLast ? 1e-7 : 1e-8), .skip, "rank \(last)'s AdamW has "),
+            (
+                [], SGD(learningRate: .warmupCosine(peak: 1, warmup: isLast ? 2 : 3, total: 9)), .skip,
+                "rank \(last)'s SGD has learningRate"
+            ),
+            (
+                [], isLast ? AdamW(learningRate: 1) : SGD(learningRate: 1), .skip,
+                "rank \(last)'s AdamW differs from rank 0's SGD"
+            ),
+            (
+                [], SGD(learningRate: 1), isLast ? .skipAtMost(3) : .skip,
+                "rank \(last)'s nonFinite policy has skipAtMost = 3, rank 0's skip"
+            ),
+            (
+                [], SGD(learningRate: 1, groups: isLast ? [.vectorsWithoutDecay] : []), .skip,
+                "rank \(last)'s SGD has groups"
+            ),
+        ]
+        let parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
+        for (stages, optimizer, nonFinite, phrase) in cases {
+            for isSharded in [false, true] {
+                try expect(.processMismatch, phrase, world) {
+                    if isSharded {
+                        _ = try ShardedPipeline(
+                            for: parameters, over: world, nonFinite: nonFinite, on: SIMDBackend(threads: 1)
+                        ) {
+                            stages
+                        } driving: {
+                            optimizer
+                        }
+                    } else {
+                        _ = try Pipeline(for: parameters, nonFinite: nonFinite, on: SIMDBackend(threads: 1)) {
+                            [AllReduce(over: world)] + stages
+                        } driving: {
+                            optimizer
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ranks whose first parameters differ throw at the first step, and train once these have been broadcast.
+    static func otherParameters(_ world: Communicator) throws {
+        let gradients = try TensorSet([
+            ParameterDescription("bias", shape: [3]), ParameterDescription("weight", shape: [3, 4]),
+        ])
+        for isSharded in [false, true] {
+            var parameters = gradients
+            parameters["weight"] = (0..<12).map { $0 == 11 ? Float(world.rank) : 1 }
+            var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
+                AllReduce(over: world)
+            } driving: {
+                SGD(learningRate: 1)
+            }
+            var sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
+            } driving: {
+                SGD(learningRate: 1)
+            }
+            func step() throws {
+                if isSharded {
+                    _ = try sharded.step(&parameters, gradients: gradients)
+                } else {
+                    _ = try pipeline.step(&parameters, gradients: gradients)
+                }
+            }
+            try expect(.processMismatch, "rank 1 differ from rank 0's, \"weight\" first", world) { try step() }
+            try world.broadcast(&parameters)
+            for _ in 0..<3 { try step() }
+        }
+    }
+
+    /// An argument that one rank's pipeline refuses is an error on all, after which all can go on.
+    static func badArgument(_ world: Communicator) throws {
+        let isLast = world.rank == world.size - 1
+        for isSharded in [false, true] {
+            var parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
+            let other = try TensorSet([ParameterDescription("weight", shape: [4, 3])])
+            let gradients = parameters
+            var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
+                Accumulate(steps: 2)
+                AllReduce(over: world)
+            } driving: {
+                SGD(learningRate: 1)
+            }
+            var sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
+            } driving: {
+                SGD(learningRate: 1)
+            }
+            func step(_ gradients: TensorSet, weight: Double = 1, lossScale: Float? = nil) throws {
+                if isSharded {
+                    _ = try sharded.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
+                } else {
+                    _ = try pipeline.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
+                }
+            }
+            let bad: [(DescentError.Code, () throws -> Void)] = [
+                (.shapeMismatch, { try step(other) }), (.invalidWeight, { try step(gradients, weight: -1) }),
+                (.lossScaleMismatch, { try step(gradients, lossScale: 2) }),
+            ]
+            for (code, badStep) in bad {
+                try step(gradients)
+                if isLast {
+                    try expect(code, "", world, whereAlone: true) { try badStep() }
+                } else {
+                    try expect(.processFailure, "Rank \(world.size - 1) takes no part in this step", world) {
+                        try step(gradients)
+                    }
+                }
+                try step(gradients)
+            }
+            try world.barrier()
+        }
+    }
+
+    /// A rank that does not come is an error on the others within the limit.
+    static func silence(_ world: Communicator) throws {
+        if world.rank == world.size - 1 { while true { sleep(1) } }
+        try world.barrier()
+    }
+
+    /// A sharded pipeline refuses what would be something else in it.
+    static func unshardable(_ world: Communicator) throws {
+        let parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
+        let wrong: [any GradientTransform] = [
+            AddNoise(seed: 1), AddNoise(seed: 1).only(prefix: "w"), Unscale(.adaptive()),
+        ]
+        for stage in wrong {
+            try expect(.invalidSetting, stage.name, world, whereAlone: true) {
+                _ = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
+                    [stage]
+                } driving: {
+                    SGD(learningRate: 1)
+                }
+            }
+        }
+    }
+
+    /// Throws unless the body throws an error of a code that contains a phrase; on a single rank, whether or not it does.
+    private static func expect(
+        _ code: DescentError.Code, _ phrase: String, _ world: Communicator, whereAlone: Bool = false,
+        _ body: () throws -> Void
+    ) throws {
+        do { try body() } catch let error as DescentError {
+            guard error.code == code, phrase.isEmpty || error.description.contains(phrase) else {
+                throw Failure("rank \(world.rank): \(error) instead of \(code) with \"\(phrase)\"")
+            }
+            return
+        }
+        if world.size > 1 || whereAlone { throw Failure("rank \(world.rank) did not notice: \(phrase)") }
+    }
+}

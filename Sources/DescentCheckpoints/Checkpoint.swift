@@ -1,0 +1,67 @@
+public import DescentCore
+public import DescentSafetensors
+
+/// A checkpoint that is open to be read: what was saved with it, before anything is resumed from it.
+///
+/// ```swift
+/// let checkpoint = try Checkpoint(contentsOf: "run.safetensors")
+/// var batch = Int(checkpoint.metadata["batches"] ?? "") ?? 0
+/// var optimizer = try Pipeline(resuming: checkpoint, restoring: &parameters) { … } driving: { … }
+/// ```
+/// The file is opened once. Its header is read and checked then; tensors are read when a pipeline goes on from it.
+public struct Checkpoint: Sendable {
+    /// The file, whose tensors other programs can read, too.
+    public let file: SafetensorsFile
+    /// What the caller had saved, as text by key; keys that begin with "descent." are Descent's own and not among them.
+    public let metadata: [String: String]
+    private let record: CheckpointRecord
+
+    /// How many steps had been applied.
+    public var appliedSteps: Int { record.appliedSteps }
+    /// How many steps had been skipped.
+    public var skippedSteps: Int { record.skippedSteps }
+
+    /// Opens a checkpoint.
+    ///
+    /// - Parameter path: A file that `checkpoint(to:including:metadata:)` wrote.
+    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
+    ///   no checkpoint or its header is damaged, or `unsupportedVersion` if another version of Descent wrote it.
+    public init(contentsOf path: String) throws(DescentError) {
+        try self.init(SafetensorsFile(contentsOf: path))
+    }
+
+    /// Reads what an open file says of a pipeline.
+    ///
+    /// - Throws: ``DescentCore/DescentError``, as ``init(contentsOf:)`` does.
+    public init(_ file: SafetensorsFile) throws(DescentError) {
+        self.file = file
+        record = try Self.resuming(file.path) { () throws(DescentError) in try CheckpointRecord(file) }
+        metadata = file.metadata.filter { !$0.key.hasPrefix("descent.") }
+    }
+
+    /// Reads the state into tensors.
+    ///
+    /// - Parameter backend: Who makes the tensors.
+    /// - Returns: What a pipeline can go on from.
+    /// - Throws: ``DescentCore/DescentError`` that names the tensor which is missing, damaged or of another shape.
+    public func state<Backend: TensorBackend>(
+        on backend: Backend
+    ) throws(DescentError) -> PipelineState<Backend.Tensors> {
+        try PipelineState(record, of: file, on: backend)
+    }
+
+    /// Does something with the checkpoint; errors on the way say which one it was.
+    func resuming<Result>(_ body: () throws(DescentError) -> Result) throws(DescentError) -> Result {
+        try Self.resuming(file.path, body)
+    }
+
+    private static func resuming<Result>(
+        _ path: String, _ body: () throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        do throws(DescentError) { return try body() } catch {
+            throw DescentError(
+                error.code, parameter: error.parameter, stage: error.stage,
+                "Cannot resume from \"\(path)\": \(error.message)")
+        }
+    }
+}

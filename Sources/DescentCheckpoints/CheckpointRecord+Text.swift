@@ -1,0 +1,130 @@
+import DescentCore
+import DescentJSON
+
+/// Parameters, of which there may be a hundred thousand, are written and read without a tree of values.
+extension CheckpointRecord {
+    /// Everything but the parameters.
+    struct Outline: Decodable {
+        let appliedSteps: Int
+        let skippedSteps: Int
+        let nonFiniteInARow: Int
+        let components: [Component]
+    }
+
+    // MARK: Writing
+
+    /// The record as JSON.
+    func text() throws(DescentError) -> String {
+        var bytes: [UInt8] = []
+        bytes.append(ascii: "{\"formatVersion\":")
+        bytes.append(json: Self.formatVersion)
+        bytes.append(ascii: ",\"appliedSteps\":")
+        bytes.append(json: appliedSteps)
+        bytes.append(ascii: ",\"skippedSteps\":")
+        bytes.append(json: skippedSteps)
+        bytes.append(ascii: ",\"nonFiniteInARow\":")
+        bytes.append(json: nonFiniteInARow)
+        bytes.append(ascii: ",\"parameters\":[")
+        for (position, parameter) in parameters.enumerated() {
+            if position > 0 { bytes.append(ascii: ",") }
+            parameter.write(to: &bytes)
+        }
+        bytes.append(ascii: "],\"components\":")
+        bytes.append(contentsOf: try JSON(encoding: components).description.utf8)
+        bytes.append(ascii: "}")
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    // MARK: Reading
+
+    static func read(_ bytes: UnsafeRawBufferPointer) throws(DescentError) -> (Outline, [Parameter]) {
+        var rest = JSON.Object()
+        var parameters: [Parameter]?
+        var reader = JSONReader(bytes)
+        try reader.readObject { reader, key throws(DescentError) in
+            guard key == "parameters" else {
+                rest[key] = try JSON(reading: &reader)
+                return
+            }
+            // Another version, which is written first, may have anything here.
+            guard version(rest) == formatVersion else { return try reader.skipValue() }
+            var read: [Parameter] = []
+            try reader.readArray { reader throws(DescentError) in
+                read.append(try Parameter(&reader, at: read.count))
+            }
+            parameters = read
+        }
+        try reader.readEnd()
+        guard let version = version(rest) else {
+            throw DescentError(.invalidFile, "its state does not say in which version of the format it is.")
+        }
+        guard version == formatVersion else {
+            throw DescentError(
+                .unsupportedVersion,
+                "it has version \(version) of the format, and this version of Descent reads version "
+                    + "\(formatVersion). Resume with the version of Descent that wrote it, or a later one.")
+        }
+        let outline = try JSON.object(rest).decode(Outline.self)
+        guard let parameters else { throw DescentError(.invalidFile, "its state tells of no parameters.") }
+        return (outline, parameters)
+    }
+
+    private static func version(_ object: JSON.Object) -> Int? {
+        guard case .number(let number)? = object["formatVersion"] else { return nil }
+        return number.integer(Int.self)
+    }
+}
+
+extension CheckpointRecord.Parameter {
+    /// As many dimensions as PyTorch and NumPy allow.
+    private static let maximumRank = 64
+
+    fileprivate func write(to bytes: inout [UInt8]) {
+        bytes.append(ascii: "{\"name\":")
+        bytes.append(json: name)
+        bytes.append(ascii: ",\"shape\":[")
+        for (dimension, extent) in shape.enumerated() {
+            if dimension > 0 { bytes.append(ascii: ",") }
+            bytes.append(json: extent)
+        }
+        bytes.append(ascii: "],\"outputAxis\":")
+        bytes.append(json: outputAxis.rawValue)
+        bytes.append(ascii: "}")
+    }
+
+    fileprivate init(_ reader: inout JSONReader, at position: Int) throws(DescentError) {
+        var name: String?
+        var shape: [Int]?
+        var axis: String?
+        try reader.readObject { reader, key throws(DescentError) in
+            switch key {
+            case "name": name = try reader.readString()
+            case "shape": shape = try Self.readShape(&reader, at: position)
+            case "outputAxis": axis = try reader.readString()
+            default: try reader.skipValue()
+            }
+        }
+        guard let name, let shape, let axis else {
+            throw Self.invalid(position, "it lacks one of name, shape and outputAxis")
+        }
+        guard let outputAxis = OutputAxis(rawValue: axis) else {
+            throw Self.invalid(position, "\(axis.quotedBriefly) is no outputAxis")
+        }
+        self.init(name: name, shape: shape, outputAxis: outputAxis)
+    }
+
+    private static func readShape(_ reader: inout JSONReader, at position: Int) throws(DescentError) -> [Int] {
+        var shape: [Int] = []
+        try reader.readArray { reader throws(DescentError) in
+            guard let extent = try reader.readNumber().integer(Int.self), shape.count < maximumRank else {
+                throw invalid(position, "its shape is not one of up to \(maximumRank) whole numbers")
+            }
+            shape.append(extent)
+        }
+        return shape
+    }
+
+    private static func invalid(_ position: Int, _ message: String) -> DescentError {
+        DescentError(.invalidFile, "what it says of parameter \(position) is not valid: \(message).")
+    }
+}

@@ -1,0 +1,117 @@
+/// What a pipeline consists of, in words that processes can compare: stages, optimizer and options, with their settings.
+///
+/// It is read off the values themselves, so that stages of anybody's own take part without doing anything. Numbers are
+/// written so that different ones differ. Of a closure, a class and raw memory only the type is known: two schedules or
+/// selections that are closures count as the same, whatever they compute.
+public struct PipelineSetup: Sendable, Hashable, Codable {
+    /// One part of it, such as a stage.
+    public struct Component: Sendable, Hashable, Codable {
+        /// What it is called: "ClipByGlobalNorm(1.0)".
+        public let name: String
+        /// What it was set to: "maximumNorm = 1.0".
+        public let settings: [String]
+
+        /// Describes something by its name and settings.
+        public init(_ name: String, settings: [String] = []) {
+            self.name = name
+            self.settings = settings
+        }
+
+        /// Describes a value by what is stored in it.
+        public init(_ name: String, describing value: Any) {
+            var settings: [String] = []
+            SettingsReader.read(value, as: "", into: &settings)
+            self.init(name, settings: settings)
+        }
+    }
+
+    /// The parts: stages in the order in which gradients flow, the optimizer, the options.
+    public private(set) var components: [Component]
+
+    /// Describes what a pipeline is made of.
+    ///
+    /// - Parameters:
+    ///   - stages: The stages, as they were before they were configured. Of one that accumulates only the type counts,
+    ///     since windows may hold a different number of micro-batches on each process.
+    ///   - optimizer: What ends the chain.
+    ///   - options: Further values with their names, such as what happens to gradients that are not finite.
+    public init(
+        stages: [any GradientTransform], optimizer: (any Optimizer)?, options: [(name: String, value: Any)]
+    ) {
+        components = stages.map { stage in
+            stage is any Accumulating || stage is any Exchanging || stage is any Sharding
+                ? Component("\(type(of: stage))") : Component(stage.name, describing: stage)
+        }
+        if let optimizer { components.append(Component(optimizer.name, describing: optimizer)) }
+        for option in options { components.append(Component(option.name, describing: option.value)) }
+    }
+
+    /// Adds something else that processes have to agree on.
+    public mutating func add(_ component: Component) { components.append(component) }
+
+    /// What differs between two setups, each of which a process has; nil if they are the same.
+    ///
+    /// - Parameters:
+    ///   - other: What the other process has.
+    ///   - here: What this one is called: "rank 1".
+    ///   - there: What the other one is called.
+    /// - Returns: A phrase: "rank 1's ClipByGlobalNorm(2.0) differs from rank 0's ClipByGlobalNorm(1.0)".
+    public func difference(from other: PipelineSetup, here: String, there: String) -> String? {
+        for (own, others) in zip(components, other.components) where own != others {
+            guard own.name == others.name else { return "\(here)'s \(own.name) differs from \(there)'s \(others.name)" }
+            for (setting, another) in zip(own.settings, others.settings) where setting != another {
+                return "\(here)'s \(own.name) has \(setting), \(there)'s \(another)"
+            }
+            return "\(here)'s \(own.name) has \(own.settings.count) settings, \(there)'s \(others.settings.count)"
+        }
+        let count = min(components.count, other.components.count)
+        if components.count > count { return "\(here) has \(components[count].name), which \(there) has not" }
+        guard other.components.count > count else { return nil }
+        return "\(there) has \(other.components[count].name), which \(here) has not"
+    }
+}
+
+/// Writes down what is stored in a value.
+private enum SettingsReader {
+    static func read(_ value: Any, as path: String, into settings: inout [String]) {
+        let mirror = Mirror(reflecting: value)
+        let type = String(reflecting: type(of: value))
+        let separator = path.isEmpty ? "" : "."
+        switch mirror.displayStyle {
+        case .class, .foreignReference:
+            settings.append(line(path, "a \(type)"))
+        case .optional:
+            guard let child = mirror.children.first else { return settings.append(line(path, "nil")) }
+            read(child.value, as: path, into: &settings)
+        case .set, .dictionary:
+            // Their order is another one in every process.
+            var elements: [String] = []
+            for child in mirror.children {
+                var element: [String] = []
+                read(child.value, as: "", into: &element)
+                elements.append(element.joined(separator: ", "))
+            }
+            settings.append(line(path, "[\(elements.sorted().joined(separator: "; "))]"))
+        case _ where isOpaque(type):
+            settings.append(line(path, "a \(type)"))
+        case _ where mirror.children.isEmpty:
+            settings.append(line(path, mirror.displayStyle == .struct ? type : "\(value)"))
+        case .collection:
+            settings.append(line(path + separator + "count", "\(mirror.children.count)"))
+            for (index, child) in mirror.children.enumerated() {
+                read(child.value, as: "\(path)[\(index)]", into: &settings)
+            }
+        default:
+            for (index, child) in mirror.children.enumerated() {
+                read(child.value, as: path + separator + (child.label ?? "\(index)"), into: &settings)
+            }
+        }
+    }
+
+    private static func line(_ path: String, _ text: String) -> String { path.isEmpty ? text : "\(path) = \(text)" }
+
+    /// Whether all that is known of a value is its type: closures, types, and addresses, which no two processes share.
+    private static func isOpaque(_ type: String) -> Bool {
+        type.contains("->") || type.hasPrefix("Swift.Unsafe") || type.hasSuffix(".Type")
+    }
+}

@@ -1,0 +1,124 @@
+import Descent
+import Testing
+
+/// Names that nothing knows, in documents and elsewhere: what is near is named, and what is long is cut.
+@Suite struct NearNameTests {
+    private func error(_ body: () throws -> Void) -> DescentError? {
+        do { try body() } catch { return error as? DescentError }
+        return nil
+    }
+
+    @Test(arguments: [
+        (
+            #"{"stages": [{"stage": "ClipByValue", "limti": 1}]}"#,
+            #"unknown setting "limti" at stages[0]; did you mean "limit"?"#
+        ),
+        (
+            #"{"stages": [{"stage": "Centralize", "onyl": "fc."}]}"#,
+            #"unknown setting "onyl" at stages[0]; did you mean "only"?"#
+        ),
+        (
+            #"{"stages": [{"stag": "Centralize"}]}"#,
+            #"expected a name, or an object with a name as "stage", at stages[0]; there is "stag"."#
+        ),
+        (
+            #"{"optimizer": {"optimiser": "AdamW"}}"#,
+            #"expected a name, or an object with a name as "optimizer", at optimizer; there is "optimiser"."#
+        ),
+        (
+            #"{"optimizer": {"optimizer": "SGD", "learningRate": {"exponentail": {}}}}"#,
+            #"unknown setting "exponentail" at optimizer.learningRate; did you mean "exponential"?"#
+        ),
+        (
+            #"{"optimizer": {"optimizer": "SGD", "learningRate": {"warmupCosin": {}}}}"#,
+            #"missing setting "warmupCosine" at optimizer.learningRate; there is "warmupCosin"."#
+        ),
+        (
+            #"{"optimizer": {"optimizer": "AdamW", "groups": [{"rnak": [0, 1], "weightDecay": 0}]}}"#,
+            #"unknown setting "rnak" at optimizer.groups[0]; did you mean "rank"?"#
+        ),
+        (
+            #"{"stages": [{"stage": "Unscale", "lossScale": {"statc": 8}}]}"#,
+            #"unknown setting "statc" at stages[0].lossScale; did you mean "static"?"#
+        ),
+        (
+            #"{"stages": [{"stage": "Accumulate", "steps": 2, "reduction": "maen"}]}"#,
+            #"expected one of "mean", "sum", "weighted" (did you mean "mean"?), found "maen", at stages[0].reduction."#
+        ),
+        (
+            #"{"stages": [{"stage": "Accumulate", "steps": 2, "nonFinite": "stop"}]}"#,
+            #"expected one of "skipWindow", "dropMicrobatch", found "stop", at stages[0].nonFinite."#
+        ),
+    ]) func `a name that nothing knows is answered with the nearest one`(_ text: String, _ message: String) {
+        #expect(error { _ = try PipelineDescription(parsing: text) }?.message == message)
+    }
+
+    @Test func `null stands for what is left out, also for what restricts a stage`() throws {
+        let text = """
+            {"stages": [{"stage": "Centralize", "only": null}, {"stage": "ClipAdaptively", "excluding": null},
+                {"stage": "ClipByValue", "limit": null, "lower": -1, "upper": 1}, {"stage": "Unscale", "lossScale": null}]}
+            """
+        let description = try PipelineDescription(parsing: text)
+        #expect(description.stages[0] is Centralize)
+        let usual = PipelineDescription(stages: [Centralize(), ClipAdaptively(), ClipByValue(1), Unscale()])
+        #expect(try description.text() == usual.text())
+    }
+
+    @Test(arguments: [
+        #"{"stage": "ClipAdaptively", "excluding": "zzz"}"#, #"{"stage": "Centralize", "only": "zzz"}"#,
+        #"{"stage": "Freeze", "prefix": "zzz"}"#, #"{"stage": "Mask", "prefix": "zzz"}"#,
+        #"{"stage": "ClipLayerwise", "layers": {"zzz": 1}}"#,
+    ])
+    func `a selection that matches nothing is refused when the pipeline is built`(_ stage: String) throws {
+        let description = try PipelineDescription(parsing: "{\"stages\": [\(stage)], \"optimizer\": \"AdamW\"}")
+        let parameters = TensorSet(zeros: try makeLayout([[3, 2]]))
+        let found = error { _ = try Pipeline(for: parameters, description) }
+        #expect(found?.code == .invalidSetting)
+        #expect(found?.message.contains(parameters.layout[0].layer) == true)
+    }
+
+    // MARK: Names that are long
+
+    private static let long = String(repeating: "n", count: 200_000)
+
+    @Test(arguments: [
+        "{\"stages\": [\"\(long)\"]}", "{\"\(long)\": 1}", "{\"optimizer\": \"\(long)\"}",
+        "{\"stages\": [{\"stage\": \"Centralize\", \"\(long)\": 1}]}",
+        "{\"stages\": [{\"stage\": \"Accumulate\", \"steps\": 2, \"reduction\": \"\(long)\"}]}",
+        "{\"stages\": [{\"stage\": \"ClipByGlobalNorm\", \"maximum\": 1, \"norm\": \"\(long)\"}]}",
+        "{\"stages\": [{\"stage\": \"ClipByNorm\", \"maximum\": \"\(long)\"}]}", "\(long)",
+    ]) func `a long name in a document is cut in messages`(_ text: String) throws {
+        let error = try #require(error { _ = try PipelineDescription(parsing: text) })
+        #expect(error.message.utf8.count < 500)
+    }
+
+    @Test func `a long name of a parameter is cut in messages`() throws {
+        let layout = try ParameterLayout([ParameterDescription(Self.long, shape: [2])])
+        let other = try makeLayout([[2]])
+        let stage = Centralize()
+        let folder = try TemporaryFolder()
+        try TensorSet(zeros: layout).save(to: folder["t"])
+        let errors = [
+            error { _ = try ParameterDescription(Self.long, shape: [-1]) },
+            error { _ = try ParameterLayout([layout[0], layout[0]]) },
+            error { _ = try TensorSet([Self.long: [1]], layout: layout) },
+            error { _ = try TensorSet([Self.long: [1]], layout: other) },
+            error { _ = try layout.requireMatch(of: other, as: "gradients") },
+            error { _ = try other.requireMatch(of: layout, as: "gradients") },
+            error {
+                var tensors = TensorSet(zeros: other)
+                try tensors.load(contentsOf: folder["t"])
+            },
+            error {
+                _ = try Chain(for: layout) { stage.only(prefix: "zzz") }
+            },
+            error {
+                _ = try Chain(for: other) { ClipLayerwise(default: 1, layers: [Self.long: 1]) }
+            },
+        ]
+        for (index, error) in errors.enumerated() {
+            #expect(error != nil, "number \(index)")
+            #expect(error?.message.utf8.count ?? 0 < 5_000, "number \(index)")
+        }
+    }
+}
