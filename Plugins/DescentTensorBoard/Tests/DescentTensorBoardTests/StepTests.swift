@@ -54,7 +54,7 @@ import Testing
                 expected.append(("\(place)/norm_after\(repetition)", Float(norm.after)))
             }
             expected += report.counts.map { ("\($0.stage)/count", Float($0.count)) }
-            expected += report.layerNorms.map { ("layer_norm/\($0.layer)", $0.norm) }
+            expected += report.layerNorms.map { ("layer_norm/\($0.layer)", Float($0.norm)) }
             #expect(reader.tags(step: step) == expected.map(\.0))
             for (tag, value) in expected { #expect(reader.scalars(tag)[step] == value, "\(tag)") }
             #expect(report.counts.count == 1 && report.layerNorms.count == 1)
