@@ -4,9 +4,13 @@
     ~/peers/bin/python Tests/Peers/compare.py
 
 All do the same to the same numbers: unscale and check that all is finite, centralize, clip by the global norm, AdamW.
-That it is the same is checked after three steps. Each is a process of its own that is alive all the time; they take
-turns, a turn of Descent's next to each of a peer's, and the ratio of the two is taken round by round. What is compared
-is the step alone: no gradient is made, and what PyTorch changes in place is put back outside of what is measured.
+Each peer is tried in several forms (forms.py says which), and takes part in the fastest. That every form does the same
+is checked after three steps. Each is a process of its own that is alive all the time; they take turns, a turn of
+Descent's next to each of a peer's, and the ratio of the two is taken round by round. What is compared is the step
+alone: no gradient is made, and what PyTorch changes in place is put back outside of what is measured.
+
+"PyTorch eager" is what PyTorch documents: a GradScaler, clip_grad_norm_ and AdamW over the model's own tensors.
+"PyTorch by hand" goes further: the fused AdamW unscales and clips, and tensors may be stacked.
 
 Exits with status 1 if a bar is missed, or if a peer that a bar speaks of failed.
 """
@@ -18,7 +22,8 @@ import platform
 import subprocess
 import sys
 
-from contest import PEERS, Contest
+from contest import Contest
+from forms import PEERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # How many times faster than eager PyTorch each workload has to be.
@@ -37,8 +42,9 @@ def main():
         contest.run()
         contests.append(contest)
     print("\n".join(table(contests, options.peers)))
+    print("\n".join(["", *table_of_forms(contests, options.peers)]))
     print("\n".join(["", machine(contests, options)]))
-    failures = [f"{contest.workload}, {name}: {why}" for contest in contests for name, why in contest.failures.items()]
+    failures = [failure for contest in contests for failure in contest.all_failures()]
     if failures:
         print("\n".join(["", "Failed:", *(f"- {failure}" for failure in failures)]))
     verdicts = [verdict(contest) for contest in contests] if EAGER in options.peers else []
@@ -54,7 +60,8 @@ def read_options():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long a turn takes")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--limit", type=float, default=300, help="in how many seconds a peer has to be ready")
+    parser.add_argument("--trial", type=float, default=0.3, help="how long a turn takes while forms are tried")
+    parser.add_argument("--limit", type=float, default=300, help="in how many seconds a form has to be ready")
     parser.add_argument("--bench", help="the program to run, instead of building descent-bench")
     options = parser.parse_intermixed_args()
     options.workloads = options.workloads or list(BARS)
@@ -90,6 +97,23 @@ def cell(contest, name):
     return (
         f"{contest.median(name):.2f} ns, **{contest.ratio(name):.2f} ×** ({min(ratios):.2f} to {max(ratios):.2f})"
     )
+
+
+def table_of_forms(contests, peers):
+    """Nanoseconds for each parameter element of all forms that were tried; the fastest in bold."""
+    yield "| peer | form | " + " | ".join(contest.workload for contest in contests) + " |"
+    yield "| --- | --- |" + " ---: |" * len(contests)
+    for name in peers:
+        forms = dict.fromkeys(form for contest in contests for form in contest.trials[name].results)
+        for form in forms:
+            yield f"| {name} | {form} | " + " | ".join(tried(contest.trials[name], form) for contest in contests) + " |"
+
+
+def tried(trial, form):
+    result = trial.results.get(form)
+    if isinstance(result, float):
+        return f"**{result:.2f}**" if form == trial.winning_form else f"{result:.2f}"
+    return "" if result is None else "failed"
 
 
 def verdict(contest):

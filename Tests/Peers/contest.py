@@ -1,21 +1,14 @@
 """One workload: Descent and its peers, in turns."""
 
-import pathlib
 import statistics
-import sys
 
+from forms import PEERS
 from peer import Peer, PeerFailure
-
-FOLDER = pathlib.Path(__file__).parent
-PEERS = {
-    "PyTorch eager": ("torch_peer.py", {"compiled": False}),
-    "torch.compile": ("torch_peer.py", {"compiled": True}),
-    "Optax (jit)": ("optax_peer.py", {}),
-}
+from trial import Trial
 
 
 class Contest:
-    """Keeps a process alive for Descent and for each peer, and has them take turns."""
+    """Keeps a process alive for Descent and for each peer in its fastest form, and has them take turns."""
 
     def __init__(self, workload, options, log):
         self.workload = workload
@@ -23,6 +16,7 @@ class Contest:
         self.log = log
         self.failures = {}
         self.versions = {}
+        self.trials = {}
         self.peers = {}
         self.times = {}
         self.ratios = {}
@@ -34,7 +28,7 @@ class Contest:
             self.description = self.descent.ready(self.options.limit)
             self.versions["Descent"] = f"Descent on {self.description['instructionSet']}"
             for name in self.options.peers:
-                self._try(name, lambda: self._start(name))
+                self._choose(name)
             self.times = {name: [] for name in ["Descent", *self.peers]}
             self.ratios = {name: [] for name in self.peers}
             for number in range(self.options.rounds):
@@ -50,58 +44,58 @@ class Contest:
         """The median of how many times Descent's time a peer took, round by round."""
         return statistics.median(self.ratios[name])
 
+    def all_failures(self):
+        """What failed in this workload, forms first, with the reasons."""
+        for name, trial in self.trials.items():
+            for form, result in trial.results.items():
+                if isinstance(result, str):
+                    yield f"{self.workload}, {name}, {form}: {result}"
+        for name, why in self.failures.items():
+            yield f"{self.workload}, {name}: {why}"
+
+    def turn(self, peer, seconds):
+        return peer.turn(seconds, 60 + 10 * seconds)
+
     def _bench_command(self):
         options = self.options
         return [options.bench, self.workload, "--chain", "full", "--in-turns"] + [
             "--seconds", str(options.seconds), "--threads", str(options.threads)
         ]  # fmt: skip
 
-    def _start(self, name):
-        script, settings = PEERS[name]
-        job = {
-            "shapes": [tensor["shape"] for tensor in self.description["tensors"]],
-            "seconds": self.options.seconds,
-            "threads": self.options.threads,
-            **settings,
-        }
-        self.log(f"{self.workload}: {name} makes ready")
-        peer = Peer(name, [sys.executable, str(FOLDER / script)], job)
-        self.peers[name] = peer
-        ready = peer.ready(self.options.limit)
-        self.versions[name] = ready["version"]
-        for key in ("changeNorm", "momentNorm"):
-            if abs(ready[key] / self.description[key] - 1) > 1e-3:
-                raise PeerFailure(f"does other work: {key} {ready[key]}, Descent {self.description[key]}")
+    def _choose(self, name):
+        """Has a peer take part in its fastest form."""
+        self.trials[name] = trial = Trial(name, PEERS[name], self)
+        try:
+            self.peers[name] = trial.run()
+            self.log(f"{self.workload}: {name} takes part: {trial.winning_form}")
+        except PeerFailure as failure:
+            self._leave_out(name, failure)
 
     def _round(self, number):
         """Each peer next to a turn of Descent's; who comes first changes from round to round."""
         names = list(self.peers)
         first = number % max(1, len(names))
         for name in names[first:] + names[:first]:
-            self._try(name, lambda: self._pair(name, number % 2 == 0))
+            try:
+                self._pair(name, number % 2 == 0)
+            except PeerFailure as failure:
+                if self.descent.process.poll() is not None:
+                    raise
+                self.peers.pop(name).end()
+                self._leave_out(name, failure)
         if not names:
-            self.times["Descent"].append(self._turn(self.descent))
+            self.times["Descent"].append(self.turn(self.descent, self.options.seconds))
         self.log(f"{self.workload}: round {number + 1} of {self.options.rounds}")
 
     def _pair(self, name, descent_is_first):
-        if descent_is_first:
-            descent, peer = self._turn(self.descent), self._turn(self.peers[name])
-        else:
-            peer, descent = self._turn(self.peers[name]), self._turn(self.descent)
-        self.times["Descent"].append(descent)
-        self.times[name].append(peer)
-        self.ratios[name].append(peer / descent)
+        pair = [self.descent, self.peers[name]]
+        times = {}
+        for peer in pair if descent_is_first else reversed(pair):
+            times[peer.name] = self.turn(peer, self.options.seconds)
+        self.times["Descent"].append(times["Descent"])
+        self.times[name].append(times[name])
+        self.ratios[name].append(times[name] / times["Descent"])
 
-    def _turn(self, peer):
-        return peer.turn(60 + 10 * self.options.seconds)
-
-    def _try(self, name, action):
-        """Carries out what a peer may fail at, and goes on without it."""
-        try:
-            action()
-        except PeerFailure as failure:
-            if name not in self.peers or self.descent.process.poll() is not None:
-                raise
-            self.log(f"{self.workload}: {name} failed: {failure}")
-            self.failures[name] = str(failure)
-            self.peers.pop(name).end()
+    def _leave_out(self, name, failure):
+        self.log(f"{self.workload}: {name} failed: {failure}")
+        self.failures[name] = str(failure)

@@ -1,6 +1,7 @@
 """A program that takes turns: a child process that answers one line of JSON to each line it is sent."""
 
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -11,12 +12,17 @@ class PeerFailure(Exception):
 
 
 class Peer:
-    def __init__(self, name, command, job=None):
-        """Starts a program; `job` is sent to it as its first line."""
+    def __init__(self, name, command, job=None, environment={}):
+        """Starts a program; `job` is sent to it as its first line, `environment` is added to that of this process."""
         self.name = name
         self.errors = tempfile.TemporaryFile(mode="w+")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, **environment},
         )
         if job is not None:
             self._send(json.dumps(job))
@@ -25,9 +31,9 @@ class Peer:
         """What the program says of itself, once it has made ready; in so many seconds at most."""
         return self._receive(limit)
 
-    def turn(self, limit):
-        """Nanoseconds for each element, of one turn."""
-        self._send("")
+    def turn(self, seconds, limit):
+        """Nanoseconds for each element, of one turn of so many seconds."""
+        self._send(str(seconds))
         return self._receive(limit)["nanosecondsPerElement"]
 
     def end(self):

@@ -18,13 +18,15 @@ def answer(**values):
     print(json.dumps(values), flush=True)
 
 
-def take(elements, seconds, step, restore=lambda: None):
+def take(elements, step, restore=lambda: None):
     """Answers until standard input ends.
 
-    Each turn warms up for a tenth of the time, then measures each of at least three steps; the answer is their median.
+    A line holds how long its turn takes, in seconds. Each turn warms up for a tenth of the time, then measures each of
+    at least three steps; the answer is their median.
     `restore` puts back, outside of what is measured, what a step changes in place.
     """
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        seconds = float(line)
         start = time.perf_counter()
         step_once(step, restore)
         while time.perf_counter() - start < seconds / 10:
