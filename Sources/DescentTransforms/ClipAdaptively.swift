@@ -5,7 +5,7 @@ public import DescentCore
 ///     limit = factor * max(norm of the parameter's row, epsilon)
 ///     g = norm of g's row < limit ? g : g * limit / max(norm of g's row, 1e-6)
 ///
-/// A unit is a row; a tensor of which at most one extent is not 1 is a vector, and one unit. That is what Optax's
+/// A unit is a row; a tensor whose rows hold one element each is a vector, and one unit. That is what Optax's
 /// `adaptive_grad_clip` does at ranks 0, 1, 2, 4 and 5, with output units last as there, or first. At rank 3 a unit is one
 /// output channel of a convolution, as in timm; Optax takes the tensor for an attention projection [in, heads, size] with
 /// heads * size units, for which it can be handed over as [in, heads * size]. Ranks above 5, which Optax refuses, are

@@ -196,7 +196,7 @@ extension Swift.Sequence<Approximate> {
 
 extension ParameterDescription {
     /// Whether at most one extent is not 1.
-    fileprivate var isVector: Bool { shape.count { $0 != 1 } <= 1 }
+    fileprivate var isVector: Bool { rank <= 1 || columnCount == 1 }
 
     /// The positions of the elements of each output unit.
     fileprivate var rows: [[Int]] {
