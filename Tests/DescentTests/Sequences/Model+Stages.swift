@@ -195,7 +195,7 @@ extension Swift.Sequence<Approximate> {
 }
 
 extension ParameterDescription {
-    /// Whether at most one extent is not 1.
+    /// Whether it is one unit by its shape, and not because it has a single row.
     fileprivate var isVector: Bool { rank <= 1 || columnCount == 1 }
 
     /// The positions of the elements of each output unit.
