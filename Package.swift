@@ -7,6 +7,7 @@ let package = Package(
     products: [
         .library(name: "Descent", targets: ["Descent"]),
         .library(name: "DescentCore", targets: ["DescentCore"]),
+        .library(name: "DescentErrors", targets: ["DescentErrors"]),
         .library(name: "DescentTransforms", targets: ["DescentTransforms"]),
         .library(name: "DescentOptimizers", targets: ["DescentOptimizers"]),
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
@@ -20,13 +21,14 @@ let package = Package(
     ],
     targets: [
         .target(name: "CDescentMath"),
-        .target(name: "DescentCore", dependencies: ["CDescentMath"]),
+        .target(name: "DescentErrors"),
+        .target(name: "DescentCore", dependencies: ["CDescentMath", "DescentErrors"]),
         .target(name: "DescentTransforms", dependencies: ["DescentCore"]),
         .target(name: "DescentOptimizers", dependencies: ["DescentCore"]),
         .target(name: "CDescentKernels"),
         .target(name: "DescentSIMD", dependencies: ["DescentCore", "CDescentKernels"]),
-        .target(name: "DescentJSON", dependencies: ["DescentCore"]),
-        .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentJSON", "DescentSIMD"]),
+        .target(name: "DescentJSON", dependencies: ["DescentErrors"]),
+        .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentErrors", "DescentJSON"]),
         .target(name: "DescentCheckpoints", dependencies: ["DescentCore", "DescentJSON", "DescentSafetensors"]),
         .target(
             name: "DescentDescriptions",

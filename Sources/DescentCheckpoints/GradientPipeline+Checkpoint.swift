@@ -20,7 +20,7 @@ extension GradientPipeline {
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
     ///   - metadata: Text of the caller's by key.
     ///   - limit: How long to wait for another writer to the same file.
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public func checkpoint(
         to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:],
@@ -42,7 +42,7 @@ extension GradientPipeline {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
     ///   no checkpoint or is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if
     ///   another chain did, and errors that name a parameter where the layout differs.
     public init(
@@ -70,7 +70,7 @@ extension GradientPipeline {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentCore/DescentError``; also one with code `missingParameter` if the parameters were not saved.
+    /// - Throws: ``DescentErrors/DescentError``; also one with code `missingParameter` if the parameters were not saved.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
         nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
@@ -86,7 +86,7 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)-(String,_,_,_,_,_,_,_,_)``.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path.
+    /// - Throws: ``DescentErrors/DescentError`` with the checkpoint's path.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
         nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
@@ -104,7 +104,7 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:restoring:nonFinite:parameterCopy:reporting:on:_:driving:)-(String,_,_,_,_,_,_,_,_)``.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path; parameters are what they were then.
+    /// - Throws: ``DescentErrors/DescentError`` with the checkpoint's path; parameters are what they were then.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
         restoring parameters: inout Backend.Tensors, nonFinite: NonFinitePolicy = .skip,
@@ -136,7 +136,7 @@ extension GradientChain {
     ///
     /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:waitingAtMost:)``.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason.
     public func checkpoint(
         to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
@@ -145,7 +145,7 @@ extension GradientChain {
 
     /// Builds a chain that goes on from a checkpoint.
     ///
-    /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
+    /// - Throws: ``DescentErrors/DescentError``, as a pipeline does.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
@@ -157,7 +157,7 @@ extension GradientChain {
 
     /// Builds a chain that goes on from an open checkpoint.
     ///
-    /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
+    /// - Throws: ``DescentErrors/DescentError``, as a pipeline does.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),

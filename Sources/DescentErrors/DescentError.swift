@@ -1,7 +1,7 @@
 /// What went wrong, which stage or parameter it concerns, and what to do about it.
 ///
 /// Descent throws for misuse and for bad input, always before anything has changed. A non-finite gradient is not an
-/// error but an outcome: see ``StepOutcome``.
+/// error but an outcome, a `StepOutcome`.
 public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of an error; more may be added in later versions, so switch with a default.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
