@@ -23,7 +23,7 @@ import Testing
         if let complaints = try SwiftCompiler().complaints(about: block.program) { block.record(complaints) }
     }
 
-    @Test(arguments: [("stage", "GradientTransform"), ("optimizer", "Optimizer")])
+    @Test(arguments: [("stage", "Stage"), ("optimizer", "Optimizer")])
     func `what the tables list exists`(_ title: String, _ requirement: String) throws {
         let names = readme.table(title).compactMap { $0.first?.prefixMatch(of: /`(\w+)\(/)?.1 }
         try #require(!names.isEmpty)

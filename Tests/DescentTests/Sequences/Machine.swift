@@ -22,7 +22,7 @@ final class Machine {
             elementsPerThread: 2, instructionSet: companion == .portable ? .portable : .preferred)
     }
 
-    private var stages: [any GradientTransform] {
+    private var stages: [any Stage] {
         subject.stages.map { $0.make(shared, command) } + (subject.hasPlantedFault ? [Scale(by: 1.001)] : [])
     }
 
@@ -37,13 +37,13 @@ final class Machine {
         self.command = command
         let (stages, policy) = (stages, subject.policy)
         if let optimizer = subject.optimizer {
-            pipeline = try Pipeline(for: parameters, nonFinite: policy, on: backend) {
+            pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: policy), on: backend) {
                 stages
             } driving: {
                 optimizer.make()
             }
         } else {
-            chain = try Chain(for: parameters.layout, nonFinite: policy, on: backend) { stages }
+            chain = try Chain(for: parameters.layout, configuration: .init(nonFinite: policy), on: backend) { stages }
         }
     }
 
@@ -124,13 +124,17 @@ final class Machine {
     func resume(_ state: PipelineState<TensorSet>) throws(DescentError) {
         let (stages, policy) = (stages, subject.policy)
         if let optimizer = subject.optimizer {
-            pipeline = try Pipeline(resuming: state, for: parameters, nonFinite: policy, on: backend) {
+            pipeline = try Pipeline(
+                resuming: state, for: parameters, configuration: .init(nonFinite: policy), on: backend
+            ) {
                 stages
             } driving: {
                 optimizer.make()
             }
         } else {
-            chain = try Chain(resuming: state, for: parameters.layout, nonFinite: policy, on: backend) { stages }
+            chain = try Chain(
+                resuming: state, for: parameters.layout, configuration: .init(nonFinite: policy), on: backend
+            ) { stages }
         }
     }
 
@@ -140,7 +144,9 @@ final class Machine {
         if let optimizer = subject.optimizer {
             try pipeline?.checkpoint(to: path, including: parameters)
             var restored = TensorSet(zeros: parameters.layout)
-            pipeline = try Pipeline(resuming: path, restoring: &restored, nonFinite: policy, on: backend) {
+            pipeline = try Pipeline(
+                resuming: path, restoring: &restored, configuration: .init(nonFinite: policy), on: backend
+            ) {
                 stages
             } driving: {
                 optimizer.make()
@@ -148,7 +154,9 @@ final class Machine {
             parameters = restored
         } else {
             try chain?.checkpoint(to: path)
-            chain = try Chain(resuming: path, for: parameters.layout, nonFinite: policy, on: backend) { stages }
+            chain = try Chain(
+                resuming: path, for: parameters.layout, configuration: .init(nonFinite: policy), on: backend
+            ) { stages }
         }
     }
 }
