@@ -7,8 +7,8 @@ import Testing
     static let programs = blocks.indices.filter { blocks[$0].mark == "swift" }
 
     private static let library = [
-        "CDescentMath", "CDescentKernels", "DescentCore", "DescentTransforms", "DescentOptimizers", "DescentSIMD",
-        "Descent",
+        "CDescentMath", "CDescentKernels", "DescentErrors", "DescentCore", "DescentTransforms", "DescentOptimizers",
+        "DescentSIMD", "DescentJSON", "DescentSafetensors", "DescentCheckpoints", "DescentDescriptions", "Descent",
     ]
 
     @Test func `there are programs and a test, and no other Swift`() {
@@ -64,6 +64,6 @@ import Testing
             """
         return try SwiftCompiler().run(
             stage + entry + test.program, named: "CalmTests.swift",
-            with: Self.library + ["CAllocationProbe", "AllocationCounter", "DescentTestKit"])
+            with: Self.library + ["AllocationCounter", "SeededNumbers", "DescentTestKit"])
     }
 }
