@@ -89,7 +89,7 @@ import Testing
         let drawing = try #require(page.blocks.first { $0.mark == "text" }).text
         var layers: [String: Int] = [:]
         for (layer, line) in drawing.split(separator: "\n").enumerated() {
-            for name in line.matches(of: /[A-Za-z]\w+/) {
+            for name in line.matches(of: /[A-Z]\w+/) {
                 #expect(layers.updateValue(layer, forKey: String(name.0)) == nil, "\(name.0) is drawn twice")
             }
         }
@@ -105,5 +105,14 @@ import Testing
                 #expect(isBelow, "\(dependency) is not drawn below \(target.name)")
             }
         }
+    }
+
+    @Test func `the files that the story of a step names exist`() throws {
+        let page = try Markdown("\(Documentation.catalog)/Architecture.md")
+        let named = page.prose.flatMap { $0.matches(of: /`([\w+\/]+\.(swift|inc))`/).map { "/" + $0.1 } }
+        #expect(named.count > 10)
+        let sources = Markdown.repository.appendingPathComponent("Sources")
+        let files = FileManager.default.enumerator(atPath: sources.path)?.compactMap { $0 as? String } ?? []
+        for file in named { #expect(files.contains { ("/" + $0).hasSuffix(file) }, "there is no \(file)") }
     }
 }
