@@ -16,10 +16,12 @@ public struct Checkpoint: Sendable {
     public let metadata: [String: String]
     private let record: CheckpointRecord
 
+    /// How many steps had been applied and skipped.
+    public var counters: StepCounters { record.counters }
     /// How many steps had been applied.
-    public var appliedSteps: Int { record.appliedSteps }
+    public var appliedSteps: Int { counters.appliedSteps }
     /// How many steps had been skipped.
-    public var skippedSteps: Int { record.skippedSteps }
+    public var skippedSteps: Int { counters.skippedSteps }
 
     /// Opens a checkpoint.
     ///

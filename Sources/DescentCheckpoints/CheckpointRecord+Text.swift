@@ -5,10 +5,15 @@ import DescentJSON
 extension CheckpointRecord {
     /// Everything but the parameters.
     struct Outline: Decodable {
-        let appliedSteps: Int
-        let skippedSteps: Int
-        let nonFiniteInARow: Int
+        let counters: StepCounters
         let components: [Component]
+
+        private enum CodingKeys: String, CodingKey { case components }
+
+        init(from decoder: any Decoder) throws {
+            counters = try StepCounters(from: decoder)
+            components = try decoder.container(keyedBy: CodingKeys.self).decode([Component].self, forKey: .components)
+        }
     }
 
     // MARK: Writing
@@ -18,12 +23,12 @@ extension CheckpointRecord {
         var bytes: [UInt8] = []
         bytes.append(ascii: "{\"formatVersion\":")
         bytes.append(json: Self.formatVersion)
-        bytes.append(ascii: ",\"appliedSteps\":")
-        bytes.append(json: appliedSteps)
-        bytes.append(ascii: ",\"skippedSteps\":")
-        bytes.append(json: skippedSteps)
-        bytes.append(ascii: ",\"nonFiniteInARow\":")
-        bytes.append(json: nonFiniteInARow)
+        for (name, count) in try JSON(encoding: counters).object ?? JSON.Object() {
+            bytes.append(ascii: ",")
+            bytes.append(json: name)
+            bytes.append(ascii: ":")
+            bytes.append(contentsOf: count.description.utf8)
+        }
         bytes.append(ascii: ",\"parameters\":[")
         for (position, parameter) in parameters.enumerated() {
             if position > 0 { bytes.append(ascii: ",") }

@@ -29,9 +29,7 @@ struct CheckpointRecord {
     /// What comes before the names of parameters.
     static let parameterPrefix = "parameters/"
 
-    let appliedSteps: Int
-    let skippedSteps: Int
-    let nonFiniteInARow: Int
+    let counters: StepCounters
     let parameters: [Parameter]
     let components: [Component]
 
@@ -39,9 +37,7 @@ struct CheckpointRecord {
     static func prefix(ofSlot slot: String, kind: String, at index: Int) -> String { "\(index) \(kind)/\(slot)/" }
 
     init<Tensors>(_ state: PipelineState<Tensors>) throws(DescentError) {
-        appliedSteps = state.appliedSteps
-        skippedSteps = state.skippedSteps
-        nonFiniteInARow = state.nonFiniteInARow
+        counters = state.counters
         parameters = state.layout.map { Parameter(name: $0.name, shape: $0.shape, outputAxis: $0.outputAxis) }
         var components: [Component] = []
         for component in state.components {
@@ -74,9 +70,8 @@ struct CheckpointRecord {
             try Self.read(bytes)
         }
         self.parameters = parameters
-        (appliedSteps, skippedSteps) = (outline.appliedSteps, outline.skippedSteps)
-        (nonFiniteInARow, components) = (outline.nonFiniteInARow, outline.components)
-        guard appliedSteps >= 0, skippedSteps >= 0, nonFiniteInARow >= 0 else {
+        (counters, components) = (outline.counters, outline.components)
+        guard min(counters.appliedSteps, counters.skippedSteps, counters.consecutiveSkips) >= 0 else {
             throw DescentError(.invalidFile, "it counts fewer than 0 steps.")
         }
         for component in components where Set(component.slots.map(\.name)).count < component.slots.count {

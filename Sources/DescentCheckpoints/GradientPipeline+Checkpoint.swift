@@ -36,9 +36,7 @@ extension GradientPipeline {
     ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: The parameters as they were then.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
-    ///   - parameterCopy: How to store a second copy of the parameters.
-    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
@@ -47,69 +45,67 @@ extension GradientPipeline {
     ///   another chain did, and errors that name a parameter where the layout differs.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
-        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
-        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, for: parameters, nonFinite: nonFinite,
-            parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
+            resuming: Checkpoint(contentsOf: path), policy, for: parameters, configuration: configuration, on: backend,
+            stages, driving: optimizer)
     }
 
     /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
     ///
-    /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
+    /// See ``init(resuming:_:for:configuration:on:_:driving:)``.
     ///
     /// - Parameters:
     ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
-    ///   - parameterCopy: How to store a second copy of the parameters.
-    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
     /// - Throws: ``DescentCore/DescentError``; also one with code `missingParameter` if the parameters were not saved.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
-        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
-        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, restoring: &parameters, nonFinite: nonFinite,
-            parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
+            resuming: Checkpoint(contentsOf: path), policy, restoring: &parameters, configuration: configuration,
+            on: backend, stages, driving: optimizer)
     }
 
     /// Builds a pipeline that goes on from an open checkpoint, with parameters that the caller has restored.
     ///
-    /// See ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)-(String,_,_,_,_,_,_,_,_)``.
+    /// See ``init(resuming:_:for:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
     /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
-        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
-        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         self = try checkpoint.resuming { () throws(DescentError) in
             try GradientPipeline(
-                resuming: checkpoint.state(on: backend), policy, for: parameters, nonFinite: nonFinite,
-                parameterCopy: parameterCopy, reporting: reporting, on: backend, stages, driving: optimizer)
+                resuming: checkpoint.state(on: backend), policy, for: parameters, configuration: configuration,
+                on: backend, stages, driving: optimizer)
         }
     }
 
     /// Builds a pipeline that goes on from an open checkpoint, and restores the parameters that were saved in it.
     ///
-    /// See ``init(resuming:_:restoring:nonFinite:parameterCopy:reporting:on:_:driving:)-(String,_,_,_,_,_,_,_,_)``.
+    /// See ``init(resuming:_:restoring:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
     /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path; parameters are what they were then.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
-        restoring parameters: inout Backend.Tensors, nonFinite: NonFinitePolicy = .skip,
-        parameterCopy: ElementType? = nil, reporting: ReportOptions = [], on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
+        restoring parameters: inout Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any Stage] = { [] }, driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         var restored = parameters
         self = try checkpoint.resuming { () throws(DescentError) in
@@ -119,8 +115,8 @@ extension GradientPipeline {
                 try restored.load(from: checkpoint.file, prefix: CheckpointRecord.parameterPrefix)
             }
             return try GradientPipeline(
-                resuming: state, policy, for: restored, nonFinite: nonFinite, parameterCopy: parameterCopy,
-                reporting: reporting, on: backend, stages, driving: optimizer)
+                resuming: state, policy, for: restored, configuration: configuration, on: backend, stages,
+                driving: optimizer)
         }
         parameters = restored
     }
@@ -148,11 +144,12 @@ extension GradientChain {
     /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
-        nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform]
+        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, for: layout, nonFinite: nonFinite, on: backend, stages)
+            resuming: Checkpoint(contentsOf: path), policy, for: layout, configuration: configuration, on: backend,
+            stages)
     }
 
     /// Builds a chain that goes on from an open checkpoint.
@@ -160,12 +157,13 @@ extension GradientChain {
     /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
-        nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform]
+        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),
+        @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         self = try checkpoint.resuming { () throws(DescentError) in
             try GradientChain(
-                resuming: checkpoint.state(on: backend), policy, for: layout, nonFinite: nonFinite, on: backend, stages)
+                resuming: checkpoint.state(on: backend), policy, for: layout, configuration: configuration, on: backend,
+                stages)
         }
     }
 }

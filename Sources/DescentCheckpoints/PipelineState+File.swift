@@ -61,9 +61,7 @@ extension PipelineState {
                     kind: component.kind, name: component.name, state: WrittenState(json: component.state),
                     slots: slots))
         }
-        self.init(
-            appliedSteps: record.appliedSteps, skippedSteps: record.skippedSteps,
-            nonFiniteInARow: record.nonFiniteInARow, layout: layout, components: components)
+        self.init(counters: record.counters, layout: layout, components: components)
     }
 }
 

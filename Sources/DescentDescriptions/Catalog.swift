@@ -11,7 +11,7 @@ import DescentTransforms
 /// let catalog = Catalog.standard.adding(GradientNoise.self)
 /// ```
 public struct Catalog: Sendable {
-    private var stages: [String: any DescribedTransform.Type] = [:]
+    private var stages: [String: any DescribedStage.Type] = [:]
     private var optimizers: [String: any DescribedOptimizer.Type] = [:]
 
     /// All stages and optimizers of Descent's that can be described.
@@ -27,7 +27,7 @@ public struct Catalog: Sendable {
     public init() {}
 
     /// The same catalog with a stage, by the name of its type; it takes the place of another of that name.
-    public func adding<Stage: DescribedTransform>(_ stage: Stage.Type) -> Catalog {
+    public func adding<Stage: DescribedStage>(_ stage: Stage.Type) -> Catalog {
         var catalog = self
         catalog.stages[String(describing: stage)] = stage
         return catalog
@@ -40,7 +40,7 @@ public struct Catalog: Sendable {
         return catalog
     }
 
-    func stage(_ name: String, at place: String) throws(DescentError) -> any DescribedTransform.Type {
+    func stage(_ name: String, at place: String) throws(DescentError) -> any DescribedStage.Type {
         guard let stage = stages[name] else { throw Self.unknown("stage", name, at: place, among: stages.keys) }
         return stage
     }
@@ -53,7 +53,7 @@ public struct Catalog: Sendable {
     }
 
     /// Whether a document may name the type of a stage.
-    func contains(_ stage: any DescribedTransform) -> Bool { stages[String(describing: type(of: stage))] != nil }
+    func contains(_ stage: any DescribedStage) -> Bool { stages[String(describing: type(of: stage))] != nil }
 
     /// Whether a document may name the type of an optimizer.
     func contains(_ optimizer: any DescribedOptimizer) -> Bool {

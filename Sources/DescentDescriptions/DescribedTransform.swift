@@ -11,9 +11,12 @@ public import DescentCore
 /// ```
 /// A stage that also remembers something lists its settings in `CodingKeys`. To let settings be left out, implement
 /// `init(from:)` with ``Swift/KeyedDecodingContainer/value(_:or:)``.
-public protocol DescribedTransform: GradientTransform, Codable {}
+public protocol DescribedStage: Stage, Codable {}
 
-/// An optimizer whose settings can be written down in a document; see ``DescribedTransform``.
+/// A transform whose settings can be written down in a document; see ``DescribedStage``.
+public typealias DescribedTransform = DescribedStage & GradientTransform
+
+/// An optimizer whose settings can be written down in a document; see ``DescribedStage``.
 public protocol DescribedOptimizer: Optimizer, Codable {}
 
 extension KeyedDecodingContainer {

@@ -14,9 +14,9 @@ extension PipelineDescription {
 
     static func read(
         _ document: JSON, _ catalog: Catalog
-    ) throws(DescentError) -> (stages: [any GradientTransform], optimizer: (any Optimizer)?) {
+    ) throws(DescentError) -> (stages: [any Stage], optimizer: (any Optimizer)?) {
         let outline: Outline = try document.decode(refusingUnknownKeys: true)
-        var stages: [any GradientTransform] = []
+        var stages: [any Stage] = []
         for (index, entry) in outline.stages.enumerated() {
             stages.append(try stage(entry, at: "\(Key.stages)[\(index)]", catalog))
         }
@@ -39,7 +39,7 @@ extension PipelineDescription {
 
     private static func stage(
         _ entry: JSON, at place: String, _ catalog: Catalog
-    ) throws(DescentError) -> any GradientTransform {
+    ) throws(DescentError) -> any Stage {
         var (name, settings) = try nameAndSettings(of: entry, key: Key.stage, at: place)
         let only = settings[Key.only]
         settings[Key.only] = nil
@@ -51,8 +51,13 @@ extension PipelineDescription {
             throw DescentError(
                 .invalidDocument, stage: name, "expected the beginning of names at \(place).\(Key.only).")
         }
-        func restricted(_ stage: some GradientTransform) -> any GradientTransform { stage.only(prefix: prefix) }
-        return restricted(stage)
+        guard case .transform(let transform) = stage.element else {
+            throw DescentError(
+                .invalidDocument, stage: name,
+                "\(name) concerns all parameters and cannot be restricted to some, at \(place).\(Key.only).")
+        }
+        func restricted(_ transform: some GradientTransform) -> any Stage { transform.only(prefix: prefix) }
+        return restricted(transform)
     }
 
     private static func optimizer(
@@ -87,7 +92,7 @@ extension PipelineDescription {
     // MARK: Writing
 
     static func write(
-        _ stages: [any GradientTransform], _ optimizer: (any Optimizer)?, _ catalog: Catalog
+        _ stages: [any Stage], _ optimizer: (any Optimizer)?, _ catalog: Catalog
     ) throws(DescentError) -> JSON {
         var entries: [JSON] = []
         for stage in stages { entries.append(try entry(for: stage, catalog)) }
@@ -103,7 +108,7 @@ extension PipelineDescription {
     }
 
     private static func entry(
-        for stage: any GradientTransform, _ catalog: Catalog
+        for stage: any Stage, _ catalog: Catalog
     ) throws(DescentError) -> JSON {
         if let restricted = stage as? any RestrictedTransform {
             var object = try object(for: restricted.restricted, catalog)
@@ -115,9 +120,9 @@ extension PipelineDescription {
     }
 
     private static func object(
-        for stage: any GradientTransform, _ catalog: Catalog
+        for stage: any Stage, _ catalog: Catalog
     ) throws(DescentError) -> JSON.Object {
-        guard let described = stage as? any DescribedTransform, catalog.contains(described) else {
+        guard let described = stage as? any DescribedStage, catalog.contains(described) else {
             throw undescribed(stage.name)
         }
         return try object(for: described, key: Key.stage, name: stage.name)
@@ -150,10 +155,10 @@ extension PipelineDescription {
 
 /// A stage for some of the parameters, whatever the stage.
 private protocol RestrictedTransform {
-    var restricted: any GradientTransform { get }
+    var restricted: any Stage { get }
     var selection: ParameterSelection { get }
 }
 
 extension Only: RestrictedTransform {
-    fileprivate var restricted: any GradientTransform { base }
+    fileprivate var restricted: any Stage { base }
 }

@@ -19,12 +19,12 @@ import Foundation
 /// stage to parameters whose names begin so. Whatever is unknown is an error, with the nearest name that is known.
 public struct PipelineDescription: Sendable {
     /// The stages, in the order in which gradients flow.
-    public let stages: [any GradientTransform]
+    public let stages: [any Stage]
     /// What ends the chain; nil for a chain alone.
     public let optimizer: (any Optimizer)?
 
     /// Describes a chain and its optimizer.
-    public init(stages: [any GradientTransform], optimizer: (any Optimizer)? = nil) {
+    public init(stages: [any Stage], optimizer: (any Optimizer)? = nil) {
         self.stages = stages
         self.optimizer = optimizer
     }
@@ -72,21 +72,19 @@ extension GradientPipeline {
     /// - Parameters:
     ///   - parameters: The parameters to train.
     ///   - description: The chain and the optimizer.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
-    ///   - parameterCopy: How to store a second copy of the parameters.
-    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     /// - Throws: ``DescentCore/DescentError`` with code `invalidDocument` if there is no optimizer, or what building the
     ///   pipeline throws.
     public init(
-        for parameters: Backend.Tensors, _ description: PipelineDescription, nonFinite: NonFinitePolicy = .skip,
-        parameterCopy: ElementType? = nil, reporting: ReportOptions = [], on backend: Backend = Backend()
+        for parameters: Backend.Tensors, _ description: PipelineDescription,
+        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend()
     ) throws(DescentError) {
         guard let optimizer = description.optimizer else {
             throw DescentError(.invalidDocument, "The description has no optimizer, which a pipeline needs.")
         }
         try self.init(
-            for: parameters, nonFinite: nonFinite, parameterCopy: parameterCopy, reporting: reporting, on: backend,
+            for: parameters, configuration: configuration, on: backend,
             { description.stages }, driving: { optimizer })
     }
 

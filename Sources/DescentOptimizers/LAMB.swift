@@ -12,7 +12,7 @@ public import DescentCore
 ///
 /// Moments below 1.2e-38 are flushed to 0, and an epsilon below 2^-63 / sqrt(1 - beta2), 3.4e-18 by default, counts as
 /// that much: gradients smaller than it make smaller steps than PyTorch's, and a gradient of 0 makes none.
-public struct LAMB: ProposingOptimizer {
+public struct LAMB: Optimizer {
     public var learningRate: Schedule
     /// The decay of the first moment.
     public var beta1: Double
@@ -54,6 +54,7 @@ public struct LAMB: ProposingOptimizer {
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
     public var slots: [Slot] { ["first moment", "second moment"] }
+    public var proposesUpdate: Bool { true }
 
     private var usualRule: AdamRule {
         AdamRule(

@@ -13,7 +13,7 @@ public import DescentCore
 ///
 /// With token counts as weights, `weighted` gives the gradient of the mean over all tokens of the window, however
 /// unevenly they are spread over micro-batches.
-public struct Accumulate: Accumulating {
+public struct Accumulate: Stage {
     /// What a window's sum is divided by.
     public typealias Reduction = AccumulationWindow.Reduction
 
@@ -22,7 +22,7 @@ public struct Accumulate: Accumulating {
         /// It spoils the window, which is skipped when it closes; the outcome of the micro-batch says so.
         case skipWindow
         /// It is left out, and the window is made of the others; costs a sweep that reads each micro-batch.
-        case dropMicrobatch
+        case dropMicroBatch
     }
 
     /// After how many micro-batches a window closes.
@@ -31,7 +31,6 @@ public struct Accumulate: Accumulating {
     public let reduction: Reduction
     /// What happens to micro-batches that are not finite.
     public let nonFinite: NonFinite
-    public var state = AccumulationWindow()
 
     /// Gathers micro-batches.
     ///
@@ -47,15 +46,7 @@ public struct Accumulate: Accumulating {
 
     public var name: String { "Accumulate(steps: \(steps), \(reduction))" }
     public var order: StageOrder { StageOrder(expects: [.microBatch], leaves: [.window]) }
-    public var slots: [Slot] { ["sum"] }
-
-    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.require(steps >= 1, name, "steps is \(steps); a window needs at least 1.")
-        try requireValidState()
+    public var element: ChainElement {
+        .window(.init(length: steps, reduction: reduction, dropsNonFinite: nonFinite == .dropMicroBatch))
     }
-
-    public func transform(_ block: inout some GradientBlock) {}
-
-    public var windowLength: Int { steps }
-    public var dropsNonFinite: Bool { nonFinite == .dropMicrobatch }
 }

@@ -73,10 +73,10 @@ public struct ClipByPercentile: GradientScaling {
     /// Remembers the norm of an applied step.
     ///
     /// - Complexity: O(n) in the length of the history.
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        let norm = conclusion.incoming.norm(.l2)
+    public mutating func finish(_ result: StepResult) throws(DescentError) {
+        let norm = result.incoming.norm(.l2)
         // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
-        guard conclusion.isApplied, norm.isFinite else { return }
+        guard result.isApplied, norm.isFinite else { return }
         remember(remembered(norm))
     }
 

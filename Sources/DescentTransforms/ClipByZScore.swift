@@ -79,9 +79,9 @@ public struct ClipByZScore: GradientScaling {
         step.clip(step.layout.indices, norm: norm, to: Float(maximum), epsilon: 0)
     }
 
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
+    public mutating func finish(_ result: StepResult) throws(DescentError) {
         // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
-        guard conclusion.isApplied, clippedNorm.isFinite else { return }
+        guard result.isApplied, clippedNorm.isFinite else { return }
         guard state.isWarm else { return warmUp() }
         state.mean = decay * state.mean + (1 - decay) * clippedNorm
         let distance = clippedNorm - state.mean

@@ -4,7 +4,7 @@ public import DescentCore
 ///
 /// Their gradients may hold anything. It does not matter where in the chain the stage stands. In a chain alone, their
 /// gradients stay as they were.
-public struct Freeze: Excluding {
+public struct Freeze: Stage {
     /// Which parameters it concerns.
     public let selection: ParameterSelection
 
@@ -16,13 +16,5 @@ public struct Freeze: Excluding {
     /// Freezes the parameters whose name begins like this, of which there has to be one.
     public init(prefix: String) { selection = .named(prefix: prefix) }
 
-    public var effect: StageEffect { .scaling }
-
-    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try requireMatch(selection.contains, in: layout, of: name)
-    }
-
-    public func excludes(_ parameter: ParameterDescription) -> Bool { selection.contains(parameter) }
-
-    public func transform(_ block: inout some GradientBlock) {}
+    public var element: ChainElement { .freeze(selection) }
 }

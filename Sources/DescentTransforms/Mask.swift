@@ -21,7 +21,7 @@ public struct Mask: GradientTransform {
     public var repairsNonFinite: Bool { true }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try requireMatch(selection.contains, in: layout, of: name)
+        try selection.requireMatch(in: layout, of: name)
         isZeroed = layout.map(selection.contains)
     }
 

@@ -69,13 +69,13 @@ public final class SharedLossScale: Sendable {
     }
 
     /// Takes note of how one pipeline's step ended.
-    func note(_ conclusion: StepConclusion) {
+    func note(_ result: StepResult) {
         round.withLock { round in
-            if let reason = conclusion.nonFiniteReason {
+            if let reason = result.nonFiniteReason {
                 round.overflow = round.overflow ?? reason
-                if !conclusion.isApplied { round.isSkipped = true }
+                if !result.isApplied { round.isSkipped = true }
             }
-            if conclusion.isApplied { round.isApplied = true }
+            if result.isApplied { round.isApplied = true }
         }
     }
 }

@@ -10,7 +10,7 @@ public import DescentCore
 /// scale changes only when a step has ended, so that it is one and the same for all micro-batches of a window.
 ///
 /// The scale follows PyTorch's `torch.amp.GradScaler`; minimum, maximum and hysteresis are added.
-public struct Unscale: GradientScaling, LossScaling {
+public struct Unscale: GradientScaling {
     /// Float16's smallest normal number.
     private static let smallestHalf: Float = 0x1p-14
 
@@ -67,31 +67,31 @@ public struct Unscale: GradientScaling, LossScaling {
         step.scale(by: 1 / Double(lossScale))
     }
 
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
+    public mutating func finish(_ result: StepResult) throws(DescentError) {
         // An update that left the range of Float says nothing about the scale of the gradients.
-        guard conclusion.divergedParameter == nil else { return }
-        if let shared { return shared.note(conclusion) }
-        if let adaptation = settings.adaptation { return try follow(conclusion, adaptation) }
-        if let reason = conclusion.nonFiniteReason { return try backOff(reason, conclusion) }
-        if conclusion.isApplied { state.grow(settings) }
+        guard result.divergedParameter == nil else { return }
+        if let shared { return shared.note(result) }
+        if let adaptation = settings.adaptation { return try follow(result, adaptation) }
+        if let reason = result.nonFiniteReason { return try backOff(reason, result) }
+        if result.isApplied { state.grow(settings) }
     }
 
-    private mutating func backOff(_ reason: SkipReason, _ conclusion: StepConclusion) throws(DescentError) {
-        try state.backOff(settings, for: reason, isApplied: conclusion.isApplied, stage: name)
+    private mutating func backOff(_ reason: SkipReason, _ result: StepResult) throws(DescentError) {
+        try state.backOff(settings, for: reason, isApplied: result.isApplied, stage: name)
     }
 
     private mutating func follow(
-        _ conclusion: StepConclusion, _ adaptation: LossScale.Adaptation
+        _ result: StepResult, _ adaptation: LossScale.Adaptation
     ) throws(DescentError) {
-        if let reason = conclusion.nonFiniteReason {
-            if state.scale <= settings.minimum { try backOff(reason, conclusion) }
+        if let reason = result.nonFiniteReason {
+            if state.scale <= settings.minimum { try backOff(reason, result) }
             return state.followOverflow(adaptation, settings)
         }
-        guard conclusion.isApplied else { return }
-        let zeros = conclusion.incoming.count(below: .leastNonzeroMagnitude)
-        let small = conclusion.incoming.count(below: Self.smallestHalf) - zeros
+        guard result.isApplied else { return }
+        let zeros = result.incoming.count(below: .leastNonzeroMagnitude)
+        let small = result.incoming.count(below: Self.smallestHalf) - zeros
         state.smallShare = zeros < elementCount ? Float(small) / Float(elementCount - zeros) : 0
-        state.follow(conclusion.incoming.norm(.lInfinity) / Double(state.scale), adaptation, settings)
+        state.follow(result.incoming.norm(.lInfinity) / Double(state.scale), adaptation, settings)
     }
 }
 

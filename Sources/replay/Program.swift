@@ -24,7 +24,7 @@ import Foundation
     private static func replay(_ folder: String) throws {
         let job = try Job(folder: folder)
         var parameters = try TensorSet(contentsOf: folder + "/parameters.safetensors")
-        var optimizer = try Pipeline(for: parameters, parameterCopy: .bfloat16) {
+        var optimizer = try Pipeline(for: parameters, configuration: .init(parameterCopy: .bfloat16)) {
             Unscale(.dynamic(initial: job.initialScale, growthInterval: job.growthInterval))
             ClipByGlobalNorm(job.maximumNorm)
         } driving: {

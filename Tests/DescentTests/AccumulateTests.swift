@@ -117,7 +117,7 @@ import Testing
         var batch = microbatches(3)
         batch[position].gradients["layer0.weight"][0] = .infinity
         for reduction: Accumulate.Reduction in [.mean, .weighted] {
-            let result = try apply(Accumulate(steps: 3, reduction: reduction, nonFinite: .dropMicrobatch), batch)
+            let result = try apply(Accumulate(steps: 3, reduction: reduction, nonFinite: .dropMicroBatch), batch)
             #expect(result.outcomes[2].isApplied)
             if position < 2, case .accumulated(let window) = result.outcomes[position] {
                 #expect(window.rejection?.parameter == "layer0.weight")
@@ -133,7 +133,7 @@ import Testing
     @Test func `a window whose micro-batches were all dropped, or weigh nothing, is skipped`() throws {
         var batch = microbatches(2)
         for index in batch.indices { batch[index].gradients["layer0.weight"][0] = .nan }
-        let dropped = try apply(Accumulate(steps: 2, nonFinite: .dropMicrobatch), batch).outcomes[1]
+        let dropped = try apply(Accumulate(steps: 2, nonFinite: .dropMicroBatch), batch).outcomes[1]
         if case .skipped(let reason) = dropped {
             #expect(reason.code == .emptyWindow)
         } else {

@@ -9,7 +9,7 @@ import Testing
     /// The noise of a number of steps: what is added to gradients of zeros.
     private func noise(
         _ stage: AddNoise, _ layout: ParameterLayout, steps: Int = 1, on backend: SIMDBackend = SIMDBackend(threads: 1),
-        behind: [any GradientTransform] = []
+        behind: [any Stage] = []
     ) throws -> [TensorSet] {
         var chain = try Chain(for: layout, on: backend) {
             stage
@@ -88,7 +88,7 @@ import Testing
         let stage = AddNoise(seed: 0xfeed_beef_0123_4567)
         let expected = try noise(stage, layout, steps: 2).map(\.bits)
         // The clip measures the noisy gradient in a sweep of its own, and is too large to change it.
-        let measured: [any GradientTransform] = [ClipByGlobalNorm(1e9), ClipByValue(1e9), ClipByGlobalNorm(1e9)]
+        let measured: [any Stage] = [ClipByGlobalNorm(1e9), ClipByValue(1e9), ClipByGlobalNorm(1e9)]
         for (threads, blockLength) in [(1, 1), (1, 16), (2, 33), (8, 50)] {
             let backend = SIMDBackend(threads: threads, blockLength: blockLength, elementsPerThread: 16)
             #expect(try noise(stage, layout, steps: 2, on: backend).map(\.bits) == expected, "\(blockLength)")
@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func `noise on micro-batches, or before unscaling, is refused`() throws {
-        for stages: [any GradientTransform] in [
+        for stages: [any Stage] in [
             [AddNoise(seed: 1), Accumulate(steps: 2)], [AddNoise(seed: 1), Unscale()],
         ] {
             let error = #expect(throws: DescentError.self) { try Chain(for: makeLayout([[1]])) { stages } }

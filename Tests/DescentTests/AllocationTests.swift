@@ -40,7 +40,7 @@ import Testing
         (
             "float16 with a bfloat16 copy and moments", .float16,
             {
-                try Pipeline(for: $0, parameterCopy: .bfloat16, on: SIMDBackend(threads: 1)) {
+                try Pipeline(for: $0, configuration: .init(parameterCopy: .bfloat16), on: SIMDBackend(threads: 1)) {
                     Unscale()
                     Centralize()
                     ClipByGlobalNorm(1)

@@ -71,7 +71,7 @@ import Testing
 
     @Test(arguments: [Float.nan, .infinity, -.infinity])
     func `a gradient that is not finite is skipped, named, and changes no bit of the future`(_ value: Float) throws {
-        for stages: [any GradientTransform] in [
+        for stages: [any Stage] in [
             [], [ClipByGlobalNorm(1)], [Centralize()], [Centralize(), ClipByNorm(1)], [ClipByValue(1)],
             [Unscale(.static(4))], [Accumulate(steps: 1), Centralize(), ClipByGlobalNorm(1, norm: .l1)],
         ] {
@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test func `more skipped steps in a row than allowed throw, and an applied step starts the count anew`() throws {
-        var pipeline = try Pipeline(for: parameters, nonFinite: .skipAtMost(2)) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: .skipAtMost(2))) {
         } driving: {
             AdamW()
         }
@@ -118,7 +118,7 @@ import Testing
         #expect(error?.parameter == "fc.bias")
         #expect(updated.bits == before)
         #expect(throws: DescentError.self) {
-            try Pipeline(for: parameters, nonFinite: .skipAtMost(0)) {
+            try Pipeline(for: parameters, configuration: .init(nonFinite: .skipAtMost(0))) {
             } driving: {
                 AdamW()
             }
@@ -143,7 +143,7 @@ import Testing
     ) throws {
         // A threshold of infinity measures, and never clips.
         let threshold = value == .infinity ? -.infinity : value
-        let stages: [any GradientTransform] = [
+        let stages: [any Stage] = [
             ClipByNorm(threshold), ClipByGlobalNorm(threshold), ClipLayerwise(default: threshold),
             ClipByValue(abs(value) == 1 ? 0 : threshold),
             ClipLayerwise(default: nil, layers: ["fc": threshold]),
@@ -188,7 +188,7 @@ import Testing
     }
 
     @Test func `counts below one, negative weights and unknown layers are refused`() throws {
-        for stage: any GradientTransform in [
+        for stage: any Stage in [
             Accumulate(steps: 0), Unscale(.dynamic(growthInterval: 0)), Unscale(.dynamic(hysteresis: 0)),
             ClipLayerwise(default: 1, layers: ["fd": 1]),
         ] {

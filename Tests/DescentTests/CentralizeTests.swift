@@ -31,9 +31,9 @@ private struct Watch: GradientTransform {
 
     private func norm(_ rows: [[Double]]) -> Double { rows.joined().reduce(0) { $0 + $1 * $1 }.squareRoot() }
 
-    @Test(arguments: [OutputAxis.first, .last], [[], [ClipByValue(0.5)]] as [[any GradientTransform]])
+    @Test(arguments: [OutputAxis.first, .last], [[], [ClipByValue(0.5)]] as [[any Stage]])
     func `a window is centered by its own means, although each micro-batch was by its`(
-        _ axis: OutputAxis, _ between: [any GradientTransform]
+        _ axis: OutputAxis, _ between: [any Stage]
     ) throws {
         let layout = try makeLayout(axis)
         let microbatches = (1...3).map { TensorSet.random(layout, seed: $0) }
@@ -42,7 +42,7 @@ private struct Watch: GradientTransform {
             centered(rows(microbatch)).map { $0.map { between.isEmpty ? $0 : min(max($0, -0.5), 0.5) } }
         }
         let mean = (0..<7).map { row in (0..<15).map { index in clipped.reduce(0) { $0 + $1[row][index] } / 3 } }
-        for measuring: [any GradientTransform] in [[], [ClipByGlobalNorm(1000)], [Squash()]] {
+        for measuring: [any Stage] in [[], [ClipByGlobalNorm(1000)], [Squash()]] {
             var chain = try Chain(for: layout, on: SIMDBackend(threads: 1, blockLength: 40)) {
                 Centralize()
                 between

@@ -144,9 +144,9 @@ import Testing
                 error?.message == """
                     Cannot resume from "\(path)": The state is that of another chain. Saved: Centralize, AdamW. \
                     Now: Normalize, AdamW. Since then, removed: Centralize; added: Normalize. Build the chain that was \
-                    saved, or ask to keep what fits.
+                    saved, or resume `.matchingStages`.
                     """)
-            let resumed = try Pipeline(resuming: path, .keepWhatFits, for: parameters) {
+            let resumed = try Pipeline(resuming: path, .matchingStages, for: parameters) {
                 Normalize()
             } driving: {
                 AdamW()

@@ -117,7 +117,7 @@ import Testing
         func sweeps(_ shapes: [[Int]], excluding isExcluded: @escaping @Sendable (ParameterDescription) -> Bool) throws
             -> Int
         {
-            try Chain(for: makeLayout(shapes), nonFinite: .propagate) {
+            try Chain(for: makeLayout(shapes), configuration: .init(nonFinite: .propagate)) {
                 ClipAdaptively(excluding: isExcluded)
             }.sweepCount
         }

@@ -31,7 +31,7 @@ private struct Refuse: GradientScaling {
     }
 
     /// The norms that gradients of the given norms leave the stages with; nil for those that were skipped.
-    private func clip(_ norms: [Double], _ stages: [any GradientTransform]) throws -> [Double?] {
+    private func clip(_ norms: [Double], _ stages: [any Stage]) throws -> [Double?] {
         var chain = try Chain(for: layout) { stages }
         return try norms.map { norm in
             var gradients = gradients(norm: norm)
@@ -224,7 +224,7 @@ private struct Refuse: GradientScaling {
 
     // MARK: Skipped steps
 
-    static let stages: [any GradientTransform] = [
+    static let stages: [any Stage] = [
         ClipByPercentile(60, historyLength: 4), ClipByPercentile(10), ClipByZScore(warmup: 3),
         ClipByZScore(decay: 0.5, warmup: 6),
     ]

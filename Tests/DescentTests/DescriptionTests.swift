@@ -65,9 +65,9 @@ import Testing
     }
 
     /// One of everything, with settings that are not the usual ones.
-    private var everything: [any GradientTransform] {
+    private var everything: [any Stage] {
         [
-            Accumulate(steps: 2, reduction: .sum, nonFinite: .dropMicrobatch), Unscale(.adaptive(initial: 4)),
+            Accumulate(steps: 2, reduction: .sum, nonFinite: .dropMicroBatch), Unscale(.adaptive(initial: 4)),
             AddNoise(eta: 0.1, gamma: 0.5, seed: .max), Centralize(),
             ClipAdaptively(factor: 0.5, excluding: .named(prefix: "decoder.")), ClipByGlobalNorm(0.1, norm: .lInfinity),
             ClipByNorm(0.3, epsilon: 0.5), ClipByPercentile(30, historyLength: 3), ClipByValue(0.7),
@@ -206,7 +206,7 @@ import Testing
 
     @Test func `what has been given a closure cannot be written down, and is named`() throws {
         let shared = try SharedLossScale()
-        for stage: any GradientTransform in [
+        for stage: any Stage in [
             Mask { _ in true }, Freeze { _ in false }, ClipByNorm(1).only { _ in true },
             Scale(by: .custom("x") { _ in 1 }),
             ClipLayerwise(default: 1) { $0.name }, ClipAdaptively { _ in true }, Unscale(shared),

@@ -23,7 +23,7 @@ import Testing
         for parameter in gradients.layout {
             gradients[parameter.name] = [Float](repeating: 3, count: parameter.count)
         }
-        var pipeline = try Pipeline(for: parameters, reporting: .layerNorms) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: .layerNorms)) {
             Freeze(prefix: "fc1.")
             ClipByNorm(1)
             ClipLayerwise(default: 0.5)

@@ -99,9 +99,9 @@ extension GoldenCase {
         try ParameterLayout(parameters.map { try ParameterDescription($0.name, shape: $0.shape) })
     }
 
-    func makeStages() throws -> [any GradientTransform] { try pipeline.map(makeStage) }
+    func makeStages() throws -> [any Stage] { try pipeline.map(makeStage) }
 
-    private func makeStage(_ settings: Settings) throws -> any GradientTransform {
+    private func makeStage(_ settings: Settings) throws -> any Stage {
         func float(_ key: String, _ fallback: Float) -> Float { settings[key]?.number.map { Float($0) } ?? fallback }
         switch settings["stage"]?.text ?? "" {
         case "scale":

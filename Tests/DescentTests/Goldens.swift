@@ -37,11 +37,13 @@ import Testing
         #expect(throws: NotSupported.self) { try golden.makeOptimizer() }
     }
 
-    private func replay(_ golden: GoldenCase, _ stages: [any GradientTransform], _ optimizer: any Optimizer) throws {
+    private func replay(_ golden: GoldenCase, _ stages: [any Stage], _ optimizer: any Optimizer) throws {
         let layout = try golden.makeLayout()
         var parameters = TensorSet(zeros: layout)
         for parameter in golden.parameters { parameters[parameter.name] = parameter.values.map { Float($0.value) } }
-        var pipeline = try Pipeline(for: parameters, nonFinite: golden.skipsNonFinite == true ? .skip : .propagate) {
+        var pipeline = try Pipeline(
+            for: parameters, configuration: .init(nonFinite: golden.skipsNonFinite == true ? .skip : .propagate)
+        ) {
             stages
         } driving: {
             optimizer

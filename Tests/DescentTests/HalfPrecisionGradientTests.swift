@@ -3,7 +3,7 @@ import Testing
 
 /// Gradients that arrive in 16 bits.
 @Suite struct HalfPrecisionGradientTests {
-    typealias Stages = @Sendable () -> [any GradientTransform]
+    typealias Stages = @Sendable () -> [any Stage]
 
     static let chains: [(name: String, stages: Stages)] = [
         ("none", { [] }),
@@ -159,7 +159,7 @@ import Testing
         _ elementType: ElementType
     ) throws {
         let layout = try #require(Self.layout)
-        for stages: [any GradientTransform] in [
+        for stages: [any Stage] in [
             [Scale(by: 0.37)], [Centralize(), ClipByGlobalNorm(0.5)], [ClipByValue(0.3)], [],
             [Accumulate(steps: 1), Centralize()],
         ] {

@@ -82,7 +82,7 @@ private struct Borrowed: Optimizer {
         var parameters = TensorSet(zeros: layout)
         var gradients = parameters
         gradients["layer0.weight"] = values
-        var pipeline = try Pipeline(for: parameters, nonFinite: nonFinite) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: nonFinite)) {
             Watch(elementType: elementType, decay: decay)
         } driving: {
             SGD(learningRate: 1)
@@ -139,7 +139,7 @@ private struct Borrowed: Optimizer {
 
     private func train(
         _ layout: ParameterLayout, _ optimizer: any Optimizer, threads: Int, blockLength: Int, steps: Int = 4,
-        _ stages: [any GradientTransform] = []
+        _ stages: [any Stage] = []
     ) throws -> (parameters: TensorSet, slots: [UInt32]) {
         var parameters = TensorSet.random(layout, seed: 1)
         let backend = SIMDBackend(threads: threads, blockLength: blockLength, elementsPerThread: 16)

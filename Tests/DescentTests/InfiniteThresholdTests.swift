@@ -49,7 +49,7 @@ import Testing
         var chain = try Chain(for: layout) { ClipByValue(2) }
         #expect(try chain.transform(&gradients).skipReason?.parameter == "layer0.bias")
         #expect(gradients.bits == before)
-        var lenient = try Chain(for: layout, nonFinite: .propagate) { ClipByValue(2) }
+        var lenient = try Chain(for: layout, configuration: .init(nonFinite: .propagate)) { ClipByValue(2) }
         #expect(try lenient.transform(&gradients).isApplied)
         #expect(gradients["layer0.bias"] == [2, -2, 1, -2])
     }

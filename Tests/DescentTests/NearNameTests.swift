@@ -47,7 +47,7 @@ import Testing
         ),
         (
             #"{"stages": [{"stage": "Accumulate", "steps": 2, "nonFinite": "stop"}]}"#,
-            #"expected one of "skipWindow", "dropMicrobatch", found "stop", at stages[0].nonFinite."#
+            #"expected one of "skipWindow", "dropMicroBatch", found "stop", at stages[0].nonFinite."#
         ),
     ]) func `a name that nothing knows is answered with the nearest one`(_ text: String, _ message: String) {
         #expect(error { _ = try PipelineDescription(parsing: text) }?.message == message)

@@ -111,7 +111,7 @@ import Testing
         _ index: Int
     ) throws {
         let layout = try mixedLayout()
-        let stages: [any GradientTransform] = [Centralize(), ClipByGlobalNorm(1)]
+        let stages: [any Stage] = [Centralize(), ClipByGlobalNorm(1)]
         var trained: [[[Float]]] = []
         for threads in [1, 2, 8] {
             var parameters = TensorSet.random(layout, seed: 1)

@@ -34,7 +34,7 @@ import Testing
 
     private func step(
         _ gradients: TensorSet, _ optimizer: any Optimizer = SGD(learningRate: 0.1),
-        _ stages: [any GradientTransform] = []
+        _ stages: [any Stage] = []
     ) throws -> (outcome: StepOutcome, parameters: TensorSet, pipeline: Pipeline) {
         var parameters = ones
         var pipeline = try Pipeline(for: parameters, { stages }, driving: { optimizer })
@@ -128,7 +128,7 @@ import Testing
         let gradients = tensors([1e3, 0, 0, 0], [1, 1, 1])
         for policy in [NonFinitePolicy.skip, .propagate] {
             var parameters = ones
-            var pipeline = try Pipeline(for: parameters, nonFinite: policy) {
+            var pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: policy)) {
             } driving: {
                 SGD(learningRate: 1e38)
             }
@@ -165,13 +165,13 @@ import Testing
     @Test(arguments: [InstructionSet.portable, .preferred]) func `factors are multiplied in Double and rounded once`(
         _ level: InstructionSet
     ) throws {
-        func transformed(_ values: [Float], _ stages: [any GradientTransform]) throws -> [Float] {
+        func transformed(_ values: [Float], _ stages: [any Stage]) throws -> [Float] {
             var gradients = tensors([0, 0, 0, 0], values)
             var chain = try Chain(for: layout, on: SIMDBackend(threads: 1, instructionSet: level)) { stages }
             #expect(try chain.transform(&gradients).isApplied)
             return Array(gradients["b"])
         }
-        let there: [any GradientTransform] = [Scale(by: 1e30), Scale(by: 1e30), Scale(by: 1e-30)]
+        let there: [any Stage] = [Scale(by: 1e30), Scale(by: 1e30), Scale(by: 1e-30)]
         let moved = try transformed([1e-30, 1e-25, 0], there)
         for (value, expected) in zip(moved, [1, 1e5, 0] as [Float]) {
             #expect((value - expected).magnitude <= 1e-6 * expected)

@@ -15,10 +15,10 @@ import Testing
     }
 
     private func makePipeline(
-        _ scale: LossScale, steps: Int = 2, accumulating accumulation: Accumulate.NonFinite = .dropMicrobatch,
+        _ scale: LossScale, steps: Int = 2, accumulating accumulation: Accumulate.NonFinite = .dropMicroBatch,
         nonFinite: NonFinitePolicy = .skip
     ) throws -> Pipeline {
-        try Pipeline(for: gradients(1), nonFinite: nonFinite) {
+        try Pipeline(for: gradients(1), configuration: .init(nonFinite: nonFinite)) {
             Accumulate(steps: steps, reduction: .weighted, nonFinite: accumulation)
             Unscale(scale)
         } driving: {
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [Accumulate.NonFinite.dropMicrobatch, .skipWindow])
+    @Test(arguments: [Accumulate.NonFinite.dropMicroBatch, .skipWindow])
     func `windows that overflow back the loss scale off, once each`(_ accumulation: Accumulate.NonFinite) throws {
         var parameters = gradients(1)
         var pipeline = try makePipeline(.dynamic(initial: 1_024), accumulating: accumulation)
@@ -61,7 +61,7 @@ import Testing
         let scale = try SharedLossScale(.dynamic(initial: 64, growthInterval: 1))
         var parameters = gradients(1)
         var pipeline = try Pipeline(for: parameters) {
-            Accumulate(steps: 2, nonFinite: .dropMicrobatch)
+            Accumulate(steps: 2, nonFinite: .dropMicroBatch)
             Unscale(scale)
         } driving: {
             SGD(learningRate: 0.1)

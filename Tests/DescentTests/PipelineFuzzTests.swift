@@ -18,7 +18,7 @@ import Testing
         let level = draw.element(InstructionSet.allCases.filter(\.isAvailable))
         func makePipeline(_ threads: Int, _ level: InstructionSet) throws -> Pipeline {
             let backend = SIMDBackend(threads: threads, blockLength: 24, elementsPerThread: 8, instructionSet: level)
-            return try Pipeline(for: parameters, nonFinite: nonFinite, on: backend) {
+            return try Pipeline(for: parameters, configuration: .init(nonFinite: nonFinite), on: backend) {
                 test.stages
             } driving: {
                 test.optimizer

@@ -7,7 +7,7 @@ import Testing
     static let shapes = [[6, 5], [6], [3, 4, 2], [3]]
 
     private func makePipeline(
-        nonFinite: NonFinitePolicy = .skip, @ChainBuilder _ stages: () -> [any GradientTransform],
+        nonFinite: NonFinitePolicy = .skip, @ChainBuilder _ stages: () -> [any Stage],
         driving optimizer: () -> any Optimizer = { AdamW() }
     ) throws -> (GradientPipeline<PlainBackend>, TrafficLog, PlainTensors, PlainTensors) {
         let layout = try makeLayout(Self.shapes)
@@ -15,7 +15,7 @@ import Testing
         let parameters = PlainTensors(.random(layout, seed: 1))
         let gradients = PlainTensors(.random(layout, seed: 2))
         let pipeline = try GradientPipeline(
-            for: parameters, nonFinite: nonFinite, on: backend, stages, driving: optimizer)
+            for: parameters, configuration: .init(nonFinite: nonFinite), on: backend, stages, driving: optimizer)
         return (pipeline, backend.log, parameters, gradients)
     }
 

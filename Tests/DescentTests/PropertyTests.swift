@@ -114,7 +114,7 @@ import Testing
             let outcome = try chain.transform(&transformed, parameters: parameters)
             #expect(try pipeline.step(&parameters, gradients: gradients).isApplied == outcome.isApplied)
             let frozen = test.layout.map { parameter in
-                test.stages.contains { ($0 as? any Excluding)?.excludes(parameter) == true }
+                test.stages.contains { ($0 as? Freeze)?.selection.contains(parameter) == true }
             }
             for (parameter, frozen) in zip(test.layout, frozen) where frozen || !outcome.isApplied {
                 gradients[parameter.name] = parameters[parameter.name].map { -$0 }
@@ -134,7 +134,7 @@ import Testing
         var generator = SeededGenerator(seed: seed)
         let maximum = Float.random(in: 0.01...3, using: &generator)
         var chain = try Chain(for: test.layout, on: backend(threads: 1)) {
-            test.stages.filter { !($0 is any Excluding) }
+            test.stages.filter { !($0 is Freeze) }
             ClipByGlobalNorm(maximum, norm: kind)
         }
         for step in 0..<12 as Range<UInt64> where chain.appliedSteps < 3 {
@@ -152,7 +152,7 @@ import Testing
     @Test(arguments: 500..<540 as Range<UInt64>) func `rows that were centered sum to about 0`(_ seed: UInt64) throws {
         let test = try RandomCase(seed: seed)
         var chain = try Chain(for: test.layout, on: backend(threads: 1)) {
-            test.stages.filter { !($0 is any Excluding) }
+            test.stages.filter { !($0 is Freeze) }
             Centralize()
         }
         var gradients = test.gradients(seed: seed)
@@ -198,7 +198,7 @@ import Testing
         _ seed: UInt64
     ) throws {
         let test = try RandomCase(seed: seed)
-        let accumulating = test.stages.firstIndex { $0 is any Accumulating } ?? -1
+        let accumulating = test.stages.firstIndex { $0 is Accumulate } ?? -1
         let behind = Array(test.stages[(accumulating + 1)...])
         let steps = Int(2 + seed % 4)
         for reduction in [Accumulate.Reduction.mean, .weighted] {

@@ -4,14 +4,14 @@ import Testing
 
 /// Gradients that arrive one by one, as a backward pass makes them.
 @Suite struct ReceptionTests {
-    static let chains: [@Sendable () -> [any GradientTransform]] = [
+    static let chains: [@Sendable () -> [any Stage]] = [
         { [] },
         { [Unscale(.dynamic(growthInterval: 2)), Centralize(), ClipByGlobalNorm(0.5), ClipLayerwise(default: 0.2)] },
         { [Accumulate(steps: 3, reduction: .weighted), Centralize(), ClipByGlobalNorm(0.5, norm: .l1)] },
         { [Accumulate(steps: 1, reduction: .weighted), ClipByGlobalNorm(0.5)] },
         { [Accumulate(steps: 2), ClipByGlobalNorm(0.5), ClipByValue(0.01), ClipByNorm(0.1)] },
         { [Unscale(.static(2)), ClipByNorm(1), Accumulate(steps: 2), ClipByNorm(0.2)] },
-        { [Accumulate(steps: 2, nonFinite: .dropMicrobatch), ClipAdaptively()] },
+        { [Accumulate(steps: 2, nonFinite: .dropMicroBatch), ClipAdaptively()] },
     ]
 
     let layout: ParameterLayout
@@ -63,7 +63,7 @@ import Testing
         let gradients = PlainTensors(.random(layout, seed: 2))
         for (stages, sweeps) in [
             ([Unscale(.static(4)), Centralize(), ClipByGlobalNorm(1)], 1), ([Accumulate(steps: 1), ClipByNorm(1)], 1),
-        ] as [([any GradientTransform], Int)] {
+        ] as [([any Stage], Int)] {
             var pipeline = try GradientPipeline(for: parameters, on: backend) {
                 stages
             } driving: {

@@ -67,7 +67,7 @@ import Testing
             #expect(abs(Double(report.gradientNorm ?? 0) - expected) < 1e-5)
             #expect(report.norms.isEmpty)
         }
-        var unchecked = try Pipeline(for: parameters, nonFinite: .propagate) {
+        var unchecked = try Pipeline(for: parameters, configuration: .init(nonFinite: .propagate)) {
         } driving: {
             AdamW()
         }
@@ -79,7 +79,9 @@ import Testing
         let gradients = TensorSet.random(layout, seed: 2)
         for (policy, sweeps) in [(NonFinitePolicy.skip, 2), (.propagate, 2)] {
             var updated = parameters
-            var pipeline = try Pipeline(for: parameters, nonFinite: policy, reporting: .layerNorms) {
+            var pipeline = try Pipeline(
+                for: parameters, configuration: .init(nonFinite: policy, reporting: .layerNorms)
+            ) {
             } driving: {
                 SGD(learningRate: 0.1)
             }
@@ -91,7 +93,7 @@ import Testing
             }
         }
         #expect(
-            try Pipeline(for: parameters, nonFinite: .propagate) {
+            try Pipeline(for: parameters, configuration: .init(nonFinite: .propagate)) {
             } driving: {
                 AdamW()
             }.sweepCount == 1)
@@ -100,7 +102,7 @@ import Testing
     @Test func `the ratio of the update to the parameters is that of what changed`() throws {
         for optimizer: any Optimizer in [SGD(learningRate: 0.1), AdamW(learningRate: 0.01), LAMB(learningRate: 0.1)] {
             var updated = parameters
-            var pipeline = try Pipeline(for: parameters, reporting: .updateRatio) {
+            var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: .updateRatio)) {
             } driving: {
                 optimizer
             }
@@ -181,7 +183,7 @@ import Testing
     {
         for type in [ElementType.float16, .bfloat16, .float32] {
             var updated = parameters
-            var pipeline = try Pipeline(for: parameters, parameterCopy: type) {
+            var pipeline = try Pipeline(for: parameters, configuration: .init(parameterCopy: type)) {
                 ClipByGlobalNorm(1)
             } driving: {
                 AdamW()

@@ -15,11 +15,11 @@ import Testing
         Fuzzing.reportUnfinishedCase("resumed states")
     }
 
-    private static func stages(_ choice: Int) -> [any GradientTransform] {
+    private static func stages(_ choice: Int) -> [any Stage] {
         switch choice {
         case 0: [Accumulate(steps: 3, reduction: .weighted), Unscale(.dynamic(initial: 8, growthInterval: 2))]
         case 1:
-            [Accumulate(steps: 2, nonFinite: .dropMicrobatch), Unscale(.adaptive()), ClipByZScore(warmup: 2)]
+            [Accumulate(steps: 2, nonFinite: .dropMicroBatch), Unscale(.adaptive()), ClipByZScore(warmup: 2)]
         default: [ClipByPercentile(50, historyLength: 3), ClipByZScore(warmup: 9)]
         }
     }

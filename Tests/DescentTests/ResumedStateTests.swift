@@ -15,13 +15,13 @@ import Testing
         layout = try makeLayout([[6, 5], [6]])
     }
 
-    private static let stages: [any GradientTransform] = [
+    private static let stages: [any Stage] = [
         Accumulate(steps: 4, reduction: .weighted), Unscale(.dynamic(initial: 8, growthInterval: 5, hysteresis: 2)),
         ClipByPercentile(50, historyLength: 4), ClipByZScore(warmup: 3),
     ]
 
     private func resume(
-        _ stages: [any GradientTransform] = Self.stages, _ policy: ResumptionPolicy = .sameStages
+        _ stages: [any Stage] = Self.stages, _ policy: ResumptionPolicy = .sameStages
     ) throws -> Pipeline {
         try Pipeline(resuming: path, policy, for: TensorSet(zeros: layout)) {
             stages
@@ -31,7 +31,7 @@ import Testing
     }
 
     /// Saves a run of some windows of four micro-batches, and two micro-batches more.
-    private func save(_ stages: [any GradientTransform] = Self.stages, windows: UInt64 = 6) throws {
+    private func save(_ stages: [any Stage] = Self.stages, windows: UInt64 = 6) throws {
         var parameters = TensorSet.random(layout, seed: 1)
         var pipeline = try Pipeline(for: parameters) {
             stages
@@ -121,7 +121,7 @@ import Testing
         let checkpoint = try EditedCheckpoint(contentsOf: path)
         let edited = checkpoint.document.replacing("components/0/state/received", with: .max)
         _ = try folder.write(checkpoint.bytes(edited), to: "run.safetensors")
-        let resumed = try resume(Self.stages, .keepWhatFits)
+        let resumed = try resume(Self.stages, .matchingStages)
         #expect(resumed.appliedSteps == 6)
         #expect(resumed.lossScale == 16)
         #expect(resumed.slot(named: "\(Self.stages[0].name).sum")?.bits.allSatisfy { $0 == 0 } == true)
@@ -132,7 +132,7 @@ import Testing
         let scale = try SharedLossScale(.dynamic(initial: 32))
         try save([Unscale(try SharedLossScale(.dynamic(initial: 64)))], windows: 1)
         let checkpoint = try EditedCheckpoint(contentsOf: path)
-        for policy in [ResumptionPolicy.sameStages, .keepWhatFits] {
+        for policy in [ResumptionPolicy.sameStages, .matchingStages] {
             let edited = checkpoint.document.replacing("components/0/state/skipsLeft", with: 0)
             _ = try folder.write(checkpoint.bytes(edited), to: "run.safetensors")
             let error = error { _ = try resume([Unscale(scale)], policy) }
@@ -155,9 +155,9 @@ import Testing
     }
 
     @Test func `norms that are not finite are let through, and leave no state that cannot be resumed`() throws {
-        let stages: [any GradientTransform] = [ClipByPercentile(50), ClipByZScore(warmup: 2)]
+        let stages: [any Stage] = [ClipByPercentile(50), ClipByZScore(warmup: 2)]
         var parameters = TensorSet.random(layout, seed: 1)
-        var pipeline = try Pipeline(for: parameters, nonFinite: .propagate) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: .propagate)) {
             stages
         } driving: {
             AdamW()
@@ -208,8 +208,8 @@ import Testing
         let component = PipelineState<TensorSet>.Component(
             kind: "AdamW", name: "AdamW", state: state.components[0].state, slots: slots)
         let edited = PipelineState(
-            appliedSteps: counts.0, skippedSteps: counts.1, nonFiniteInARow: counts.2, layout: state.layout,
-            components: [component])
+            counters: StepCounters(appliedSteps: counts.0, skippedSteps: counts.1, consecutiveSkips: counts.2),
+            layout: state.layout, components: [component])
         return try Pipeline(resuming: edited, for: TensorSet(zeros: layout)) {
         } driving: {
             AdamW()

@@ -4,7 +4,7 @@ import Testing
 
 /// The SIMD backend against the plain meaning of every operation, and against itself.
 @Suite struct SIMDBackendTests {
-    typealias Stages = @Sendable () -> [any GradientTransform]
+    typealias Stages = @Sendable () -> [any Stage]
 
     static let chains: [(name: String, stages: Stages)] = [
         ("none", { [] }),

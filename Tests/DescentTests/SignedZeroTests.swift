@@ -12,7 +12,7 @@ import Testing
         RMSProp(momentum: 0.5, centered: true, maximize: true), Adagrad(), Lion(), Lion(maximize: true), LAMB(),
         SGD(learningRate: 0.1).lookingAhead(synchronizationPeriod: 1), Adagrad().averagingParameters(decay: 0.5),
     ]
-    static let chains: [[any GradientTransform]] = [
+    static let chains: [[any Stage]] = [
         [], [Scale(by: -1)], [Centralize()], [Centralize(), Scale(by: 0.5)], [ClipByGlobalNorm(1)],
         [ClipByValue(1)], [Accumulate(steps: 1), Centralize()], [Accumulate(steps: 2)],
     ]
@@ -41,12 +41,12 @@ import Testing
 
     /// The bits of parameters and slots after four steps, handed over whole or one by one.
     private func train(
-        _ optimizer: any Optimizer, _ stages: [any GradientTransform], _ level: InstructionSet, threads: Int = 1,
+        _ optimizer: any Optimizer, _ stages: [any Stage], _ level: InstructionSet, threads: Int = 1,
         streams: Bool = false
     ) throws -> [UInt32] {
         var parameters = parameters
         let backend = SIMDBackend(threads: threads, blockLength: 32, elementsPerThread: 16, instructionSet: level)
-        var pipeline = try Pipeline(for: parameters, nonFinite: .propagate, on: backend) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: .propagate), on: backend) {
             stages
         } driving: {
             optimizer

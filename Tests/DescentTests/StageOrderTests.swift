@@ -3,7 +3,7 @@ import Testing
 
 /// Mistakes in the order of stages are found when a pipeline is built.
 @Suite struct StageOrderTests {
-    private func buildError(@ChainBuilder _ stages: () -> [any GradientTransform]) -> DescentError? {
+    private func buildError(@ChainBuilder _ stages: () -> [any Stage]) -> DescentError? {
         do throws(DescentError) {
             let parameters = try TensorSet([ParameterDescription("w", shape: [2])])
             _ = try Pipeline(for: parameters, stages) { SGD(learningRate: 0.1) }

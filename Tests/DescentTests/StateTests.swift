@@ -9,7 +9,7 @@ import Testing
     init() throws { layout = try makeLayout([[6, 5], [6]]) }
 
     private func makePipeline(
-        _ stages: [any GradientTransform], driving optimizer: any Optimizer = AdamW(),
+        _ stages: [any Stage], driving optimizer: any Optimizer = AdamW(),
         resuming state: PipelineState<TensorSet>? = nil, _ policy: ResumptionPolicy = .sameStages
     ) throws -> Pipeline {
         let parameters = TensorSet(zeros: state?.layout ?? layout)
@@ -113,7 +113,7 @@ import Testing
             changed?.message == """
                 The state is that of another chain. Saved: Unscale, Centralize, ClipByGlobalNorm, AdamW. Now: Unscale, \
                 ClipByGlobalNorm, Normalize, Centralize, AdamW. Since then, added: Normalize; moved: Centralize. \
-                Build the chain that was saved, or ask to keep what fits.
+                Build the chain that was saved, or resume `.matchingStages`.
                 """)
         let optimizer = error { _ = try makePipeline([Unscale()], driving: SGD(learningRate: 1), resuming: state) }
         #expect(optimizer?.message.contains("removed: Centralize, ClipByGlobalNorm, AdamW; added: SGD") == true)
@@ -127,7 +127,8 @@ import Testing
         }
         let state = try pipeline.state
         let resumed = try makePipeline(
-            [Accumulate(steps: 4), ClipByGlobalNorm(1)], driving: AdamW(amsgrad: true), resuming: state, .keepWhatFits)
+            [Accumulate(steps: 4), ClipByGlobalNorm(1)], driving: AdamW(amsgrad: true), resuming: state, .matchingStages
+        )
         #expect(resumed.appliedSteps == 1)
         #expect(
             resumed.slot(named: "Accumulate(steps: 4, mean).sum")?.bits
@@ -152,14 +153,14 @@ import Testing
         func code(_ shapes: [[Int]], names: [String]) throws -> (DescentError.Code?, String?) {
             let parameters = TensorSet(
                 zeros: try ParameterLayout(zip(names, shapes).map { try ParameterDescription($0, shape: $1) }))
-            for policy in [ResumptionPolicy.sameStages, .keepWhatFits] {
+            for policy in [ResumptionPolicy.sameStages, .matchingStages] {
                 let error = error {
                     _ = try Pipeline(resuming: state, policy, for: parameters) {
                     } driving: {
                         AdamW()
                     }
                 }
-                if policy == .keepWhatFits { return (error?.code, error?.parameter) }
+                if policy == .matchingStages { return (error?.code, error?.parameter) }
                 try #require(error != nil)
             }
             return (nil, nil)

@@ -28,10 +28,10 @@ import Testing
     }
 
     private func transform(
-        _ gradients: inout TensorSet, nonFinite: NonFinitePolicy = .skip, _ stages: [any GradientTransform]
+        _ gradients: inout TensorSet, nonFinite: NonFinitePolicy = .skip, _ stages: [any Stage]
     ) throws -> StepOutcome {
         let backend = SIMDBackend(threads: 2, blockLength: 16, elementsPerThread: 16)
-        var chain = try Chain(for: layout, nonFinite: nonFinite, on: backend) { stages }
+        var chain = try Chain(for: layout, configuration: .init(nonFinite: nonFinite), on: backend) { stages }
         return try chain.transform(&gradients)
     }
 
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func `stages behind it work on what is left`() throws {
-        let behind: [any GradientTransform] = [Unscale(.static(2)), Centralize(), ClipByGlobalNorm(0.5), Normalize()]
+        let behind: [any Stage] = [Unscale(.static(2)), Centralize(), ClipByGlobalNorm(0.5), Normalize()]
         var (gradients, repaired) = spoiled()
         #expect(try transform(&gradients, [ZeroNonFinite()] + behind).isApplied)
         #expect(try transform(&repaired, behind).isApplied)
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test func `an Unscale or a norm before it still skips, and so does a chain without it`() throws {
-        for stages: [any GradientTransform] in [
+        for stages: [any Stage] in [
             [Unscale(.static(4)), ZeroNonFinite()], [ClipByGlobalNorm(1), ZeroNonFinite()],
             [Centralize(), ClipByNorm(1), ZeroNonFinite()], [Centralize()], [ClipByValue(1)], [],
         ] {
@@ -105,7 +105,7 @@ import Testing
             let index = outputAxis == .first ? 13 : 8
             gradients["w"][index] = .nan
             var plain = PlainTensors(gradients)
-            func stages() -> [any GradientTransform] { [Centralize(), ZeroNonFinite()] }
+            func stages() -> [any Stage] { [Centralize(), ZeroNonFinite()] }
             var chain = try Chain(for: layout, stages)
             var plainChain = try GradientChain(for: layout, on: PlainBackend(), stages)
             guard case .applied(let report) = try chain.transform(&gradients),

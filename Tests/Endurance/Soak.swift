@@ -15,7 +15,7 @@ struct Soak {
             ParameterDescription("weight", shape: [3, 4]), ParameterDescription("bias", shape: [3]),
         ])
         var gradients = parameters
-        var pipeline = try Pipeline(for: parameters, reporting: .layerNorms) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: .layerNorms)) {
             Accumulate(steps: 2)
             Unscale(.dynamic(growthInterval: 20))
             ClipByPercentile(90, historyLength: 1_000)

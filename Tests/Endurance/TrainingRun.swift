@@ -48,7 +48,7 @@ struct TrainingRun {
         try parameters.save(to: result)
     }
 
-    private var stages: [any GradientTransform] {
+    private var stages: [any Stage] {
         [
             Accumulate(steps: 4, reduction: .weighted), Unscale(.dynamic(initial: 1024, growthInterval: 5)),
             AddNoise(seed: 7), Centralize(), ClipByPercentile(50, historyLength: 20), ClipByZScore(),

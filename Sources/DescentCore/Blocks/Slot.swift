@@ -11,10 +11,24 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
     /// come from the step and the element's place, so that results are the same in every run.
     public let elementType: ElementType
 
+    /// What a slot is kept for, as far as the pipeline makes use of it.
+    public enum Role: Sendable, Hashable {
+        /// Whatever its owner needs it for.
+        case buffer
+        /// An average of the parameters, which `pipeline.averagedParameters` gives.
+        ///
+        /// Where a stage has frozen parameters, the pipeline makes their average what they are.
+        case parameterAverage
+    }
+
+    /// What the slot is kept for.
+    public let role: Role
+
     /// Describes a slot.
-    public init(_ name: String, _ elementType: ElementType = .float32) {
+    public init(_ name: String, _ elementType: ElementType = .float32, role: Role = .buffer) {
         self.name = name
         self.elementType = elementType
+        self.role = role
     }
 
     /// What the slots of each stage are named after: its name, with a number where others before it have the same.

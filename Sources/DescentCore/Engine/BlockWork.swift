@@ -3,14 +3,13 @@
 /// It is generic over the block alone, and knows no backend, so that what it needs to know of the block's type is
 /// looked up once for each block and not once for each operation.
 struct BlockWork: Sendable {
-    private let stages: [any GradientTransform]
-    private let optimizers: [any Optimizer]
-    private let proposing: [any ProposingOptimizer]
-    private let columns: [Plan.Column]
-    private let prologue: [Plan.Operation]
+    private let transforms: [any GradientTransform]
+    private let drivers: [OptimizerDriver]
+    private let statistics: [Plan.Statistic]
+    private let microBatchOperations: [Plan.Operation]
     private let operations: [Plan.Operation]
     private let end: [Plan.Operation]
-    private let gathering: Gathering?
+    private let addition: WindowAddition?
     private let windowFactor: Double
     private let keepsSlots: Bool
     private let checksSum: Bool
@@ -26,40 +25,40 @@ struct BlockWork: Sendable {
     private let histograms: HistogramSink?
 
     init<Backend: TensorBackend>(_ engine: Engine<Backend>, _ program: SweepProgram) {
-        stages = engine.stages
-        optimizers = engine.optimizers
-        proposing = engine.plan.proposal == nil ? [] : engine.optimizers.compactMap { $0 as? any ProposingOptimizer }
-        columns = engine.plan.columns
-        prologue = program.gathering?.runsMicroBatchStages == true ? engine.plan.microBatch?.final ?? [] : []
+        let plan = engine.plan
+        transforms = engine.chain.transforms
+        drivers = engine.drivers
+        statistics = plan.statistics
+        microBatchOperations = program.addition?.runsMicroBatchStages == true ? plan.microBatch?.final ?? [] : []
         operations = program.operations
         end = program.end
-        gathering = program.gathering
+        addition = program.addition
         windowFactor = program.windowFactor ?? 1
         keepsSlots = program.keepsSlots
         checksSum = program.checksSum
-        checksResult = engine.plan.checksResult
-        checksParametersFirst = !engine.knowsParameters
+        checksResult = plan.checksResult
+        checksParametersFirst = !engine.divergence.knowsParameters
         accesses = engine.accesses
-        rates = engine.rates?.rates ?? []
-        runFactors = engine.runFactors
+        rates = engine.drivers.first?.rates.rates ?? []
+        runFactors = engine.chain.runFactors
         parameterCount = engine.layout.count
-        blockCount = engine.blocks.count
-        buffers = engine.buffers
-        histograms = program.makesHistograms ? engine.histogramSink : nil
+        blockCount = engine.sweeps.blocks.count
+        buffers = engine.sweeps.buffers
+        histograms = program.makesHistograms ? engine.reporter.histogramSink : nil
     }
 
     func run(on block: inout some UpdateBlock, at index: Int) {
-        gather(&block, at: index)
+        makeWindow(&block, at: index)
         if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
         for operation in operations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
         for operation in end { perform(operation, on: &block, at: index, keepsSlots: true) }
     }
 
     /// Makes the block that of the window.
-    func gather(_ block: inout some UpdateBlock, at index: Int) {
-        if let gathering {
-            for operation in prologue { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
-            block.accumulate(onto: gathering.sum, into: gathering.destination, factor: gathering.factor)
+    func makeWindow(_ block: inout some UpdateBlock, at index: Int) {
+        if let addition {
+            for operation in microBatchOperations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
+            block.accumulate(onto: addition.sum, into: addition.destination, factor: addition.factor)
             if checksSum { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }
         }
         if windowFactor != 1 { block.scale(by: windowFactor) }
@@ -71,18 +70,19 @@ struct BlockWork: Sendable {
         switch operation {
         case .scale(let run):
             block.scale(by: runFactors[run * parameterCount + block.parameterIndex])
-        case .transform(let stage):
-            block.slotAccess = accesses.ofStage(stage, isKept: keepsSlots)
-            stages[stage].transform(&block)
-        case .measure(let column):
-            buffers.blockNorms[column * blockCount + index] = columns[column].what.measure(&block)
+        case .transform(let position):
+            block.slotAccess = accesses.ofTransform(position, isKept: keepsSlots)
+            transforms[position].transform(&block)
+        case .measure(let statistic):
+            buffers.blockNorms[statistic * blockCount + index] = statistics[statistic].what.measure(&block)
         case .checkGradient: buffers.flags[index] = block.isFinite() ? [] : .isNotFinite
         case .update: update(&block, at: index)
         case .propose:
             prepareUpdate(of: &block)
-            proposing[0].propose(&block)
+            drivers[0].optimizer.propose(&block)
         case .rememberParameters: block.rememberParameters()
-        case .measureUpdate(let column): buffers.blockNorms[column * blockCount + index] = block.updateNorm()
+        case .measureUpdate(let statistic):
+            buffers.blockNorms[statistic * blockCount + index] = block.updateNorm()
         case .addToHistograms:
             var histogram = MagnitudeHistogram()
             block.addElements(to: &histogram)
@@ -100,7 +100,7 @@ struct BlockWork: Sendable {
         var flags: StepBuffers.Flags = []
         prepareUpdate(of: &block)
         if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
-        optimizers[0].update(&block)
+        drivers[0].optimizer.update(&block)
         guard checksResult else { return }
         if !block.parametersAreFinite() { flags.insert(.isNotFinite) }
         buffers.flags[index] = flags
@@ -109,5 +109,18 @@ struct BlockWork: Sendable {
     private func prepareUpdate(of block: inout some UpdateBlock) {
         block.slotAccess = accesses.ofOptimizer
         block.rates = rates[block.parameterIndex]
+    }
+}
+
+extension Requirement {
+    /// Measures a block.
+    fileprivate func measure(_ block: inout some GradientBlock) -> Double {
+        switch self {
+        case .norm(let norm): block.norm(norm)
+        case .parameterNorm(let norm): block.parameterNorm(norm)
+        case .nonFiniteCount: Double(block.nonFiniteCount())
+        case .count(let limit): Double(block.count(below: limit))
+        case .finite, .parameters: 0
+        }
     }
 }

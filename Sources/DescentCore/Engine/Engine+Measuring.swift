@@ -1,33 +1,32 @@
 extension Engine {
-    /// Runs a segment's measuring sweeps and prepares its stages; gives the reason if one of them objects.
+    /// Runs a segment's measuring sweeps and prepares its stages; gives a reason to skip if there is one.
     ///
     /// - Parameters:
     ///   - segment: The part of the chain.
     ///   - tensors: What there is to measure.
     ///   - closing: What is known of the window, or that a micro-batch is measured by itself; it learns that the sum has
     ///     been written.
-    /// - Returns: Why the step is to be skipped; nil if nothing speaks against it.
+    /// - Returns: Why the step is to be skipped; nil if there is no reason.
     /// - Throws: What a stage throws as it is prepared.
     mutating func measure(
-        _ segment: Plan.Segment, _ tensors: StepTensors, _ closing: inout Closing
+        _ segment: Plan.Segment, _ tensors: Tensors, _ closing: inout ClosingWindow
     ) throws(DescentError) -> SkipReason? {
         if !closing.isBegun, let reason = try prepare(segment.prepares) { return reason }
         for (index, sweep) in segment.measuring.enumerated() {
             if index > 0 || !closing.isBegun {
-                foldFactors()
+                chain.multiplyRunFactors()
                 run(
                     SweepProgram(
-                        operations: sweep.operations, gathering: closing.gathering, windowFactor: closing.factor,
+                        operations: sweep.operations, addition: closing.addition, windowFactor: closing.factor,
                         keepsSlots: false, makesHistograms: index == 0 && segment.isWindow), tensors)
-                if closing.gathering?.destination != nil {
-                    closing.gathering = nil
-                    sumIsWritten = true
+                if closing.addition?.destination != nil {
+                    closing.addition = nil
+                    accumulation?.sumIsWritten = true
                 }
             }
-            for column in sweep.columns { combineBlocks(of: column) }
+            for statistic in sweep.statistics { combineBlocks(of: statistic) }
             for check in sweep.checks {
-                let norms = measured[check.column].values
-                if let parameter = norms.firstIndex(where: { !$0.isFinite }) {
+                if let parameter = measurements.firstNonFinite(check.statistic) {
                     return diagnose(parameter, check.stage, tensors, closing)
                 }
             }
@@ -36,115 +35,111 @@ extension Engine {
         return nil
     }
 
-    /// Prepares stages in order; gives the reason if one of them objects.
-    mutating func prepare(_ stages: [Int]) throws(DescentError) -> SkipReason? {
-        for stage in stages {
-            if let reason = try prepare(stage) { return reason }
+    /// Prepares transforms in order; gives the reason if one of them has one to skip the step.
+    mutating func prepare(_ transforms: [Int]) throws(DescentError) -> SkipReason? {
+        for transform in transforms {
+            let reason = try chain.prepare(
+                transform, measurements.statistics, appliedSteps: counters.appliedSteps, &reporter.report,
+                checksFactors: plan.checksFactors)
+            if let reason { return reason }
         }
         return nil
     }
 
-    mutating func combineBlocks(of column: Int) {
-        let what = plan.columns[column].what
-        let offset = column * blocks.count
-        var index = 0
-        for parameter in 0..<layout.count {
-            var combiner = what.combiner
-            while index < blocks.count, blocks[index].parameterIndex == parameter {
-                combiner.add(buffers.blockNorms[offset + index])
-                index += 1
-            }
-            measured[column].values[parameter] = combiner.value
-        }
-        if plan.sharding != nil { measured[column].values = combinedShards(measured[column].values, what) }
-    }
-
-    /// What was measured of the whole, if this process has a part of the parameters.
-    private func combinedShards(_ values: [Double], _ what: Requirement) -> [Double] {
-        guard let index = plan.sharding, let stage = stages[index] as? any Sharding else { return values }
-        let parts = stage.gather(values)
-        return values.indices.map { index in
-            var combiner = what.combiner
-            for part in parts { combiner.add(part[index]) }
-            return combiner.value
-        }
-    }
-
-    private mutating func prepare(_ stage: Int) throws(DescentError) -> SkipReason? {
-        multiplyFactors(before: stage)
-        var factors = ScaleFactors()
-        swap(&factors, &stageFactors[stage])
-        // A step that a stage has thrown out of may be tried again.
-        factors.reset()
-        var (norms, counts): ([NormRecord], [CountRecord]) = ([], [])
-        swap(&norms, &report.norms)
-        swap(&counts, &report.counts)
-        var preparation = StepPreparation(
-            layout: layout, appliedSteps: appliedSteps,
-            incoming: GradientStatistics(
-                measured: measured, columns: plan.sources[stage], factors: incomingFactors, selection: unfrozen,
-                stage: stageNames[stage]),
-            factors: factors, veto: nil, norms: norms, counts: counts, stage: stageNames[stage])
-        factors = ScaleFactors()
-        (norms, counts) = ([], [])
-        defer {
-            swap(&stageFactors[stage], &preparation.factors)
-            swap(&report.norms, &preparation.norms)
-            swap(&report.counts, &preparation.counts)
-        }
-        try stages[stage].prepare(&preparation)
-        if let veto = preparation.veto {
-            return SkipReason(.vetoed, stage: stageNames[stage], "\(stageNames[stage]): \(veto)")
-        }
-        guard plan.checksFactors, !preparation.factors.isFinite else { return nil }
-        return SkipReason(
-            .nonFiniteSetting, stage: stageNames[stage],
-            "\(stageNames[stage]) multiplies by \(preparation.factors.firstNonFinite) at step \(appliedSteps + 1)")
-    }
-
-    /// Gathers what scaling stages before a stage have done since what it knows was measured.
-    mutating func multiplyFactors(before stage: Int) {
-        guard let column = plan.sources[stage].first else { return }
-        for index in incomingFactors.indices { incomingFactors[index] = 1 }
-        for stage in plan.columns[column].firstFactor..<stage {
-            stageFactors[stage].multiply(into: &incomingFactors, from: 0, count: layout.count)
-        }
-    }
-
-    /// Makes one factor for each parameter of those of consecutive scaling stages.
-    mutating func foldFactors() {
-        for run in plan.runs.indices {
-            let start = run * layout.count
-            for index in start..<start + layout.count { runFactors[index] = 1 }
-            for stage in plan.runs[run] {
-                stageFactors[stage].multiply(into: &runFactors, from: start, count: layout.count)
-            }
-        }
+    private mutating func combineBlocks(of statistic: Int) {
+        let isShared = exchange?.exchanged.contains(.statistics) ?? false
+        measurements.combine(statistic, sweeps.buffers, isShared ? exchange : nil)
     }
 
     /// Says which parameter is not finite, and how.
-    private mutating func diagnose(
-        _ parameter: Int, _ stage: Int?, _ tensors: StepTensors, _ closing: Closing
-    ) -> SkipReason {
+    private func diagnose(_ parameter: Int, _ stage: Int?, _ tensors: Tensors, _ closing: ClosingWindow) -> SkipReason {
         let name = layout[parameter].name
-        let found = countNonFinite(parameter, tensors, closing)
-        let counts = combinedShards(
-            [found.nan, found.infinite, layout[parameter].count].map(Double.init), .nonFiniteCount)
+        let program = SweepProgram(addition: closing.addition, windowFactor: closing.factor, keepsSlots: false)
+        let found = sweeps.countNonFinite(parameter, BlockWork(self, program), program, tensors)
+        var counts = [found.nan, found.infinite, layout[parameter].count].map(Double.init)
+        if let exchange, exchange.exchanged.contains(.statistics) {
+            counts = Requirement.nonFiniteCount.combined(counts, over: exchange)
+        }
         let isNotFinite = counts[0] + counts[1] > 0
         // Of the sums before this micro-batch each was finite.
-        let isLast = isNotFinite && accumulation != nil && plan.exchanging == nil && plan.checksInput
+        let last = isNotFinite && !exchangesGradients && plan.checksInput ? accumulation : nil
         let what =
             if isNotFinite {
                 "the gradient of \"\(name)\" holds \(Int(counts[0])) NaN and \(Int(counts[1])) infinite "
-                    + "of \(Int(counts[2])) elements" + (isLast ? ", since \(microBatchName)" : "")
+                    + "of \(Int(counts[2])) elements" + (last.map { ", since \($0.microBatchName)" } ?? "")
             } else {
                 "the gradient of \"\(name)\" arrived finite and left the range of Float in the stages"
-                    + (stage.map { " before \(stageNames[$0])" } ?? "")
+                    + (stage.map { " before \(chain.names[$0])" } ?? "")
             }
         // A smaller loss scale helps only what stands before it is undone.
-        let isScaled = stages.indices.contains { $0 >= stage ?? 0 && stages[$0] is any LossScaling }
         return SkipReason(
-            isNotFinite || isScaled ? .nonFinite : .overflow, parameter: name, stage: stage.map { stageNames[$0] },
-            microBatch: isLast ? window.received : nil, what)
+            isNotFinite || chain.undoesLossScale(from: stage ?? 0) ? .nonFinite : .overflow, parameter: name,
+            stage: stage.map { chain.names[$0] }, microBatch: last?.window.received, what)
+    }
+
+    // MARK: The update
+
+    /// Why an update would not be what the gradients say, because factors take them out of Float's range.
+    ///
+    /// A norm that was measured, times the factors that follow it, bounds every element. Only where that bound is beyond
+    /// Float's range does it take a sweep to tell.
+    mutating func reasonOfOverflow(_ tensors: Tensors, _ closing: ClosingWindow) -> SkipReason? {
+        guard plan.checksResult, mayOverflow else { return nil }
+        chain.multiplyRunFactors()
+        run(
+            SweepProgram(
+                operations: plan.window.final + [.checkGradient], addition: closing.addition,
+                windowFactor: closing.factor, keepsSlots: false), tensors)
+        guard let parameter = sweeps.firstFlagged(.isNotFinite) else { return nil }
+        let (name, stage) = (layout[parameter].name, chain.largestFactor(of: parameter))
+        return SkipReason(
+            .overflow, parameter: name, stage: stage,
+            "the gradient of \"\(name)\" arrived finite and leaves the range of Float"
+                + (stage.map { " because of \($0)" } ?? " in the chain"))
+    }
+
+    private var mayOverflow: Bool {
+        guard let statistic = plan.boundingStatistic else { return false }
+        let bound = chain.bound(measurements.values(statistic).max() ?? 0, from: statistic)
+        return !(bound <= Double(Float.greatestFiniteMagnitude) * (1 - 0x1p-20))
+    }
+
+    /// Tells an optimizer that proposes how large the update is, and has it move the parameters.
+    mutating func updateAsProposed(_ proposal: (update: Int, parameter: Int), _ tensors: Tensors) {
+        combineBlocks(of: proposal.update)
+        combineBlocks(of: proposal.parameter)
+        drivers[0].decide(
+            updateNorms: measurements.values(proposal.update), parameterNorms: measurements.values(proposal.parameter))
+        var tensors = tensors
+        tensors.gradients = tensors.gradients ?? sweeps.windowSlot.map { sweeps.slots[$0] }
+        run(
+            SweepProgram(
+                operations: [.discardGradient], end: plan.proposedEnd, runsBackwards: plan.window.measuring.isEmpty),
+            tensors)
+    }
+
+    /// Makes the average of frozen parameters what they are, and will be.
+    func startAverageOfFrozen(_ tensors: Tensors) {
+        guard let slot = slotTable.parameterAverage, let parameters = tensors.parameters else { return }
+        let access = accesses.ofOptimizer
+        sweeps.runFrozen(parameters) { block in
+            block.slotAccess = access
+            block.blendParameters(into: slot - access.first, weight: 1, replacing: false)
+        }
+    }
+
+    /// Notes how far the parameters have moved, if that was asked for.
+    mutating func noteChange() {
+        guard let change = plan.change else { return }
+        combineBlocks(of: change.update)
+        combineBlocks(of: change.parameter)
+        reporter.noteChange(update: measurements.norm(change.update), parameters: measurements.norm(change.parameter))
+    }
+
+    /// The first parameter that the update, or a chain's result, has made NaN or infinite, by its name; nil if none.
+    mutating func divergedParameter() -> String? {
+        guard plan.checksResult else { return nil }
+        return divergence.firstDiverged(sweeps.buffers, sweeps.blockRanges, lasts: !drivers.isEmpty)
+            .map { layout[$0].name }
     }
 }

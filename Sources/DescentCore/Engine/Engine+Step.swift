@@ -1,165 +1,145 @@
 // How a step runs:
 //
+//     validate    refuse tensors, weights and loss scales that do not fit
 //     begin       forget what the last step wrote down
-//     decide      admit the micro-batch; if that closes the window: exchange, measure, prepare stages, check rates
-//     carry out   add to the window, or skip, or update in the last sweep
-//     end         tell stages and observers
+//     choose      admit the micro-batch; if that closes the window: exchange, measure, prepare stages, check rates
+//     perform     add to the window, or skip, or update in the last sweep
+//     end         count, tell stages, tell observers
 //
-// Until it is decided nothing is written that lasts, so that an error leaves the engine as it was before the call.
+// Until it is chosen what to do nothing is written that lasts, so that an error leaves the engine as it was.
 
 extension Engine {
-    /// The tensors of one step.
-    struct StepTensors {
-        /// The micro-batch's gradients; nil when a window is closed without a further one.
-        var gradients: Backend.Tensors?
-        /// What the optimizer updates, or what stages may read; nil for a chain alone without parameters.
-        var parameters: Backend.Tensors?
-        /// Where a chain alone stores its result.
-        var output: Backend.Tensors?
-    }
-
-    /// What is known of a window when it is about to be closed.
-    struct Closing {
-        /// How the last micro-batch becomes part of the sum in every sweep; nil if it is already, or left out.
-        var gathering: Gathering?
-        /// What the sum is multiplied by; nil where the gradients themselves are the window.
-        var factor: Double?
-        /// Whether the first sweep has run, as gradients arrived.
-        var isBegun = false
-        /// The weight of the gradients, where nothing accumulates.
-        var weight = 1.0
-        /// Whether other processes have been given the window, as gradients arrived.
-        var isContributed = false
-    }
-
-    /// What becomes of a micro-batch or a window.
-    enum Decision {
-        /// It becomes part of a window that stays open, unless it has already or is left out for a reason.
-        case accumulate(Gathering?, rejection: SkipReason?)
-        case skip(SkipReason)
-        case update(Closing)
-    }
-
     /// Carries out one step: takes in a micro-batch and, if that closes the window, updates.
     mutating func step(
-        _ tensors: StepTensors, weight: Double, closesWindow: Bool
+        _ tensors: Tensors, weight: Double = 1, lossScale: Float? = nil, closesWindow: Bool
     ) throws(DescentError) -> StepOutcome {
-        try requireParameters(tensors)
-        if let parameters = tensors.parameters { try requireFloat32(parameters) }
-        beginStep()
-        let before = window
-        let decision: Decision
+        try validate(tensors, weight: weight, lossScale: lossScale, closesWindow: closesWindow)
+        begin()
+        let before = accumulation?.window
+        let action: StepAction
         do throws(DescentError) {
-            decision = try decide(tensors, weight: weight, closesWindow: closesWindow)
+            action = try chooseAction(tensors, weight: weight, closesWindow: closesWindow)
         } catch {
-            // A stage that threw although it said it could not leaves a window that is full, and whole.
-            if !sumIsWritten { window = before }
-            restartHistograms()
+            rollBack(to: before)
             throw error
         }
-        return try carryOut(decision, tensors)
+        return try perform(action, tensors)
     }
 
     /// Makes ready for a micro-batch.
-    mutating func beginStep() {
+    mutating func begin() {
         makeUnique()
-        sumIsWritten = false
-        startHistograms()
-        report.norms.removeAll(keepingCapacity: true)
-        report.counts.removeAll(keepingCapacity: true)
-        report.layerNorms.removeAll(keepingCapacity: true)
-        report.lossScale = lossScale
-        for index in stageFactors.indices { stageFactors[index].reset() }
-        buffers.forgetRowMeans()
+        accumulation?.sumIsWritten = false
+        reporter.begin(lossScale: chain.lossScale)
+        chain.resetFactors()
+        sweeps.buffers.forgetRowMeans()
     }
 
-    /// Decides what becomes of a micro-batch.
-    mutating func decide(
-        _ tensors: StepTensors, weight: Double, closesWindow: Bool
-    ) throws(DescentError) -> Decision {
-        guard accumulation != nil else { return try decide(tensors, Closing(weight: weight)) }
-        let isGiven = tensors.gradients != nil
-        let rejection = isGiven ? try admit(tensors, weight: weight) : nil
-        var gathering = isGiven && rejection == nil ? gatheringIntoWindow() : nil
-        guard closesWindow || isWindowFull else { return .accumulate(gathering, rejection: rejection) }
-        let isWhole = gathering != nil && window.included == 1 && plan.microBatch?.stages.isEmpty == true
-        if isWhole { return try decide(tensors, Closing()) }
-        if plan.mayReopenWindow || plan.window.measuring.isEmpty { gathering?.destination = nil }
-        return try decide(tensors, Closing(gathering: gathering, factor: closingFactor))
+    /// Forgets a micro-batch that a stage has thrown for.
+    private mutating func rollBack(to window: AccumulationWindow?) {
+        reporter.restartHistograms()
+        // A stage that threw although it said it could not leaves a window that is full, and whole.
+        if let window, accumulation?.sumIsWritten == false { accumulation?.window = window }
     }
 
-    /// Decides what becomes of a window.
-    mutating func decide(_ tensors: StepTensors, _ closing: Closing) throws(DescentError) -> Decision {
+    // MARK: Choose
+
+    /// Chooses what becomes of a micro-batch.
+    mutating func chooseAction(
+        _ tensors: Tensors, weight: Double, closesWindow: Bool
+    ) throws(DescentError) -> StepAction {
+        let rejection = try admit(tensors, weight: weight)
+        guard let accumulation else { return try chooseAction(tensors, ClosingWindow(weight: weight)) }
+        var addition = tensors.gradients == nil || rejection != nil ? nil : accumulation.addition
+        guard closesWindow || accumulation.isFull else { return .accumulate(addition, rejection: rejection) }
+        let isWhole =
+            addition != nil && accumulation.window.included == 1 && plan.microBatch?.transforms.isEmpty == true
+        if isWhole { return try chooseAction(tensors, ClosingWindow()) }
+        if plan.mayReopenWindow || plan.window.measuring.isEmpty { addition?.destination = nil }
+        return try chooseAction(tensors, ClosingWindow(addition: addition, factor: accumulation.closingFactor))
+    }
+
+    /// Chooses what becomes of a window.
+    mutating func chooseAction(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) -> StepAction {
         var closing = closing
-        if plan.exchanging != nil {
-            if let reason = try exchange(tensors, &closing) { return .skip(reason) }
-        } else if let reason = reasonNotToClose() {
-            return .skip(reason)
-        }
+        if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason) }
         let reason = try measure(plan.window, tensors, &closing)
-        if !plan.window.measuring.isEmpty { takeHistograms() }
-        if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? reasonOfRates() { return .skip(reason) }
+        if !plan.window.measuring.isEmpty { reporter.takeHistograms() }
+        if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? prepareOptimizer() { return .skip(reason) }
         return .update(closing)
     }
 
-    /// Does what has been decided.
+    private mutating func prepareOptimizer() -> SkipReason? {
+        drivers.isEmpty ? nil : drivers[0].prepare(appliedSteps: counters.appliedSteps)
+    }
+
+    // MARK: Perform
+
+    /// Does what has been chosen.
     ///
     /// - Throws: What a stage throws when it is told how the step ended, once everything else is done.
-    mutating func carryOut(_ decision: Decision, _ tensors: StepTensors) throws(DescentError) -> StepOutcome {
-        switch decision {
-        case .accumulate(let gathering, let rejection):
-            if let gathering {
-                foldFactors()
-                run(SweepProgram(gathering: gathering, checksSum: plan.checksInput), tensors)
+    mutating func perform(_ action: StepAction, _ tensors: Tensors) throws(DescentError) -> StepOutcome {
+        switch action {
+        case .accumulate(let addition, let rejection):
+            if let addition {
+                chain.multiplyRunFactors()
+                run(SweepProgram(addition: addition, checksSum: plan.checksInput), tensors)
             }
-            return conclude(accumulating: rejection)
-        case .skip(let reason): return try conclude(skipping: reason)
+            return tell(.accumulated(progress(rejection)))
+        case .skip(let reason): return try endSkip(reason)
         case .update(let closing):
             update(tensors, closing)
-            return try concludeUpdate()
+            return try endUpdate()
         }
     }
 
     /// Runs the last sweep, which updates parameters or stores gradients.
-    private mutating func update(_ tensors: StepTensors, _ closing: Closing) {
-        noteNorms()
-        report.learningRate = optimizer?.learningRate.value(at: appliedSteps) ?? 0
-        foldFactors()
+    private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
+        reporter.noteNorms(plan.inputNorm, measurements, chain)
+        reporter.report.learningRate = drivers.first?.learningRate(at: counters.appliedSteps) ?? 0
+        chain.multiplyRunFactors()
         let isMeasured = !plan.window.measuring.isEmpty
         run(
             SweepProgram(
-                operations: plan.window.final, end: plan.end, gathering: closing.gathering,
+                operations: plan.window.final, end: plan.end, addition: closing.addition,
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
-        if !isMeasured { takeHistograms() }
+        if !isMeasured { reporter.takeHistograms() }
         if let proposal = plan.proposal { updateAsProposed(proposal, tensors) }
-        if appliedSteps == 0 { startAverageOfFrozen(tensors) }
+        if counters.appliedSteps == 0 { startAverageOfFrozen(tensors) }
         noteChange()
     }
 
-    /// Makes the average of frozen parameters what they are, and will be.
-    private func startAverageOfFrozen(_ tensors: StepTensors) {
-        guard let averaging = optimizer as? any AveragingOptimizer, let parameters = tensors.parameters else { return }
-        let access = accesses.ofOptimizer
-        runFrozen(parameters) { block in
-            block.slotAccess = access
-            averaging.startAverage(of: &block)
-        }
+    // MARK: End
+
+    /// Ends a step that was taken.
+    private mutating func endUpdate() throws(DescentError) -> StepOutcome {
+        counters.noteUpdate()
+        let diverged = divergedParameter()
+        let failure = chain.finish(
+            nil, nonFinite: accumulation?.window.overflow, diverged: diverged, measurements.statistics)
+        accumulation?.window.close()
+        reporter.report.noteEnd(
+            appliedSteps: counters.appliedSteps, skippedSteps: counters.skippedSteps, nextLossScale: chain.lossScale)
+        let report = reporter.report
+        let outcome = tell(diverged.map { .diverged(Divergence($0, report)) } ?? .applied(report))
+        if let failure { throw failure }
+        return outcome
     }
 
-    /// Lets an optimizer that proposes decide, and moves the parameters.
-    private mutating func updateAsProposed(_ proposal: (update: Int, parameter: Int), _ tensors: StepTensors) {
-        combineBlocks(of: proposal.update)
-        combineBlocks(of: proposal.parameter)
-        if var proposing = optimizer as? any ProposingOptimizer {
-            proposing.decide(
-                updateNorms: measured[proposal.update].values, parameterNorms: measured[proposal.parameter].values)
-            optimizers[0] = proposing
-        }
-        var tensors = tensors
-        tensors.gradients = tensors.gradients ?? windowSlot.map { slots[$0] }
-        run(
-            SweepProgram(
-                operations: [.discardGradient], end: plan.proposedEnd, runsBackwards: plan.window.measuring.isEmpty),
-            tensors)
+    /// Ends a step that was skipped.
+    private mutating func endSkip(_ reason: SkipReason) throws(DescentError) -> StepOutcome {
+        let nonFinite = reason.code == .nonFinite ? reason : accumulation?.window.overflow
+        let counts = nonFinite != nil || reason.code == .overflow || reason.code == .nonFiniteSetting
+        counters.noteSkip(isNonFinite: counts)
+        let failure = chain.finish(reason, nonFinite: nonFinite, diverged: nil, measurements.statistics)
+        accumulation?.window.close()
+        let outcome = tell(.skipped(reason))
+        if let failure { throw failure }
+        if counts { try requireFewSkips(reason) }
+        return outcome
+    }
+
+    private func tell(_ outcome: StepOutcome) -> StepOutcome {
+        reporter.tell(outcome, counters, lossScale: chain.lossScale)
     }
 }

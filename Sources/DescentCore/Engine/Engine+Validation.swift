@@ -1,16 +1,36 @@
+// What is refused before a step begins.
+
 extension Engine {
-    func validate(_ other: ParameterLayout, as role: String) throws(DescentError) {
-        try layout.requireMatch(of: other, as: role)
+    /// Refuses the arguments of a step, and tells other processes that wait for it.
+    func requireValid(_ tensors: Tensors, weight: Double, lossScale: Float?) throws(DescentError) {
+        if let gradients = tensors.gradients {
+            try layout.requireMatch(of: gradients.layout, as: "gradients")
+            try validate(weight: weight, lossScale: lossScale)
+        }
+        try requireParameters(tensors)
     }
 
-    /// Refuses a step without parameters if a stage looks at them.
-    func requireParameters(_ tensors: StepTensors) throws(DescentError) {
-        guard tensors.parameters == nil else { return }
-        for stage in stages where stage.requirements.contains(where: \.readsParameters) {
-            throw DescentError(
-                .missingParameter, stage: stage.name,
-                "\(stage.name) looks at the parameters: hand them over with the gradients.")
+    /// Refuses what does not fit, and tells other processes that wait for this one.
+    mutating func validate(
+        _ tensors: Tensors, weight: Double, lossScale: Float?, closesWindow: Bool
+    ) throws(DescentError) {
+        do throws(DescentError) {
+            try requireValid(tensors, weight: weight, lossScale: lossScale)
+        } catch {
+            abandon(error, closesWindow: closesWindow)
+            throw error
         }
+    }
+
+    /// Refuses parameters that do not fit, and a step without them if a stage looks at them.
+    func requireParameters(_ tensors: Tensors) throws(DescentError) {
+        if let parameters = tensors.parameters {
+            try layout.requireMatch(of: parameters.layout, as: "parameters")
+            return try requireFloat32(parameters)
+        }
+        guard let stage = chain.readerOfParameters else { return }
+        throw DescentError(
+            .missingParameter, stage: stage, "\(stage) looks at the parameters: hand them over with the gradients.")
     }
 
     /// Refuses parameters that are not float32, in which all arithmetic is done.
@@ -29,30 +49,39 @@ extension Engine {
         }
     }
 
+    private func validate(weight: Double, lossScale: Float?) throws(DescentError) {
+        try validate(weight: weight)
+        guard received == nil else {
+            throw DescentError(
+                .missingParameter,
+                "Some gradients of this micro-batch have been received one by one: receive the others, and step without "
+                    + "gradients.")
+        }
+        guard let lossScale, lossScale != chain.lossScale else { return }
+        let remedy =
+            chain.undoesLossScale(from: 0)
+            ? "multiply the loss by the pipeline's lossScale, which is \(chain.lossScale)"
+            : "no stage undoes it: add Unscale(...) to the chain"
+        throw DescentError(
+            .lossScaleMismatch, "These gradients were made with a loss scale of \(lossScale); \(remedy).")
+    }
+
     /// Refuses to close a window while gradients arrive, which would be in no step.
-    func requireNoReception() throws(DescentError) {
-        guard let arrived = reception?.isReceived else { return }
+    func requireNothingReceived() throws(DescentError) {
+        guard let arrived = received?.isReceived else { return }
         throw DescentError(
             .incompleteMicroBatch,
             "\(arrived.count { $0 }) of \(arrived.count) gradients of a micro-batch have arrived one by one. Receive the "
                 + "others and step, closing the window; or discard what was received.")
     }
 
-    func validate(weight: Double, lossScale: Float?) throws(DescentError) {
-        try validate(weight: weight)
-        guard reception == nil else {
-            throw DescentError(
-                .missingParameter,
-                "Some gradients of this micro-batch have been received one by one: receive the others, and step without "
-                    + "gradients.")
-        }
-        if let lossScale, lossScale != self.lossScale {
-            let remedy =
-                stages.contains { $0 is any LossScaling }
-                ? "multiply the loss by the pipeline's lossScale, which is \(self.lossScale)"
-                : "no stage undoes it: add Unscale(...) to the chain"
-            throw DescentError(
-                .lossScaleMismatch, "These gradients were made with a loss scale of \(lossScale); \(remedy).")
-        }
+    /// Refuses to go on after too many skipped steps in a row.
+    func requireFewSkips(_ reason: SkipReason) throws(DescentError) {
+        let skips = counters.consecutiveSkips
+        guard let limit = configuration.nonFinite.skipLimit, skips > limit else { return }
+        throw DescentError(
+            .tooManySkips, parameter: reason.parameter,
+            "\(skips) steps in a row were skipped, the last because \(reason). The model does not recover by itself: "
+                + "go back to a checkpoint, lower the learning rate, or clip.")
     }
 }

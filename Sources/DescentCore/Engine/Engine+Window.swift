@@ -1,97 +1,108 @@
-/// How an engine gathers micro-batches: what the accumulating stage was set to, and where the sum is.
-struct Accumulation: Sendable {
-    let stage: Int
-    let name: String
-    let slot: Int
-    let length: Int
-    let reduction: AccumulationWindow.Reduction
-    let dropsNonFinite: Bool
-
-    init(_ stage: any Accumulating, at index: Int, slot: Int) {
-        self.stage = index
-        self.slot = slot
-        name = stage.name
-        length = stage.windowLength
-        reduction = stage.reduction
-        dropsNonFinite = stage.dropsNonFinite
-    }
-}
+// How micro-batches enter the window, and how it becomes that of all processes.
 
 extension Engine {
-    /// Whether a window has been given micro-batches and is not closed.
-    var isWindowOpen: Bool { window.received > 0 }
-
-    /// Whether the window has been given as many micro-batches as it takes.
-    var isWindowFull: Bool { accumulation.map { window.received >= $0.length } ?? true }
-
-    /// What the window's sum is multiplied by.
-    var closingFactor: Double { accumulation.map { window.closingFactor($0.reduction) } ?? 1 }
-
-    /// How the micro-batch last admitted becomes part of the window.
-    func gatheringIntoWindow() -> Gathering? {
-        guard let accumulation else { return nil }
-        return Gathering(
-            sum: window.included == 1 ? nil : accumulation.slot, destination: accumulation.slot,
-            factor: window.factor(accumulation.reduction))
-    }
+    /// Whether the window has been given as many micro-batches as it takes; without accumulation, every micro-batch is one.
+    var isWindowFull: Bool { accumulation?.isFull ?? true }
 
     /// Whether the gradients that arrive are the window as they are, because it is full with them alone.
-    var isWindowItself: Bool { isWindowFull && (accumulation == nil || window.included == 1) }
+    var isWindowItself: Bool { isWindowFull && (accumulation.map { $0.window.included == 1 } ?? true) }
 
-    /// Admits a micro-batch to the window, unless the stages before the accumulation object to it.
+    /// What the window's sum is multiplied by.
+    var closingFactor: Double { accumulation?.closingFactor ?? 1 }
+
+    /// Admits a micro-batch to the window, unless the stages before the accumulation have a reason not to.
     ///
     /// - Returns: Why it is left out; nil if it is not.
     /// - Throws: What a stage throws as it is prepared.
-    mutating func admit(_ tensors: StepTensors, weight: Double) throws(DescentError) -> SkipReason? {
-        guard let segment = plan.microBatch else { return nil }
-        let before = window
-        window.admit(weight: weight)
-        var alone = Closing()
+    mutating func admit(_ tensors: Tensors, weight: Double) throws(DescentError) -> SkipReason? {
+        guard let before = accumulation?.window, let segment = plan.microBatch, tensors.gradients != nil else {
+            return nil
+        }
+        accumulation?.window.admit(weight: weight)
+        var alone = ClosingWindow()
         guard let reason = try measure(segment, tensors, &alone) else { return nil }
         // What follows reads the window without this micro-batch, whose rows have other means.
-        buffers.forgetRowMeans()
-        let received = window.received
-        window = before
-        window.received = received
-        window.note(reason)
+        sweeps.buffers.forgetRowMeans()
+        accumulation?.window.reject(reason, since: before)
         return reason
     }
 
-    /// Ends a micro-batch that leaves its window open; by now it is part of the sum, or left out for a reason.
-    mutating func conclude(accumulating rejection: SkipReason?) -> StepOutcome {
-        let rejection = rejection ?? reasonOfSpoiledSum()
-        return tell(
-            .accumulated(
-                WindowProgress(
-                    received: window.received, included: window.included, length: accumulation?.length ?? 1,
-                    rejection: rejection)))
+    /// How far the window has come; by now the micro-batch is part of the sum, or left out for a reason.
+    mutating func progress(_ rejection: SkipReason?) -> WindowProgress {
+        var rejection = rejection
+        if rejection == nil, plan.checksInput {
+            let parameter = sweeps.firstFlagged(.isNotFinite).map { layout[$0].name }
+            rejection = accumulation?.noteSpoiledSum(of: parameter)
+        }
+        return accumulation?.progress(rejection)
+            ?? WindowProgress(received: 0, included: 0, length: 1, rejection: rejection)
     }
 
-    /// Why the window will be skipped, because its sum is not finite; found when the micro-batch enters that makes it so.
-    private mutating func reasonOfSpoiledSum() -> SkipReason? {
-        guard let accumulation, plan.checksInput else { return nil }
-        if !accumulation.dropsNonFinite, let spoiled = window.rejection { return spoiled }
-        guard let parameter = firstFlagged(.isNotFinite) else { return nil }
-        let name = layout[parameter].name
-        let reason = SkipReason(
-            .nonFinite, parameter: name, microBatch: window.received,
-            "the gradient of \"\(name)\" in \(microBatchName), or its sum over the window, holds NaN or infinities")
-        window.note(reason)
-        return reason
+    /// Makes the window that of all processes, where others take part.
+    ///
+    /// - Returns: Why the step is to be skipped; nil if there is no reason.
+    mutating func exchangeWindow(_ tensors: Tensors, _ closing: inout ClosingWindow) throws(DescentError) -> SkipReason?
+    {
+        guard exchangesGradients else { return accumulation?.reasonNotToClose }
+        if !closing.isContributed { try contribute(tensors, closing) }
+        guard let slot = sweeps.windowSlot else { return nil }
+        closing = ClosingWindow(factor: 1)
+        if let parameters = tensors.parameters { try exchange?.compare(parameters) }
+        return try exchange?.collect(into: &sweeps.slots[slot])
     }
 
-    /// The micro-batch last admitted, in words: "micro-batch 2 of 4".
-    var microBatchName: String { "micro-batch \(window.received) of \(accumulation?.length ?? 1)" }
+    // MARK: Exchange
 
-    /// Why the window cannot become a step, where it cannot.
-    func reasonNotToClose() -> SkipReason? {
-        guard let accumulation else { return nil }
-        if let rejection = window.rejection, !accumulation.dropsNonFinite { return rejection }
-        guard window.included == 0 || !closingFactor.isFinite else { return nil }
-        return SkipReason(
-            .emptyWindow, parameter: window.rejection?.parameter, stage: accumulation.name,
-            microBatch: window.rejection?.microBatch,
-            "no micro-batch of the window counts: each was left out or weighs 0"
-                + (window.rejection.map { "; the first because \($0)" } ?? ""))
+    /// Whether whole gradients are exchanged with other processes.
+    var exchangesGradients: Bool { exchange?.exchanged.contains(.gradients) ?? false }
+
+    /// Connects to the other processes.
+    mutating func connect(as setup: PipelineSetup) throws(DescentError) {
+        let (layout, exchanged) = (layout, layout.indices.filter { !sweeps.blockRanges[$0].isEmpty })
+        try exchange?.connect(exchanged, of: layout, as: setup)
+    }
+
+    /// Tells other processes of an error in the arguments of a call, if the call would have closed a window.
+    ///
+    /// - Parameters:
+    ///   - error: Why this process takes no part in it.
+    ///   - closesWindow: Whether the call was to close the window early.
+    mutating func abandon(_ error: DescentError, closesWindow: Bool) {
+        guard exchangesGradients else { return }
+        let isLast = accumulation.map { $0.window.received + 1 >= $0.settings.length } ?? true
+        if closesWindow || isLast { exchange?.abandon(error) }
+    }
+
+    /// Begins an exchange of the window that is about to be closed.
+    ///
+    /// - Parameters:
+    ///   - elementType: How the gradients at hand are stored, where they are the window; nil for a window's sum.
+    ///   - weight: The weight of the gradients, where nothing accumulates.
+    /// - Throws: What the stage throws.
+    mutating func beginExchange(of elementType: ElementType?, weight: Double) throws(DescentError) {
+        if accumulation == nil { sweeps.makeReceivedSlot() }
+        let contribution = Contribution(
+            factor: elementType == nil ? Float(closingFactor) : 1, weight: accumulation?.window.weights ?? weight,
+            elementType: elementType ?? .float32, skipReason: accumulation?.reasonNotToClose)
+        try exchange?.begin(contribution)
+    }
+
+    /// Contributes the gradient of one parameter, if it is one that is exchanged.
+    mutating func contribute(_ gradients: Backend.Tensors, of parameter: Int) throws(DescentError) {
+        guard !sweeps.blockRanges[parameter].isEmpty else { return }
+        try exchange?.contribute(gradients, of: parameter)
+    }
+
+    private mutating func contribute(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) {
+        if var addition = closing.addition {
+            chain.multiplyRunFactors()
+            addition.destination = accumulation?.slot
+            run(SweepProgram(addition: addition), tensors)
+        }
+        let gradients = closing.factor == nil ? tensors.gradients : nil
+        try beginExchange(of: gradients?.elementType, weight: closing.weight)
+        guard let source = gradients ?? sweeps.windowSlot.map({ sweeps.slots[$0] }) else { return }
+        // Backward passes begin at the last parameter, and so does the exchange.
+        for parameter in layout.indices.reversed() { try contribute(source, of: parameter) }
     }
 }

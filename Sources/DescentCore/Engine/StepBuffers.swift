@@ -12,7 +12,7 @@ final class StepBuffers: @unchecked Sendable {
         static let wasNotFinite = Flags(rawValue: 2)
     }
 
-    /// The norm of each block, column by column.
+    /// The norm of each block, statistic by statistic.
     let blockNorms: UnsafeMutablePointer<Double>
     /// What was found in each block by the last sweep that looked.
     let flags: UnsafeMutablePointer<Flags>
@@ -20,14 +20,14 @@ final class StepBuffers: @unchecked Sendable {
     let rowMeans: RowMeans?
     let rowCount: Int
     private let blockCount: Int
-    private let columnCount: Int
+    private let statisticCount: Int
 
-    init(columnCount: Int, blockCount: Int, rowCount: Int) {
-        self.columnCount = columnCount
+    init(statisticCount: Int, blockCount: Int, rowCount: Int) {
+        self.statisticCount = statisticCount
         self.blockCount = blockCount
         self.rowCount = rowCount
-        blockNorms = .allocate(capacity: max(1, columnCount * blockCount))
-        blockNorms.initialize(repeating: 0, count: columnCount * blockCount)
+        blockNorms = .allocate(capacity: max(1, statisticCount * blockCount))
+        blockNorms.initialize(repeating: 0, count: statisticCount * blockCount)
         flags = .allocate(capacity: max(1, blockCount))
         flags.initialize(repeating: [], count: blockCount)
         guard rowCount > 0 else {
@@ -49,8 +49,8 @@ final class StepBuffers: @unchecked Sendable {
 
     /// The same buffers with the same contents, for another engine: a micro-batch may be half measured.
     func copy() -> StepBuffers {
-        let copy = StepBuffers(columnCount: columnCount, blockCount: blockCount, rowCount: rowCount)
-        copy.blockNorms.update(from: blockNorms, count: columnCount * blockCount)
+        let copy = StepBuffers(statisticCount: statisticCount, blockCount: blockCount, rowCount: rowCount)
+        copy.blockNorms.update(from: blockNorms, count: statisticCount * blockCount)
         copy.flags.update(from: flags, count: blockCount)
         if let rowMeans, let copied = copy.rowMeans {
             copied.values.update(from: rowMeans.values, count: rowCount)

@@ -1,5 +1,5 @@
-/// How a micro-batch becomes part of its window, in the sweep that it is read in.
-struct Gathering: Sendable {
+/// How a micro-batch is added to its window, in the sweep that it is read in.
+struct WindowAddition: Sendable {
     /// The slot of the sum that it is added to; nil for the first of a window.
     var sum: Int?
     /// The slot that the new sum is written to; nil where it is only looked at, because the step is not decided yet.
@@ -16,15 +16,15 @@ struct SweepProgram {
     var operations: [Plan.Operation] = []
     /// What ends the sweep: an update, a store, or nothing.
     var end: [Plan.Operation] = []
-    /// The accumulation that comes before the operations, where the sweep reads a micro-batch.
-    var gathering: Gathering?
+    /// The addition to the window that comes before the operations, where the sweep reads a micro-batch.
+    var addition: WindowAddition?
     /// What the window's sum is multiplied by, where the operations work on the accumulated window.
     var windowFactor: Double?
     /// Whether stages may change their slots for good.
     var keepsSlots = true
     /// Whether histograms are made of the gradient before the operations, if they were asked for.
     var makesHistograms = false
-    /// Whether the sum that is gathered is checked for NaN and infinities.
+    /// Whether the new sum is checked for NaN and infinities.
     var checksSum = false
     var runsBackwards = false
 }

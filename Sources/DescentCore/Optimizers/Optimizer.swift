@@ -48,6 +48,19 @@ public protocol Optimizer: Sendable {
 
     /// Updates one block of parameters; called on many threads at once.
     func update(_ block: inout some UpdateBlock)
+
+    /// Whether the step depends on the size of the whole update of a parameter, as LAMB's does; by default false.
+    ///
+    /// Such an optimizer takes one sweep more: in the first ``propose(_:)`` turns gradients into proposed updates and keeps
+    /// what it needs in slots, the engine measures them, ``decide(updateNorms:parameterNorms:)`` is told, and
+    /// ``update(_:)`` then moves the parameters in a second sweep, from the slots alone.
+    var proposesUpdate: Bool { get }
+
+    /// Turns a block's gradient into the update proposed for it, and brings the slots up to date; by default nothing.
+    func propose(_ block: inout some UpdateBlock)
+
+    /// Decides on the step, knowing the L2 norms of every parameter and of the update proposed for it; by default nothing.
+    mutating func decide(updateNorms: [Double], parameterNorms: [Double])
 }
 
 extension Optimizer {
@@ -58,6 +71,9 @@ extension Optimizer {
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(appliedSteps: Int) {}
+    public var proposesUpdate: Bool { false }
+    public func propose(_ block: inout some UpdateBlock) {}
+    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {}
 }
 
 extension Optimizer where State == Stateless {
@@ -65,16 +81,4 @@ extension Optimizer where State == Stateless {
         get { Stateless() }
         set {}
     }
-}
-
-/// An optimizer whose step depends on the size of the whole update of a parameter, such as LAMB.
-///
-/// It takes one sweep more: the first turns gradients into proposed updates and keeps what it needs in slots, the
-/// engine measures them, and ``Optimizer/update(_:)`` then moves the parameters in a second sweep, from the slots alone.
-public protocol ProposingOptimizer: Optimizer {
-    /// Turns a block's gradient into the update proposed for it, and brings the slots up to date.
-    func propose(_ block: inout some UpdateBlock)
-
-    /// Decides on the step, knowing the L2 norms of every parameter and of the update proposed for it.
-    mutating func decide(updateNorms: [Double], parameterNorms: [Double])
 }

@@ -42,7 +42,8 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     public var weightDecay: Float { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
     public var groupSettings: [GroupSettings.Name] { base.groupSettings }
-    public var slots: [Slot] { base.slots + ["average"] }
+    public var slots: [Slot] { base.slots + [Slot("average", role: .parameterAverage)] }
+    public var proposesUpdate: Bool { base.proposesUpdate }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)
@@ -52,6 +53,12 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     public mutating func prepare(appliedSteps: Int) {
         base.prepare(appliedSteps: appliedSteps)
         weight = appliedSteps == 0 ? 1 : Float(1 - decay)
+    }
+
+    public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
+
+    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
+        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
     }
 
     public func update(_ block: inout some UpdateBlock) {
@@ -91,6 +98,7 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
     public var groups: [ParameterGroup] { base.groups }
     public var groupSettings: [GroupSettings.Name] { base.groupSettings }
     public var slots: [Slot] { base.slots + ["slow parameters"] }
+    public var proposesUpdate: Bool { base.proposesUpdate }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)
@@ -108,51 +116,17 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
         synchronizes = (appliedSteps + 1).isMultiple(of: synchronizationPeriod)
     }
 
+    public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
+
+    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
+        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
+    }
+
     public func update(_ block: inout some UpdateBlock) {
         if isFirst { block.blendParameters(into: base.slots.count, weight: 1, replacing: false) }
         base.update(&block)
         if synchronizes {
             block.blendParameters(into: base.slots.count, weight: slowStepSize, replacing: true)
         }
-    }
-}
-
-/// An optimizer that keeps an average of the parameters, or wraps one that does.
-protocol AveragingOptimizer: Optimizer {
-    /// Makes a block's average what its parameters are.
-    func startAverage(of block: inout some UpdateBlock)
-}
-
-extension ExponentialMovingAverage: AveragingOptimizer {
-    func startAverage(of block: inout some UpdateBlock) {
-        block.blendParameters(into: base.slots.count, weight: 1, replacing: false)
-    }
-}
-
-extension Lookahead: AveragingOptimizer where Base: AveragingOptimizer {
-    func startAverage(of block: inout some UpdateBlock) { base.startAverage(of: &block) }
-}
-
-extension ExponentialMovingAverage: ProposingOptimizer where Base: ProposingOptimizer {
-    public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
-
-    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
-        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
-    }
-}
-
-extension Lookahead: ProposingOptimizer where Base: ProposingOptimizer {
-    public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
-
-    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
-        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
-    }
-}
-
-extension GradientPipeline {
-    /// The average of the parameters that an optimizer made by `averagingParameters(decay:)` keeps; otherwise nil.
-    public var averagedParameters: Backend.Tensors? {
-        // The optimizer's slots come last, after those of stages.
-        slotNames.last { $0.hasSuffix(".average") }.flatMap { slot(named: $0) }
     }
 }

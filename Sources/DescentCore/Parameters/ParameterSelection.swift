@@ -16,6 +16,15 @@ public enum ParameterSelection: Sendable {
         }
     }
 
+    /// Refuses a selection that holds no parameter of a layout.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidSetting` that names the first parameters that there are.
+    package func requireMatch(in layout: ParameterLayout, of stage: String) throws(DescentError) {
+        let names = layout.prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ")
+        try DescentError.require(
+            layout.isEmpty || layout.contains(where: contains), stage, "no parameter is chosen; there are \(names).")
+    }
+
     /// How the names of the parameters begin, if that is what tells them.
     public var prefix: String? { if case .named(let prefix) = self { prefix } else { nil } }
 }

@@ -1,6 +1,6 @@
 /// A chain of gradient transforms alone: gradients in, transformed gradients and an outcome out.
 ///
-/// It goes in front of an optimizer of somebody else's. `Chain` is this type over the default backend.
+/// It goes in front of an another library's optimizer. `Chain` is this type over the default backend.
 /// ```swift
 /// var chain = try Chain(for: parameters) { ClipByGlobalNorm(1) }
 /// if try chain.transform(&gradients).isApplied { host.step(gradients) }
@@ -10,14 +10,14 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
 
     /// Builds a chain for gradients of the parameters' names and shapes.
     ///
-    /// - Throws: ``DescentError`` for settings out of range and for stages in an order that cannot be meant.
+    /// - Throws: ``DescentError`` for settings out of range and for stages in the wrong order.
     public init(
-        for layout: ParameterLayout, nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform]
+        for layout: ParameterLayout, configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         engine = try Engine(
             backend: backend, layout: layout, stages: stages(), optimizer: nil,
-            options: PipelineOptions(nonFinite: nonFinite))
+            configuration: configuration)
     }
 
     /// Builds a chain that goes on where another one was, with the same bits as if it had never stopped.
@@ -26,12 +26,12 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
     ///   saved, errors that name a parameter where the layout does, and what building the chain throws.
     public init(
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
-        for layout: ParameterLayout, nonFinite: NonFinitePolicy = .skip, on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform]
+        for layout: ParameterLayout, configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         engine = try Engine(
             backend: backend, layout: layout, stages: stages(), optimizer: nil,
-            options: PipelineOptions(nonFinite: nonFinite), resuming: state, policy)
+            configuration: configuration, resuming: state, policy)
     }
 
     /// What the chain remembers between steps.
@@ -40,18 +40,20 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
     }
 
     /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.
-    public var lossScale: Float { engine.lossScale }
+    public var lossScale: Float { engine.chain.lossScale }
     /// How many steps have been applied.
-    public var appliedSteps: Int { engine.appliedSteps }
+    public var appliedSteps: Int { engine.counters.appliedSteps }
     /// How many steps have been skipped.
-    public var skippedSteps: Int { engine.skippedSteps }
+    public var skippedSteps: Int { engine.counters.skippedSteps }
+    /// The micro-batches of the open accumulation window; nil where nothing accumulates.
+    public var window: AccumulationWindow? { engine.accumulation?.window }
     /// The parameters that the chain was built for.
     public var layout: ParameterLayout { engine.layout }
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
     public var sweepCount: Int { engine.plan.sweepCount }
 
     /// The plan, for people.
-    public func explain() -> String { Explanation(engine).text }
+    public func explain() -> String { engine.explanation }
 
     /// Transforms gradients in place.
     ///
@@ -69,18 +71,10 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
         _ gradients: inout Backend.Tensors, parameters: Backend.Tensors? = nil, weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        do throws(DescentError) {
-            try engine.validate(gradients.layout, as: "gradients")
-            if let parameters { try engine.validate(parameters.layout, as: "parameters") }
-            try engine.validate(weight: weight, lossScale: lossScale)
-        } catch {
-            engine.abandon(error, closesWindow: closingWindow)
-            throw error
-        }
         gradients.makeUnique()
         return try engine.step(
             .init(gradients: gradients, parameters: parameters, output: gradients), weight: weight,
-            closesWindow: closingWindow)
+            lossScale: lossScale, closesWindow: closingWindow)
     }
 
     /// Closes an open window early.
@@ -94,10 +88,8 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
         into gradients: inout Backend.Tensors, parameters: Backend.Tensors? = nil
     ) throws(DescentError) -> StepOutcome? {
         guard engine.isWindowOpen else { return nil }
-        try engine.validate(gradients.layout, as: "gradients")
-        if let parameters { try engine.validate(parameters.layout, as: "parameters") }
+        try layout.requireMatch(of: gradients.layout, as: "gradients")
         gradients.makeUnique()
-        return try engine.step(
-            .init(gradients: nil, parameters: parameters, output: gradients), weight: 1, closesWindow: true)
+        return try engine.step(.init(parameters: parameters, output: gradients), closesWindow: true)
     }
 }

@@ -21,22 +21,19 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///
     /// - Parameters:
     ///   - parameters: The parameters to train; only their names and shapes are kept.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
-    ///   - parameterCopy: How to store a second copy of the parameters, which each applied step writes in the sweep
-    ///     that updates them: what a model's forward pass reads. Nil keeps none.
-    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentError`` for settings out of range and for stages in an order that cannot be meant.
+    /// - Throws: ``DescentError`` for settings out of range and for stages in the wrong order.
     public init(
-        for parameters: Backend.Tensors, nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil,
-        reporting: ReportOptions = [], on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
+        for parameters: Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
+        driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
-        let options = PipelineOptions(nonFinite: nonFinite, parameterCopy: parameterCopy, reporting: reporting)
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(), options: options)
+            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(),
+            configuration: configuration)
         try engine.requireFloat32(parameters)
         engine.copyParameters(parameters)
     }
@@ -49,9 +46,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - state: What the other pipeline remembered; see ``state``.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: The parameters as they were then.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
-    ///   - parameterCopy: How to store a second copy of the parameters.
-    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
@@ -59,19 +54,19 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   saved, errors that name a parameter where the layout does, and what building the pipeline throws.
     public init(
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
-        for parameters: Backend.Tensors, nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil,
-        reporting: ReportOptions = [], on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
+        for parameters: Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
+        driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
-        let options = PipelineOptions(nonFinite: nonFinite, parameterCopy: parameterCopy, reporting: reporting)
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(), options: options,
+            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(),
+            configuration: configuration,
             resuming: state, policy)
         try engine.requireFloat32(parameters)
         engine.copyParameters(parameters)
     }
 
-    /// What the pipeline remembers between steps; see ``init(resuming:_:for:nonFinite:parameterCopy:reporting:on:_:driving:)``.
+    /// What the pipeline remembers between steps; see ``init(resuming:_:for:configuration:on:_:driving:)``.
     ///
     /// - Throws: ``DescentError`` with code `incompleteMicroBatch` while gradients arrive one by one.
     public var state: PipelineState<Backend.Tensors> {
@@ -79,15 +74,17 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     }
 
     /// What to multiply the loss by before taking gradients: constant within a window, 1 without an `Unscale`.
-    public var lossScale: Float { engine.lossScale }
+    public var lossScale: Float { engine.chain.lossScale }
     /// How many steps have been applied.
-    public var appliedSteps: Int { engine.appliedSteps }
+    public var appliedSteps: Int { engine.counters.appliedSteps }
     /// How many steps have been skipped.
-    public var skippedSteps: Int { engine.skippedSteps }
+    public var skippedSteps: Int { engine.counters.skippedSteps }
     /// The stages, in the order in which gradients flow.
-    public var stages: [any GradientTransform] { engine.currentStages }
+    public var stages: [any Stage] { engine.currentStages }
+    /// The micro-batches of the open accumulation window; nil where nothing accumulates.
+    public var window: AccumulationWindow? { engine.accumulation?.window }
     /// What ends the chain.
-    public var optimizer: any Optimizer { engine.optimizers[0] }
+    public var optimizer: any Optimizer { engine.drivers[0].optimizer }
     /// The parameters that the pipeline was built for.
     public var layout: ParameterLayout { engine.layout }
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
@@ -96,13 +93,13 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// The parameters after the last applied step, in the element type that the pipeline was asked to keep them in.
     ///
     /// It shares its memory with the pipeline until the next step, which leaves this value as it is.
-    public var parameterCopy: Backend.Tensors? { engine.parameterCopy }
+    public var parameterCopy: Backend.Tensors? { engine.sweeps.parameterCopy }
 
     /// Has a closure told of the outcome of every step to come, on the caller's thread, before `step` returns.
     ///
     /// Observers are told in the order in which they were added. A copy of the pipeline has the same observers.
     public mutating func observe(_ observer: @escaping @Sendable (StepEvent) -> Void) {
-        engine.observers.append(observer)
+        engine.reporter.observers.append(observer)
     }
 
     /// Has the next step that closes a window count its gradients by magnitude, in the first sweep over them.
@@ -111,21 +108,29 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// scale, and whether the step is then applied or skipped.
     ///
     /// While gradients arrive one by one, the request is for the micro-batches after this one.
-    public mutating func requestHistograms() { engine.wantsHistograms = true }
+    public mutating func requestHistograms() { engine.reporter.requestHistograms() }
 
     /// The histogram of every parameter's gradient, in the order of the layout, when they were last requested.
-    public var histograms: [MagnitudeHistogram] { engine.histograms }
+    public var histograms: [MagnitudeHistogram] { engine.reporter.histograms }
+
+    /// How the pipeline runs, whatever its stages.
+    public var configuration: PipelineConfiguration { engine.configuration }
+
+    /// The average of the parameters that an optimizer made by `averagingParameters(decay:)` keeps; otherwise nil.
+    public var averagedParameters: Backend.Tensors? {
+        engine.slotTable.parameterAverage.map { engine.sweeps.slots[$0] }
+    }
 
     /// The names of the parameter-shaped buffers that the pipeline keeps: "AdamW.first moment".
-    public var slotNames: [String] { engine.slotNames }
+    public var slotNames: [String] { engine.slotTable.names }
 
     /// A copy of the buffer of a name, which shares its memory until the next step; nil if there is none.
     public func slot(named name: String) -> Backend.Tensors? {
-        engine.slotNames.firstIndex(of: name).map { engine.slots[$0] }
+        engine.slotTable.names.firstIndex(of: name).map { engine.sweeps.slots[$0] }
     }
 
     /// The plan, for people: sweeps, what each measures, which stages are fused in it, and what it reads and writes.
-    public func explain() -> String { Explanation(engine).text }
+    public func explain() -> String { engine.explanation }
 
     /// Takes in one micro-batch of gradients and, if that closes the window, updates the parameters.
     ///
@@ -142,16 +147,10 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        do throws(DescentError) {
-            try engine.validate(gradients.layout, as: "gradients")
-            try engine.validate(weight: weight, lossScale: lossScale)
-            try engine.validate(parameters.layout, as: "parameters")
-            try engine.requireFloat32(parameters)
-        } catch {
-            engine.abandon(error, closesWindow: closingWindow)
-            throw error
-        }
-        return try step(&parameters, gradients, weight, closingWindow)
+        parameters.makeUnique()
+        return try engine.step(
+            .init(gradients: gradients, parameters: parameters), weight: weight, lossScale: lossScale,
+            closesWindow: closingWindow)
     }
 
     /// Closes an open window early and updates the parameters with what it holds.
@@ -160,9 +159,10 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// - Throws: ``DescentError``, as ``step(_:gradients:weight:lossScale:closingWindow:)`` does, and with code
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public mutating func flush(_ parameters: inout Backend.Tensors) throws(DescentError) -> StepOutcome? {
-        try engine.requireNoReception()
+        try engine.requireNothingReceived()
         guard engine.isWindowOpen else { return nil }
-        return try step(&parameters, nil, 1, true)
+        parameters.makeUnique()
+        return try engine.step(.init(parameters: parameters), closesWindow: true)
     }
 
     /// Takes in the gradient of one parameter as soon as a backward pass has made it.
@@ -180,13 +180,6 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     public mutating func receive(
         _ gradients: Backend.Tensors, of parameter: Int, weight: Double = 1
     ) throws(DescentError) {
-        try engine.validate(gradients.layout, as: "gradients")
-        guard layout.indices.contains(parameter) else {
-            throw DescentError(
-                .unexpectedParameter,
-                "There is no parameter at position \(parameter); the layout has \(layout.count), counted from 0.")
-        }
-        try engine.validate(weight: weight)
         try engine.receive(gradients, of: parameter, weight: weight)
     }
 
@@ -206,22 +199,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     public mutating func step(
         _ parameters: inout Backend.Tensors, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try prepareParameters(&parameters)
-        return try engine.stepReceived(
-            .init(gradients: nil, parameters: parameters, output: nil), closesWindow: closingWindow)
-    }
-
-    private mutating func step(
-        _ parameters: inout Backend.Tensors, _ gradients: Backend.Tensors?, _ weight: Double, _ closing: Bool
-    ) throws(DescentError) -> StepOutcome {
-        try prepareParameters(&parameters)
-        return try engine.step(
-            .init(gradients: gradients, parameters: parameters, output: nil), weight: weight, closesWindow: closing)
-    }
-
-    private func prepareParameters(_ parameters: inout Backend.Tensors) throws(DescentError) {
-        try engine.validate(parameters.layout, as: "parameters")
-        try engine.requireFloat32(parameters)
         parameters.makeUnique()
+        return try engine.stepReceived(.init(parameters: parameters), closesWindow: closingWindow)
     }
 }

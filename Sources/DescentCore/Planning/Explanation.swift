@@ -1,55 +1,97 @@
 /// The plan in words, as a database explains a query.
-struct Explanation<Backend: TensorBackend> {
-    private let engine: Engine<Backend>
-    private var plan: Plan { engine.plan }
+struct Explanation {
+    /// What there is to tell besides the plan.
+    struct Figures {
+        /// A transform, as far as it is told of.
+        struct Transform {
+            let name: String
+            /// The parameters that it works on; nil for all.
+            let restriction: ParameterSelection?
+            let readsParameters: Bool
+            /// Its slots, by their positions.
+            let slots: Range<Int>
+        }
 
-    init(_ engine: Engine<Backend>) { self.engine = engine }
+        /// The names of all stages, in the order in which gradients flow.
+        let stageNames: [String]
+        let transforms: [Transform]
+        /// The stage that accumulates, by its name.
+        let windowName: String?
+        /// The stage that exchanges gradients, by its name.
+        let exchangeName: String?
+        let optimizerName: String?
+        /// The optimizer's slots, by their positions.
+        let optimizerSlots: Range<Int>
+        /// All slots.
+        let slotNames: [String]
+        let slotTypes: [ElementType]
+        let layout: ParameterLayout
+        let parameterCopy: ElementType?
+        let reportsLayers: Bool
+        let blockCount: Int
+        let threadCount: Int
+        /// How many row means are kept from one sweep to the next.
+        let rowMeanCount: Int
+        let scratchBytes: Int
+    }
+
+    private let plan: Plan
+    private let figures: Figures
+
+    init(_ plan: Plan, _ figures: Figures) {
+        self.plan = plan
+        self.figures = figures
+    }
 
     var text: String {
-        let ending = engine.optimizer?.name ?? "gradients out"
-        var lines = ["Pipeline: " + (engine.stageNames + [ending]).joined(separator: " → ")]
+        let layout = figures.layout
+        var lines = [
+            "Pipeline: " + (figures.stageNames + [figures.optimizerName ?? "gradients out"]).joined(separator: " → ")
+        ]
         lines.append(
-            "  \(count(engine.layout.count, "parameter")), \(count(engine.layout.elementCount, "element")) in "
-                + "\(count(engine.blocks.count, "block")), up to \(count(engine.backend.threadCount, "thread"))")
-        lines += engine.stages.compactMap(restriction)
-        if let exchanging = plan.exchanging {
-            lines.append("  \(engine.stageNames[exchanging]) exchanges each window before it is measured")
+            "  \(count(layout.count, "parameter")), \(count(layout.elementCount, "element")) in "
+                + "\(count(figures.blockCount, "block")), up to \(count(figures.threadCount, "thread"))")
+        lines += figures.transforms.compactMap(restriction)
+        if let exchange = figures.exchangeName {
+            lines.append("  \(exchange) exchanges each window before it is measured")
         }
-        if let microBatch = plan.microBatch {
-            let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
-            let gathering = Work(operations: microBatch.final + [.accumulate], source: "gradient")
-            lines += section("A micro-batch that leaves its window open", measuring + [gathering])
-            var window = windowSweeps(source: "accumulator")
-            // Until nothing can go wrong any more, the sum is not written, and every sweep reads what it is made of.
-            let isWritten = !plan.mayReopenWindow && window.count > 1
-            for index in window.indices where index == 0 || !isWritten {
-                window[index] = Work(
-                    operations: gathering.operations + window[index].operations, source: "gradient",
-                    isLast: window[index].isLast, closes: !isWritten)
-            }
-            lines += section("A micro-batch that closes its window", measuring + window)
-        } else {
-            lines += section("A step", windowSweeps(source: "gradient"))
-        }
-        let slots = zip(engine.slotNames, engine.slotTypes).map { "  \($1.byteCount) B for each element: \($0)" }
+        lines += sweeps
+        let slots = zip(figures.slotNames, figures.slotTypes).map { "  \($1.byteCount) B for each element: \($0)" }
         lines.append("Kept between steps\(slots.isEmpty ? ": nothing" : "")")
         lines += slots
-        if engine.buffers.rowCount > 0 {
+        if figures.rowMeanCount > 0 {
             lines.append("Kept from one sweep of a step to the next")
-            lines.append(
-                "  4 B for each of \(count(engine.buffers.rowCount, "row")): their means, if a stage takes them")
+            lines.append("  4 B for each of \(count(figures.rowMeanCount, "row")): their means, if a stage takes them")
         }
-        let scratch = engine.backend.scratchBytes(engine.workspace)
+        let scratch = figures.scratchBytes
         lines.append(scratch > 0 ? "Scratch: \(scratch) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
     }
 
-    /// Which parameters a stage for some of them works on.
-    private func restriction(of stage: any GradientTransform) -> String? {
-        guard let selection = (stage as? any Restricted)?.selection else { return nil }
-        let names = engine.layout.filter(selection.contains).map(\.name)
+    /// Which parameters a transform for some of them works on.
+    private func restriction(of transform: Figures.Transform) -> String? {
+        guard let selection = transform.restriction else { return nil }
+        let names = figures.layout.filter(selection.contains).map(\.name)
         let shown = names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
-        return "  \(stage.name) works on \(names.count) of \(count(engine.layout.count, "parameter")): \(shown)"
+        return "  \(transform.name) works on \(names.count) of \(count(figures.layout.count, "parameter")): \(shown)"
+    }
+
+    // MARK: Sweeps
+
+    private var sweeps: [String] {
+        guard let microBatch = plan.microBatch else { return section("A step", windowSweeps(source: "gradient")) }
+        let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
+        let adding = Work(operations: microBatch.final + [.accumulate], source: "gradient")
+        var window = windowSweeps(source: "accumulator")
+        // Until nothing can go wrong any more, the sum is not written, and every sweep reads what it is made of.
+        let isWritten = !plan.mayReopenWindow && window.count > 1
+        for index in window.indices where index == 0 || !isWritten {
+            window[index] = Work(
+                operations: adding.operations + window[index].operations, source: "gradient",
+                isLast: window[index].isLast, closes: !isWritten)
+        }
+        return section("A micro-batch that leaves its window open", measuring + [adding])
+            + section("A micro-batch that closes its window", measuring + window)
     }
 
     /// One sweep: what it does to each block and what it reads the gradient from.
@@ -91,29 +133,25 @@ struct Explanation<Backend: TensorBackend> {
             if !reads.contains(where: { $0.name == name }) { reads.append((name, bytes)) }
             if isWritten, !writes.contains(where: { $0.name == name }) { writes.append((name, bytes)) }
         }
-        func touchSlots(of owner: Int, count: Int, isWritten: Bool) {
-            let first = engine.firstSlots[owner]
-            for slot in first..<first + count {
-                touch(engine.slotNames[slot], engine.slotTypes[slot].byteCount, isWritten: isWritten)
+        func touchSlots(_ slots: Range<Int>, isWritten: Bool) {
+            for slot in slots {
+                touch(figures.slotNames[slot], figures.slotTypes[slot].byteCount, isWritten: isWritten)
             }
         }
         if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
         for operation in sweep.operations {
             switch operation {
             case .accumulate: touch("accumulator", 4, isWritten: !sweep.closes)
-            case .transform(let stage):
-                let slots = engine.firstSlots[stage + 1] - engine.firstSlots[stage]
-                touchSlots(of: stage, count: slots, isWritten: sweep.isLast)
-                if engine.stages[stage].requirements.contains(where: \.readsParameters) {
-                    touch("parameter", 4, isWritten: false)
-                }
-            case .measure(let column):
-                if plan.columns[column].what.readsParameters { touch("parameter", 4, isWritten: false) }
+            case .transform(let position):
+                touchSlots(figures.transforms[position].slots, isWritten: sweep.isLast)
+                if figures.transforms[position].readsParameters { touch("parameter", 4, isWritten: false) }
+            case .measure(let statistic):
+                if plan.statistics[statistic].what.readsParameters { touch("parameter", 4, isWritten: false) }
             case .propose, .update:
                 touch("parameter", 4, isWritten: operation == .update)
-                touchSlots(of: engine.stages.count, count: engine.optimizerSlotCount, isWritten: true)
+                touchSlots(figures.optimizerSlots, isWritten: true)
             case .copyParameters:
-                writes.append(("copy of parameters", engine.parameterCopy?.elementType.byteCount ?? 0))
+                writes.append(("copy of parameters", figures.parameterCopy?.byteCount ?? 0))
             case .store: writes.append(("gradient", 4))
             case .scale, .checkGradient, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
             }
@@ -130,14 +168,14 @@ struct Explanation<Backend: TensorBackend> {
     // MARK: What is done
 
     private func describe(_ operation: Plan.Operation) -> String? {
-        let optimizer = engine.optimizer?.name ?? "the optimizer"
+        let optimizer = figures.optimizerName ?? "the optimizer"
         switch operation {
         case .scale(let run):
-            let names = plan.runs[run].map { engine.stageNames[$0] }.joined(separator: " · ")
+            let names = plan.runs[run].map { figures.transforms[$0].name }.joined(separator: " · ")
             return plan.runs[run].count > 1 ? "\(names), as one factor" : names
-        case .transform(let stage): return engine.stageNames[stage]
-        case .measure(let column): return measurement(column)
-        case .accumulate: return plan.accumulating.map { engine.stageNames[$0] }
+        case .transform(let position): return figures.transforms[position].name
+        case .measure(let statistic): return measurement(statistic)
+        case .accumulate: return figures.windowName
         case .propose: return "\(optimizer) proposes an update"
         case .update: return "\(optimizer) updates"
         case .copyParameters: return "copy parameters"
@@ -148,26 +186,19 @@ struct Explanation<Backend: TensorBackend> {
         }
     }
 
-    private func measurement(_ column: Int) -> String {
-        let stages = plan.sources.indices.filter { plan.sources[$0].contains(column) }
+    private func measurement(_ statistic: Int) -> String {
+        let readers = plan.sources.indices.filter { plan.sources[$0].contains(statistic) }
         let checks = ([plan.microBatch, plan.window].compactMap { $0 }).flatMap(\.measuring).flatMap(\.checks)
-        var uses = stages.map { engine.stageNames[$0] }
-        if checks.contains(where: { $0.column == column && ($0.stage.map { !stages.contains($0) } ?? true) }) {
+        var uses = readers.map { figures.transforms[$0].name }
+        if checks.contains(where: { $0.statistic == statistic && ($0.stage.map { !readers.contains($0) } ?? true) }) {
             uses.append("the check that all is finite")
         }
-        if plan.proposal?.update == column || plan.proposal?.parameter == column {
-            uses.append(engine.optimizer?.name ?? "the optimizer")
+        if plan.proposal?.update == statistic || plan.proposal?.parameter == statistic {
+            uses.append(figures.optimizerName ?? "the optimizer")
         }
-        if uses.isEmpty || (column == plan.inputColumn && !engine.layers.isEmpty) { uses.append("the report") }
-        return "measure \(plan.columns[column].what) for \(uses.joined(separator: ", "))"
+        if uses.isEmpty || (statistic == plan.inputNorm && figures.reportsLayers) { uses.append("the report") }
+        return "measure \(plan.statistics[statistic].what) for \(uses.joined(separator: ", "))"
     }
 
     private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }
-
-/// A stage that works on some of the parameters.
-private protocol Restricted {
-    var selection: ParameterSelection { get }
-}
-
-extension Only: Restricted {}

@@ -7,7 +7,7 @@ struct Plan: Sendable {
         /// Multiply by what consecutive scaling stages make of this step, kept in a row of factors.
         case scale(run: Int)
         case transform(stage: Int)
-        case measure(column: Int)
+        case measure(statistic: Int)
         case checkGradient
         case accumulate
         case propose
@@ -15,7 +15,7 @@ struct Plan: Sendable {
         case update
         case copyParameters
         case rememberParameters
-        case measureUpdate(column: Int)
+        case measureUpdate(statistic: Int)
         case addToHistograms
         case store
 
@@ -25,11 +25,11 @@ struct Plan: Sendable {
     }
 
     /// Something that is measured for every parameter, at one place of the chain.
-    struct Column: Sendable {
+    struct Statistic: Sendable {
         let what: Requirement
-        /// How many stages of the chain the measured gradient has behind it, pending factors aside.
+        /// How many transforms of the chain the measured gradient has behind it, pending factors aside.
         let position: Int
-        /// The first stage whose factor is not in the measured numbers.
+        /// The first transform whose factor is not in the measured numbers.
         var firstFactor = 0
     }
 
@@ -38,31 +38,31 @@ struct Plan: Sendable {
         /// What is done to each block.
         var operations: [Operation] = []
         /// What is measured.
-        var columns: [Int] = []
-        /// Columns that have to be finite, each with the stage that wants it so; nil where it is the policy.
-        var checks: [(column: Int, stage: Int?)] = []
-        /// Stages that can be prepared after this sweep.
+        var statistics: [Int] = []
+        /// Statistics that have to be finite, each with the transform that wants it so; nil where it is the policy.
+        var checks: [(statistic: Int, stage: Int?)] = []
+        /// Transforms that can be prepared after this sweep.
         var prepares: [Int] = []
     }
 
     /// The part of a chain between two boundaries: its start, an accumulation, its end.
     struct Segment: Sendable {
-        let stages: Range<Int>
+        let transforms: Range<Int>
         /// Whether it is the part behind an accumulation, or the whole chain.
         let isWindow: Bool
-        /// Stages that can be prepared before anything is measured.
+        /// Transforms that can be prepared before anything is measured.
         var prepares: [Int] = []
         var measuring: [Measuring] = []
         /// What the last sweep does to a block, without the segment's end (accumulate, update or store).
         var final: [Operation] = []
     }
 
-    var columns: [Column] = []
-    /// Consecutive scaling stages, folded into one factor a parameter.
+    var statistics: [Statistic] = []
+    /// Consecutive scaling transforms, folded into one factor a parameter.
     var runs: [Range<Int>] = []
-    /// For each stage, the columns of what it requires and observes.
+    /// For each transform, the statistics that are what it requires and observes.
     var sources: [[Int]]
-    /// The columns of the parameters' change and of the parameters, where the report is to hold their ratio.
+    /// The statistics of the parameters' change and of the parameters, where the report is to hold their ratio.
     var change: (update: Int, parameter: Int)?
     /// What ends the last sweep over the gradients.
     var end: [Operation] = []
@@ -70,13 +70,7 @@ struct Plan: Sendable {
     var proposedEnd: [Operation] = []
     /// What happens to each micro-batch; nil without an accumulation.
     var microBatch: Segment?
-    /// The stage that accumulates.
-    var accumulating: Int?
-    /// The stage that exchanges gradients with other processes, if there are others.
-    var exchanging: Int?
-    /// The stage that stands for processes with other parts of the parameters, if there are others.
-    var sharding: Int?
-    /// The columns of proposed updates and of parameters, for an optimizer that proposes.
+    /// The statistics of proposed updates and of parameters, for an optimizer that proposes.
     var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.
     var window: Segment
@@ -89,8 +83,8 @@ struct Plan: Sendable {
     var checksResult = false
     /// Whether a factor that is not finite skips the step.
     var checksFactors = false
-    /// A column of norms behind which the chain does nothing but scale, if there is one: it bounds what leaves the chain.
-    var boundingColumn: Int?
+    /// Norms behind which the chain does nothing but scale, if there are some: they bound what leaves the chain.
+    var boundingStatistic: Int?
     /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next: a stage that works
     /// on elements, which alone can subtract them, is measured behind.
     var keepsRowMeans: Bool {
@@ -100,9 +94,9 @@ struct Plan: Sendable {
     }
 
     /// The first L2 norm of the window that is measured, if one is.
-    var inputColumn: Int? {
-        window.measuring.first?.columns.lazy.filter { columns[$0].what == .norm(.l2) }
-            .min { columns[$0].position < columns[$1].position }
+    var inputNorm: Int? {
+        window.measuring.first?.statistics.lazy.filter { statistics[$0].what == .norm(.l2) }
+            .min { statistics[$0].position < statistics[$1].position }
     }
 
     /// The number of sweeps over the gradients in a step that is applied, for a micro-batch that closes its window.

@@ -2,7 +2,7 @@ extension DescentError {
     /// Refuses a resumed state that no run can have left.
     ///
     /// A stage calls it in `configure(for:)`, where a resumed state is set already: a file may have been edited, or
-    /// saved with other settings. With ``ResumptionPolicy/keepWhatFits`` a stage that refuses its state starts afresh.
+    /// saved with other settings. With ``ResumptionPolicy/matchingStages`` a stage that refuses its state starts afresh.
     /// ```swift
     /// try DescentError.requireState(state.count >= 0, name, "it counts \(state.count) steps")
     /// ```

@@ -3,18 +3,7 @@ extension PipelineState {
     ///
     /// - Throws: ``DescentError`` with code `stateMismatch`, or one that names the tensor of a buffer that differs.
     func requireValid() throws(DescentError) {
-        for (name, count) in [
-            ("appliedSteps", appliedSteps), ("skippedSteps", skippedSteps), ("nonFiniteInARow", nonFiniteInARow),
-        ] {
-            guard (0...Int.largestCount).contains(count) else {
-                throw DescentError(.stateMismatch, "What was saved cannot be resumed: \(name) is \(count).")
-            }
-        }
-        guard nonFiniteInARow <= skippedSteps else {
-            throw DescentError(
-                .stateMismatch,
-                "What was saved cannot be resumed: of \(skippedSteps) skipped steps, \(nonFiniteInARow) came in a row.")
-        }
+        try counters.requireValid()
         for component in components {
             for slot in component.slots {
                 try layout.requireMatch(

@@ -3,12 +3,12 @@
 /// It shares memory with the pipeline until the next step, which leaves it as it is. So it can be written to a file
 /// while training goes on.
 public struct PipelineState<Tensors: TensorStorage>: Sendable {
+    /// How many steps have been applied and skipped.
+    public let counters: StepCounters
     /// How many steps have been applied.
-    public let appliedSteps: Int
+    public var appliedSteps: Int { counters.appliedSteps }
     /// How many steps have been skipped.
-    public let skippedSteps: Int
-    /// How many steps in a row have been skipped for gradients that are not finite.
-    public let nonFiniteInARow: Int
+    public var skippedSteps: Int { counters.skippedSteps }
     /// The parameters that the pipeline was built for.
     public let layout: ParameterLayout
     /// The stages in the order of the chain, then the optimizer, if there is one.
@@ -35,12 +35,8 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
     }
 
     /// Describes a pipeline as it was saved.
-    public init(
-        appliedSteps: Int, skippedSteps: Int, nonFiniteInARow: Int, layout: ParameterLayout, components: [Component]
-    ) {
-        self.appliedSteps = appliedSteps
-        self.skippedSteps = skippedSteps
-        self.nonFiniteInARow = nonFiniteInARow
+    public init(counters: StepCounters, layout: ParameterLayout, components: [Component]) {
+        self.counters = counters
         self.layout = layout
         self.components = components
     }
@@ -72,8 +68,8 @@ struct LiveState<Value: Codable & Sendable>: ComponentState {
 public enum ResumptionPolicy: Sendable, Hashable {
     /// The same stages in the same order and the same optimizer; their settings may differ.
     case sameStages
-    /// What still fits is resumed; stages that are new, or remember other things than they did, start afresh.
+    /// Stages that still match are resumed; those that are new, or remember other things than they did, start afresh.
     ///
     /// The parameters have to be the same in any case.
-    case keepWhatFits
+    case matchingStages
 }

@@ -15,7 +15,7 @@ struct Resumption<Tensors: TensorStorage> {
         try state.requireValid()
         let savedKinds = state.components.map(\.kind)
         let difference = kinds.difference(from: savedKinds)
-        guard difference.isEmpty || policy == .keepWhatFits else {
+        guard difference.isEmpty || policy == .matchingStages else {
             throw DescentError(.stateMismatch, Self.explanation(savedKinds, kinds, difference))
         }
         var kept = state.components.map { Optional($0) }
@@ -26,7 +26,33 @@ struct Resumption<Tensors: TensorStorage> {
         saved = isNew.map { $0 ? nil : rest.popFirst() }
     }
 
-    /// Gives a stage back what it remembered, and configures it; where it cannot be that, it may start afresh.
+    /// Has so many components start afresh.
+    init(ofNothing count: Int) {
+        policy = .sameStages
+        saved = [PipelineState<Tensors>.Component?](repeating: nil, count: count)
+    }
+
+    /// Makes sure that nothing was saved of a stage that remembers nothing.
+    func resumeNothing(_ name: String, at index: Int) throws(DescentError) {
+        var state = Stateless()
+        try resume(&state, slots: [], name: name, at: index)
+    }
+
+    /// Gives a window back its micro-batches, and checks its settings; where it cannot be that, it may start empty.
+    mutating func configure(
+        _ window: inout AccumulationWindow, _ settings: AccumulationWindow.Settings, of name: String, at index: Int
+    ) throws(DescentError) {
+        do throws(DescentError) {
+            try resume(&window, slots: [AccumulationWindow.slot], name: name, at: index)
+            try window.requireValid(settings, of: name)
+        } catch {
+            guard startsAfresh(index, after: error) else { throw error }
+            window.close()
+            try window.requireValid(settings, of: name)
+        }
+    }
+
+    /// Gives a transform back what it remembered, and configures it; where it cannot be that, it may start afresh.
     mutating func configure(
         _ stage: inout some GradientTransform, at index: Int, for layout: ParameterLayout
     ) throws(DescentError) {
@@ -60,7 +86,7 @@ struct Resumption<Tensors: TensorStorage> {
 
     /// Whether a component does without a state that it has refused.
     private mutating func startsAfresh(_ index: Int, after error: DescentError) -> Bool {
-        guard policy == .keepWhatFits, error.code == .stateMismatch, saved[index] != nil else { return false }
+        guard policy == .matchingStages, error.code == .stateMismatch, saved[index] != nil else { return false }
         saved[index] = nil
         return true
     }
@@ -135,7 +161,7 @@ struct Resumption<Tensors: TensorStorage> {
             .map { "\($0.0): \(list($0.1))" }.joined(separator: "; ")
         return
             "The state is that of another chain. Saved: \(list(saved)). Now: \(list(kinds)). Since then, \(changes). "
-            + "Build the chain that was saved, or ask to keep what fits."
+            + "Build the chain that was saved, or resume `.matchingStages`."
     }
 }
 

@@ -4,9 +4,9 @@
 /// not that has been carried out on memory yet.
 public struct GradientStatistics {
     /// Everything that has been measured in this step.
-    let measured: [MeasuredColumn]
+    let measured: [MeasuredStatistic]
     /// Which of it was measured for this stage.
-    let columns: [Int]
+    let indices: [Int]
     /// The factor that pending stages put on each parameter since it was measured.
     let factors: [Double]
     /// The parameters that count; nil for all.
@@ -79,9 +79,9 @@ public struct GradientStatistics {
     }
 
     private func values(_ requirement: Requirement) -> [Double] {
-        let column = columns.first { measured[$0].what == requirement }
-        audit?.note(requirement, isDeclared: column != nil)
-        if let column { return measured[column].values }
+        let index = indices.first { measured[$0].what == requirement }
+        audit?.note(requirement, isDeclared: index != nil)
+        if let index { return measured[index].values }
         stopUnless(
             audit != nil,
             "\(stage) reads \(requirement), which it does not declare: add \(requirement.inCode) to its requirements, or "
@@ -91,7 +91,7 @@ public struct GradientStatistics {
 }
 
 /// Something measured for every parameter, at one point of the chain.
-struct MeasuredColumn: Sendable {
+struct MeasuredStatistic: Sendable {
     let what: Requirement
     var values: [Double]
 }

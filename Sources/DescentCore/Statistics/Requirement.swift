@@ -54,15 +54,4 @@ public enum Requirement: Sendable, Hashable, CustomStringConvertible {
         case .finite, .nonFiniteCount, .count, .parameters: Norm.Combiner(.l1)
         }
     }
-
-    /// Measures a block.
-    func measure(_ block: inout some GradientBlock) -> Double {
-        switch self {
-        case .norm(let norm): block.norm(norm)
-        case .parameterNorm(let norm): block.parameterNorm(norm)
-        case .nonFiniteCount: Double(block.nonFiniteCount())
-        case .count(let limit): Double(block.count(below: limit))
-        case .finite, .parameters: 0
-        }
-    }
 }

@@ -2,10 +2,10 @@ import DescentCore
 public import DescentTransforms
 
 extension Accumulate.NonFinite: CaseIterable {
-    public static let allCases: [Self] = [.skipWindow, .dropMicrobatch]
+    public static let allCases: [Self] = [.skipWindow, .dropMicroBatch]
 }
 
-extension Accumulate: DescribedTransform {
+extension Accumulate: DescribedStage {
     private enum Setting: String, CodingKey { case steps, reduction, nonFinite }
 
     public init(from decoder: any Decoder) throws {

@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension AddNoise: DescribedTransform {
+extension AddNoise: DescribedStage {
     private enum Setting: String, CodingKey { case eta, gamma, seed }
 
     public init(from decoder: any Decoder) throws {

@@ -1,6 +1,6 @@
 public import DescentTransforms
 
-extension Centralize: DescribedTransform {
+extension Centralize: DescribedStage {
     public init(from decoder: any Decoder) throws { self.init() }
 
     public func encode(to encoder: any Encoder) throws {}

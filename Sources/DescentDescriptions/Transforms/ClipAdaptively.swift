@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipAdaptively: DescribedTransform {
+extension ClipAdaptively: DescribedStage {
     private enum Setting: String, CodingKey { case factor, epsilon, excluding }
 
     public init(from decoder: any Decoder) throws {

@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipByGlobalNorm: DescribedTransform {
+extension ClipByGlobalNorm: DescribedStage {
     private enum Setting: String, CodingKey { case maximum, norm, epsilon }
 
     public init(from decoder: any Decoder) throws {

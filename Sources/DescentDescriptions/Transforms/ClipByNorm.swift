@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipByNorm: DescribedTransform {
+extension ClipByNorm: DescribedStage {
     private enum Setting: String, CodingKey { case maximum, epsilon }
 
     public init(from decoder: any Decoder) throws {

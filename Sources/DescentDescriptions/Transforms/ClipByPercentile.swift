@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipByPercentile: DescribedTransform {
+extension ClipByPercentile: DescribedStage {
     private enum Setting: String, CodingKey { case percentile, historyLength, epsilon }
 
     public init(from decoder: any Decoder) throws {

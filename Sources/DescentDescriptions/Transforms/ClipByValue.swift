@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipByValue: DescribedTransform {
+extension ClipByValue: DescribedStage {
     private enum Setting: String, CodingKey { case limit, lower, upper }
 
     public init(from decoder: any Decoder) throws {

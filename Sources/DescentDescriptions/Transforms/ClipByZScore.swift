@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipByZScore: DescribedTransform {
+extension ClipByZScore: DescribedStage {
     private enum Setting: String, CodingKey { case threshold, decay, warmup }
 
     public init(from decoder: any Decoder) throws {

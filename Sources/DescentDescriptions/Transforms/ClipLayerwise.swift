@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension ClipLayerwise: DescribedTransform {
+extension ClipLayerwise: DescribedStage {
     private enum Setting: String, CodingKey { case `default`, layers, epsilon }
 
     public init(from decoder: any Decoder) throws {

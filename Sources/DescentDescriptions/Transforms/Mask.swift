@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension Mask: DescribedTransform {
+extension Mask: DescribedStage {
     private enum Setting: String, CodingKey { case prefix }
 
     public init(from decoder: any Decoder) throws {

@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension Normalize: DescribedTransform {
+extension Normalize: DescribedStage {
     private enum Setting: String, CodingKey { case epsilon }
 
     public init(from decoder: any Decoder) throws {

@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension Scale: DescribedTransform {
+extension Scale: DescribedStage {
     private enum Setting: String, CodingKey { case by }
 
     public init(from decoder: any Decoder) throws {

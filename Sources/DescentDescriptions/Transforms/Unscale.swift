@@ -1,7 +1,7 @@
 import DescentCore
 public import DescentTransforms
 
-extension Unscale: DescribedTransform {
+extension Unscale: DescribedStage {
     private enum Setting: String, CodingKey { case lossScale }
 
     public init(from decoder: any Decoder) throws {

@@ -1,6 +1,6 @@
 public import DescentTransforms
 
-extension ZeroNonFinite: DescribedTransform {
+extension ZeroNonFinite: DescribedStage {
     public init(from decoder: any Decoder) throws { self.init() }
 
     public func encode(to encoder: any Encoder) throws {}

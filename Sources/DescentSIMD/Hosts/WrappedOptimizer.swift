@@ -38,18 +38,16 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     /// - Parameters:
     ///   - base: The host's optimizer.
     ///   - layout: The names and shapes of the gradients.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - configuration: How the chain runs, whatever its stages.
     ///   - backend: Who does the chain's arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    /// - Throws: ``DescentCore/DescentError`` for settings out of range and for stages in an order that cannot be
-    ///   meant.
+    /// - Throws: ``DescentCore/DescentError`` for settings out of range and for stages in the wrong order.
     public init(
-        _ base: Base, for layout: ParameterLayout, nonFinite: NonFinitePolicy = .skip,
-        on backend: SIMDBackend = SIMDBackend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform]
+        _ base: Base, for layout: ParameterLayout, configuration: PipelineConfiguration = PipelineConfiguration(),
+        on backend: SIMDBackend = SIMDBackend(), @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         self.base = base
-        chain = try GradientChain(for: layout, nonFinite: nonFinite, on: backend, stages)
+        chain = try GradientChain(for: layout, configuration: configuration, on: backend, stages)
     }
 
     /// What to multiply the loss by before taking gradients.

@@ -7,12 +7,12 @@ import DescentTransforms
 enum TrainingChain: CaseIterable {
     case clipped, accumulated, clamped, proposed
 
-    var stages: [any GradientTransform] {
+    var stages: [any Stage] {
         switch self {
         case .clipped: [Unscale(.static(4)), Centralize(), ClipByNorm(2), ClipByGlobalNorm(1)]
         case .accumulated: [Accumulate(steps: 3, reduction: .weighted), Centralize(), ClipByGlobalNorm(1, norm: .l1)]
         case .clamped: [ClipByGlobalNorm(3), ClipByValue(0.25), Centralize(), ClipAdaptively(factor: 0.5)]
-        case .proposed: [Accumulate(steps: 2, nonFinite: .dropMicrobatch), Normalize()]
+        case .proposed: [Accumulate(steps: 2, nonFinite: .dropMicroBatch), Normalize()]
         }
     }
 

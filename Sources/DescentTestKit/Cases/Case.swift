@@ -41,8 +41,8 @@ struct Case: Sendable, Equatable {
     }
 
     /// The gradients of a micro-batch, row by row.
-    func gradients(step: Int, microBatch: Int = 0, of layout: ParameterLayout) -> [[Float]] {
-        values(of: layout, numbers, step << 16 | microBatch)
+    func gradients(step: Int, of layout: ParameterLayout) -> [[Float]] {
+        values(of: layout, numbers, step << 16)
     }
 
     /// The parameters before the first step, row by row.

@@ -43,11 +43,10 @@ extension Rule where Subject == DescentTestKit.Subject {
         }
         for step in 0..<example.steps {
             optimizer.prepare(appliedSteps: step)
-            if var proposing = optimizer as? any ProposingOptimizer {
-                run(step) { [proposing] block in proposing.propose(&block) }
+            if optimizer.proposesUpdate {
+                run(step) { [optimizer] block in optimizer.propose(&block) }
                 let norms = layout.map { _ in 1.0 }
-                proposing.decide(updateNorms: norms, parameterNorms: norms)
-                optimizer = proposing
+                optimizer.decide(updateNorms: norms, parameterNorms: norms)
             }
             run(step) { [optimizer] block in optimizer.update(&block) }
         }

@@ -44,10 +44,11 @@ extension Rule where Subject == DescentTestKit.Subject {
         of subject: Subject, gradients: Int
     ) -> [Session<SIMDBackend>.Event] {
         let vetoed = Session<SIMDBackend>.Event(gradients, isVetoed: true)
-        if subject.transform is any LossScaling || subject.transform?.repairsNonFinite == true { return [vetoed] }
         let spoiled = Session<SIMDBackend>.Event(gradients) { _, elements in
             if !elements.isEmpty { elements[elements.count - 1] = .nan }
         }
-        return [vetoed, spoiled]
+        let transform = subject.transform
+        let learns = transform?.order.leaves.contains(.unscaled) == true || transform?.repairsNonFinite == true
+        return learns ? [vetoed] : [vetoed, spoiled]
     }
 }

@@ -5,7 +5,7 @@ struct PipelineParts {
     /// How many steps may allocate before no other does.
     private static let warmUp = 40
 
-    let stages: [any GradientTransform]
+    let stages: [any Stage]
     let optimizer: any Optimizer
 
     /// What the steps of a case allocate on this thread, after some to warm up.

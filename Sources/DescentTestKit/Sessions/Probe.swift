@@ -50,6 +50,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     var canFail: Bool { base.canFail }
     var effect: StageEffect { base.effect }
     var lossScale: Float { base.lossScale }
+    var restriction: ParameterSelection? { base.restriction }
     var slots: [Slot] { base.slots }
 
     mutating func configure(for layout: ParameterLayout) throws(DescentError) {
@@ -68,10 +69,10 @@ struct Probe<Base: GradientTransform>: GradientTransform {
         base.transform(&block)
     }
 
-    mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        var conclusion = conclusion
-        conclusion.incoming.audit = log.audit
-        try base.finish(conclusion)
+    mutating func finish(_ result: StepResult) throws(DescentError) {
+        var result = result
+        result.incoming.audit = log.audit
+        try base.finish(result)
         note()
     }
 
@@ -80,16 +81,4 @@ struct Probe<Base: GradientTransform>: GradientTransform {
             log.state = String(decoding: try SavedState.encode(base.state), as: UTF8.self)
         } catch { log.state = "a state that cannot be encoded: \(error)" }
     }
-}
-
-extension Probe: Excluding where Base: Excluding {
-    func excludes(_ parameter: ParameterDescription) -> Bool { base.excludes(parameter) }
-}
-
-extension Probe: LossScaling where Base: LossScaling {}
-
-extension Probe: Accumulating where Base: Accumulating {
-    var windowLength: Int { base.windowLength }
-    var reduction: AccumulationWindow.Reduction { base.reduction }
-    var dropsNonFinite: Bool { base.dropsNonFinite }
 }

@@ -23,7 +23,7 @@ extension PipelineState {
     /// The same with the state of each component as it comes back from having been written down.
     func writtenDown() throws -> PipelineState {
         PipelineState(
-            appliedSteps: appliedSteps, skippedSteps: skippedSteps, nonFiniteInARow: nonFiniteInARow, layout: layout,
+            counters: counters, layout: layout,
             components: try components.map { component in
                 Component(
                     kind: component.kind, name: component.name,

@@ -9,8 +9,8 @@ struct Session<Backend: TensorBackend> {
         /// Whether gradients arrive one by one, the last parameter's first.
         var isStreamed = false
         var nonFinite = NonFinitePolicy.skip
-        var earlier: [any GradientTransform] = []
-        var later: [any GradientTransform] = []
+        var earlier: [any Stage] = []
+        var later: [any Stage] = []
         /// Which of several sets of parameters to start with.
         var parameters = 0
         /// Whether steps can be vetoed.
@@ -35,9 +35,6 @@ struct Session<Backend: TensorBackend> {
             self.edit = edit
         }
     }
-
-    /// How many micro-batches a window may have, before it is taken for one that never closes.
-    private static var longestWindow: Int { 64 }
 
     let subject: Subject
     let layout: ParameterLayout
@@ -65,7 +62,7 @@ struct Session<Backend: TensorBackend> {
             later: options.later + (options.hasVetoes ? [Objection(isTold: objection)] : []))
         do {
             pipeline = try GradientPipeline(
-                for: parameters, nonFinite: options.nonFinite, on: backend, { parts.stages },
+                for: parameters, configuration: .init(nonFinite: options.nonFinite), on: backend, { parts.stages },
                 driving: { parts.optimizer })
         } catch { throw UnsuitableCase(reason: error) }
         self.parameters = parameters
@@ -73,28 +70,23 @@ struct Session<Backend: TensorBackend> {
             options.reloads
             ? { pipeline, parameters in
                 try GradientPipeline(
-                    resuming: pipeline.state.writtenDown(), for: parameters, nonFinite: options.nonFinite, on: backend,
+                    resuming: pipeline.state.writtenDown(), for: parameters,
+                    configuration: .init(nonFinite: options.nonFinite), on: backend,
                     { parts.stages }, driving: { parts.optimizer })
             } : nil
     }
 
-    /// Carries out one step, with as many micro-batches as its window takes.
+    /// Carries out one step.
     mutating func step(_ event: Event) throws -> Trace.Step {
         objection.isOn = event.isVetoed
         defer { objection.isOn = false }
-        for microBatch in 0..<Self.longestWindow {
-            var values = example.gradients(step: event.gradients, microBatch: microBatch, of: layout)
-            if let edit = event.edit {
-                for (index, parameter) in layout.enumerated() { edit(parameter, &values[index]) }
-            }
-            let outcome = try step(access.tensors(values))
-            if let resume { pipeline = try resume(pipeline, parameters) }
-            if case .accumulated = outcome { continue }
-            return record(outcome)
+        var values = example.gradients(step: event.gradients, of: layout)
+        if let edit = event.edit {
+            for (index, parameter) in layout.enumerated() { edit(parameter, &values[index]) }
         }
-        throw DescentError(
-            .init("openWindow"), stage: subject.name,
-            "the window of \(subject.name) is still open after \(Self.longestWindow) micro-batches")
+        let outcome = try step(access.tensors(values))
+        if let resume { pipeline = try resume(pipeline, parameters) }
+        return record(outcome)
     }
 
     private mutating func step(_ gradients: Backend.Tensors) throws -> StepOutcome {
@@ -107,10 +99,7 @@ struct Session<Backend: TensorBackend> {
 
     private func record(_ outcome: StepOutcome) -> Trace.Step {
         var results: [Trace.Result] = []
-        // What an accumulating stage leaves in its slot when a window has closed is of no consequence.
-        let sums = pipeline.stages.filter { $0 is any Accumulating }
-            .flatMap { stage in stage.slots.map { "\(stage.name).\($0.name)" } }
-        for name in pipeline.slotNames where !sums.contains(name) {
+        for name in pipeline.slotNames {
             guard let slot = pipeline.slot(named: name) else { continue }
             let kind = name == Recorder.slotName ? Trace.Result.Kind.gradient : .slot(name)
             results.append(Trace.Result(kind: kind, values: access.values(of: slot)))

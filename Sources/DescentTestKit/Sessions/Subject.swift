@@ -35,7 +35,7 @@ struct Subject: Sendable {
     ///
     /// - Throws: What the transform throws as it is configured.
     func usesSums(for layout: ParameterLayout) throws -> Bool {
-        if optimizer is any ProposingOptimizer { return true }
+        if let optimizer, optimizer.proposesUpdate { return true }
         guard var transform else { return false }
         try transform.configure(for: layout)
         return (transform.requirements + transform.observations).contains {
@@ -58,11 +58,6 @@ struct Subject: Sendable {
 
     /// A mixture of shapes that are cut into many blocks.
     var mixture: Case { example([[12, 5], [12], [5, 4, 3], [1, 90], [], [0, 3], [7]]) }
-
-    /// Whether a transform takes a parameter out of the pipeline.
-    func excludes(_ parameter: ParameterDescription) -> Bool {
-        (transform as? any Excluding)?.excludes(parameter) ?? false
-    }
 }
 
 extension Subject {
@@ -74,14 +69,14 @@ extension Subject {
     ///   - later: Stages behind it.
     /// - Returns: The stages, in an order that is right, and the optimizer.
     func parts(
-        log: ProbeLog?, earlier: [any GradientTransform] = [], later: [any GradientTransform] = []
+        log: ProbeLog?, earlier: [any Stage] = [], later: [any Stage] = []
     ) -> PipelineParts {
         guard let transform else {
             return PipelineParts(stages: earlier + later, optimizer: optimizer ?? Recorder())
         }
         let subject = log.map { Self.probe(transform, $0) } ?? transform
         let order = transform.order
-        var (before, after): ([any GradientTransform], [any GradientTransform]) = ([], [])
+        var (before, after): ([any Stage], [any Stage]) = ([], [])
         let questions: [(GradientCondition, GradientCondition)] = [
             (.scaled, .unscaled), (.microBatch, .window), (.local, .reduced),
         ]

@@ -58,7 +58,7 @@ extension Rule where Subject == DescentTestKit.Subject {
                 if !elements.isEmpty { elements[atEnd ? elements.count - 1 : 0] = value }
             })
         guard step.outcome.isApplied, let gradient = step.gradient else { return [] }
-        return zip(session.layout, gradient).filter { $0.0.count > 0 && !subject.excludes($0.0) }
+        return zip(session.layout, gradient).filter { $0.0.count > 0 }
             .map { parameter, elements in
                 let index = atEnd ? elements.count - 1 : 0
                 return (parameter.name, "\(value) at [\(index)] of \"\(parameter.name)\"", elements)

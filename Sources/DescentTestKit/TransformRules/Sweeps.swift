@@ -22,7 +22,7 @@ extension Rule where Subject == DescentTestKit.Subject {
                     guard let told = report.norms.first(where: { $0.stage == NormWitness().name })?.before
                     else { continue }
                     var combiner = Norm.Combiner(.l2)
-                    for (parameter, elements) in zip(session.layout, gradient) where !subject.excludes(parameter) {
+                    for elements in gradient {
                         for element in elements { combiner.add(Double(element.magnitude)) }
                     }
                     let norm = combiner.value

@@ -28,7 +28,7 @@ extension Subject: CustomStringConvertible {
     }
 }
 
-extension Stage: CustomStringConvertible {
+extension StageSpecification: CustomStringConvertible {
     var description: String { text + (prefix.map { ", only of \($0)*" } ?? "") }
 
     private var text: String {

@@ -54,7 +54,7 @@ struct FaultyStage: GradientScaling {
         }
     }
 
-    mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
+    mutating func finish(_ result: StepResult) throws(DescentError) {
         state.finished += 1
         if command.fires(number, .throwInFinish) {
             throw DescentError(Self.errorCode, stage: name, "thrown on command in finish")

@@ -89,15 +89,15 @@ struct SequenceGenerator {
 
     // MARK: Stages
 
-    private mutating func stages(_ tensors: [CallSequence.Tensor], sharesScale: Bool) -> [Stage] {
-        var stages: [Stage] = []
+    private mutating func stages(_ tensors: [CallSequence.Tensor], sharesScale: Bool) -> [StageSpecification] {
+        var stages: [StageSpecification] = []
         var numbers = 0
-        func append(_ stage: Stage) { stages.append(stage) }
+        func append(_ stage: StageSpecification) { stages.append(stage) }
         let accumulates = isLucky(oneIn: 2)
-        let unscale: Stage? =
+        let unscale: StageSpecification? =
             sharesScale
-            ? Stage(kind: .unscaleShared)
-            : isLucky(oneIn: 2) ? Stage(kind: .unscale(scale(isDynamic: !isLucky(oneIn: 4)))) : nil
+            ? StageSpecification(kind: .unscaleShared)
+            : isLucky(oneIn: 2) ? StageSpecification(kind: .unscale(scale(isDynamic: !isLucky(oneIn: 4)))) : nil
         let unscalesFirst = unscale != nil && isLucky(oneIn: 4)
         if accumulates {
             if isLucky(oneIn: 3) {
@@ -114,9 +114,9 @@ struct SequenceGenerator {
             }
             let drops = uses(.dropping, oneIn: 3)
             append(
-                Stage(
+                StageSpecification(
                     kind: .accumulate(
-                        steps: number(1...3), element([.mean, .sum, .weighted]), drops ? .dropMicrobatch : .skipWindow))
+                        steps: number(1...3), element([.mean, .sum, .weighted]), drops ? .dropMicroBatch : .skipWindow))
             )
         }
         if isLucky(oneIn: 4) { append(anywhere(tensors, &numbers)) }
@@ -126,13 +126,13 @@ struct SequenceGenerator {
     }
 
     /// A stage that works on scaled gradients, too.
-    private mutating func anywhere(_ tensors: [CallSequence.Tensor], _ numbers: inout Int) -> Stage {
+    private mutating func anywhere(_ tensors: [CallSequence.Tensor], _ numbers: inout Int) -> StageSpecification {
         numbers += 1
         switch number(0...5) {
-        case 0: return Stage(kind: .scale(factor()), prefix: prefix(tensors))
-        case 1: return Stage(kind: .centralize, prefix: prefix(tensors))
-        case 2: return Stage(kind: .zeroNonFinite, prefix: prefix(tensors))
-        default: return Stage(kind: .faulty(number: numbers, needsNorm: isLucky(oneIn: 2)))
+        case 0: return StageSpecification(kind: .scale(factor()), prefix: prefix(tensors))
+        case 1: return StageSpecification(kind: .centralize, prefix: prefix(tensors))
+        case 2: return StageSpecification(kind: .zeroNonFinite, prefix: prefix(tensors))
+        default: return StageSpecification(kind: .faulty(number: numbers, needsNorm: isLucky(oneIn: 2)))
         }
     }
 
@@ -141,20 +141,22 @@ struct SequenceGenerator {
         return isLucky(oneIn: 4) ? .table([2, -0.5, 0.25]) : .constant(element([0.5, -1, 3]))
     }
 
-    private mutating func anything(_ tensors: [CallSequence.Tensor], _ numbers: inout Int) -> Stage {
+    private mutating func anything(_ tensors: [CallSequence.Tensor], _ numbers: inout Int) -> StageSpecification {
         let limit = element([0.125, 0.5, 1, 4] as [Float])
         numbers += 1
         switch number(0...14) {
-        case 0: return Stage(kind: .clipByValue(limit), prefix: prefix(tensors))
-        case 1: return Stage(kind: .clipByNorm(limit), prefix: prefix(tensors))
+        case 0: return StageSpecification(kind: .clipByValue(limit), prefix: prefix(tensors))
+        case 1: return StageSpecification(kind: .clipByNorm(limit), prefix: prefix(tensors))
         case 2, 3:
-            return Stage(kind: .clipByGlobalNorm(limit, element([.l2, .l1, .lInfinity])), prefix: prefix(tensors))
-        case 4: return Stage(kind: .clipLayerwise(limit), prefix: prefix(tensors))
-        case 5: return Stage(kind: .clipAdaptively(limit), prefix: prefix(tensors))
-        case 6: return Stage(kind: .normalize, prefix: prefix(tensors))
-        case 7 where features.contains(.masks): return Stage(kind: .mask(prefix: element(tensors).name))
-        case 8 where features.contains(.freezing): return Stage(kind: .freeze(prefix: element(tensors).name))
-        case 9: return Stage(kind: .remembering(number: numbers), prefix: prefix(tensors))
+            return StageSpecification(
+                kind: .clipByGlobalNorm(limit, element([.l2, .l1, .lInfinity])), prefix: prefix(tensors))
+        case 4: return StageSpecification(kind: .clipLayerwise(limit), prefix: prefix(tensors))
+        case 5: return StageSpecification(kind: .clipAdaptively(limit), prefix: prefix(tensors))
+        case 6: return StageSpecification(kind: .normalize, prefix: prefix(tensors))
+        case 7 where features.contains(.masks): return StageSpecification(kind: .mask(prefix: element(tensors).name))
+        case 8 where features.contains(.freezing):
+            return StageSpecification(kind: .freeze(prefix: element(tensors).name))
+        case 9: return StageSpecification(kind: .remembering(number: numbers), prefix: prefix(tensors))
         default: return anywhere(tensors, &numbers)
         }
     }

@@ -21,7 +21,7 @@ final class Machine {
             elementsPerThread: 2, instructionSet: companion == .portable ? .portable : .preferred)
     }
 
-    private var stages: [any GradientTransform] {
+    private var stages: [any Stage] {
         subject.stages.map { $0.make(shared, command) } + (subject.hasPlantedFault ? [Scale(by: 1.001)] : [])
     }
 
@@ -36,13 +36,13 @@ final class Machine {
         self.command = command
         let (stages, policy) = (stages, subject.policy)
         if let optimizer = subject.optimizer {
-            pipeline = try Pipeline(for: parameters, nonFinite: policy, on: backend) {
+            pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: policy), on: backend) {
                 stages
             } driving: {
                 optimizer.make()
             }
         } else {
-            chain = try Chain(for: parameters.layout, nonFinite: policy, on: backend) { stages }
+            chain = try Chain(for: parameters.layout, configuration: .init(nonFinite: policy), on: backend) { stages }
         }
     }
 
@@ -123,13 +123,17 @@ final class Machine {
     func resume(_ state: PipelineState<TensorSet>) throws(DescentError) {
         let (stages, policy) = (stages, subject.policy)
         if let optimizer = subject.optimizer {
-            pipeline = try Pipeline(resuming: state, for: parameters, nonFinite: policy, on: backend) {
+            pipeline = try Pipeline(
+                resuming: state, for: parameters, configuration: .init(nonFinite: policy), on: backend
+            ) {
                 stages
             } driving: {
                 optimizer.make()
             }
         } else {
-            chain = try Chain(resuming: state, for: parameters.layout, nonFinite: policy, on: backend) { stages }
+            chain = try Chain(
+                resuming: state, for: parameters.layout, configuration: .init(nonFinite: policy), on: backend
+            ) { stages }
         }
     }
 
@@ -139,7 +143,9 @@ final class Machine {
         if let optimizer = subject.optimizer {
             try pipeline?.checkpoint(to: path, including: parameters)
             var restored = TensorSet(zeros: parameters.layout)
-            pipeline = try Pipeline(resuming: path, restoring: &restored, nonFinite: policy, on: backend) {
+            pipeline = try Pipeline(
+                resuming: path, restoring: &restored, configuration: .init(nonFinite: policy), on: backend
+            ) {
                 stages
             } driving: {
                 optimizer.make()
@@ -147,7 +153,9 @@ final class Machine {
             parameters = restored
         } else {
             try chain?.checkpoint(to: path)
-            chain = try Chain(resuming: path, for: parameters.layout, nonFinite: policy, on: backend) { stages }
+            chain = try Chain(
+                resuming: path, for: parameters.layout, configuration: .init(nonFinite: policy), on: backend
+            ) { stages }
         }
     }
 }

@@ -51,7 +51,7 @@ extension Model {
         return pass
     }
 
-    private func chosen(by stage: Stage) -> [Int] {
+    private func chosen(by stage: StageSpecification) -> [Int] {
         layout.indices.filter { !frozen[$0] && (stage.prefix.map(layout[$0].name.hasPrefix) ?? true) }
     }
 
@@ -167,7 +167,7 @@ extension Model {
     }
 }
 
-extension Stage {
+extension StageSpecification {
     /// Whether what leaves the stage is checked instead of what comes in.
     var repairs: Bool {
         switch kind {

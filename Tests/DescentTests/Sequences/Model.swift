@@ -83,7 +83,7 @@ struct Model {
         guard let position = subject.accumulation,
             case .accumulate(let steps, let reduction, let nonFinite) = subject.stages[position].kind
         else { return nil }
-        return (position, steps, reduction, nonFinite == .dropMicrobatch)
+        return (position, steps, reduction, nonFinite == .dropMicroBatch)
     }
 
     /// Whether the window is refused as soon as its sum is not finite.

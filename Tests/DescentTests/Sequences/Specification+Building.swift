@@ -22,9 +22,9 @@ extension ScaleSetting {
     }
 }
 
-extension Stage {
+extension StageSpecification {
     /// The stage that the pipeline is given.
-    func make(_ shared: SharedLossScale?, _ command: FaultSwitch) -> any GradientTransform {
+    func make(_ shared: SharedLossScale?, _ command: FaultSwitch) -> any Stage {
         switch kind {
         case .scale(let rate): restricted(Scale(by: rate.schedule))
         case .accumulate(let steps, let reduction, let nonFinite):
@@ -46,7 +46,7 @@ extension Stage {
         }
     }
 
-    private func restricted(_ stage: some GradientTransform) -> any GradientTransform {
+    private func restricted(_ stage: some GradientTransform) -> any Stage {
         if let prefix { stage.only(prefix: prefix) } else { stage }
     }
 }

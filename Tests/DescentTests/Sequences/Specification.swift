@@ -29,7 +29,7 @@ struct CallSequence {
 
 /// A pipeline, or a chain alone.
 struct Subject {
-    var stages: [Stage]
+    var stages: [StageSpecification]
     /// What ends it; nil for a chain alone.
     var optimizer: OptimizerSetting?
     var policy = NonFinitePolicy.skip
@@ -52,7 +52,7 @@ struct Subject {
 }
 
 /// A stage and its settings.
-struct Stage {
+struct StageSpecification {
     var kind: Kind
     /// The names of the parameters that it works on begin like this; nil for all.
     var prefix: String?

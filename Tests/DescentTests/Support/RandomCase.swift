@@ -6,7 +6,7 @@ import Descent
 /// larger than usual, and nothing takes a sign.
 struct RandomCase {
     let layout: ParameterLayout
-    let stages: [any GradientTransform]
+    let stages: [any Stage]
     let optimizer: any Optimizer
 
     init(seed: UInt64) throws {
@@ -76,9 +76,9 @@ private struct Draw {
         }
     }
 
-    mutating func chain(for layout: ParameterLayout) -> [any GradientTransform] {
+    mutating func chain(for layout: ParameterLayout) -> [any Stage] {
         let count = number(1...8)
-        var stages: [any GradientTransform] = []
+        var stages: [any Stage] = []
         let accumulates = isLucky(oneIn: 2)
         if accumulates {
             for _ in 0..<number(0...2) where stages.count + 1 < count { stages.append(anywhere(layout)) }
@@ -86,7 +86,7 @@ private struct Draw {
             stages.append(
                 Accumulate(
                     steps: number(1...3), reduction: reductions[number(0...2)],
-                    nonFinite: isLucky(oneIn: 2) ? .dropMicrobatch : .skipWindow))
+                    nonFinite: isLucky(oneIn: 2) ? .dropMicroBatch : .skipWindow))
         }
         if isLucky(oneIn: 2), stages.count < count {
             stages.append(Unscale(isLucky(oneIn: 2) ? .static(2) : .dynamic(initial: 1024, growthInterval: 2)))
@@ -96,7 +96,7 @@ private struct Draw {
     }
 
     /// A stage that works on scaled gradients and on micro-batches, too.
-    private mutating func anywhere(_ layout: ParameterLayout) -> any GradientTransform {
+    private mutating func anywhere(_ layout: ParameterLayout) -> any Stage {
         switch number(0...4) {
         case 0: Scale(by: .constant(Double(number(0.2...2)) * (isLucky(oneIn: 4) ? -1 : 1)))
         case 1, 2: restricted(Centralize(), layout)
@@ -105,7 +105,7 @@ private struct Draw {
         }
     }
 
-    private mutating func anything(_ layout: ParameterLayout) -> any GradientTransform {
+    private mutating func anything(_ layout: ParameterLayout) -> any Stage {
         let limit = number(0.05...2)
         switch number(0...15) {
         case 0, 1: return anywhere(layout)
@@ -135,7 +135,7 @@ private struct Draw {
 
     private mutating func restricted(
         _ stage: some GradientTransform, _ layout: ParameterLayout
-    ) -> any GradientTransform {
+    ) -> any Stage {
         guard isLucky(oneIn: 5) else { return stage }
         let prefix = prefix(layout)
         return stage.only { $0.name.hasPrefix(prefix) }

@@ -192,7 +192,7 @@ struct LearnsInPrepare: GradientScaling {
 struct ForgetsToSave: GradientScaling {
     private var count = 0
     mutating func prepare(_ step: inout StepPreparation) { step.scale(by: 1 / Float(1 + count)) }
-    mutating func finish(_ conclusion: StepConclusion) { if conclusion.isApplied { count += 1 } }
+    mutating func finish(_ result: StepResult) { if result.isApplied { count += 1 } }
 }
 
 /// Does what it is for on one backend alone.

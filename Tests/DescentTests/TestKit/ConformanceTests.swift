@@ -5,9 +5,6 @@ import Testing
 /// Everything that the package itself has keeps the rules that it asks others to keep.
 @Suite struct ConformanceTests {
     static let transforms: [any GradientTransform] = [
-        Accumulate(steps: 1),
-        Accumulate(steps: 3, reduction: .weighted),
-        Accumulate(steps: 2, reduction: .sum, nonFinite: .dropMicrobatch),
         Centralize(),
         ClipAdaptively(factor: 0.5),
         ClipByGlobalNorm(1),
@@ -17,7 +14,6 @@ import Testing
         ClipByValue(0.5),
         ClipByZScore(threshold: 0.5, decay: 0.5, warmup: 2),
         ClipLayerwise(default: 0.5, layers: ["head": 0.1]),
-        Freeze(prefix: "body."),
         Mask(prefix: "head."),
         Normalize(),
         Scale(by: .exponential(initial: 1, rate: 0.5, transitionSteps: 3)),

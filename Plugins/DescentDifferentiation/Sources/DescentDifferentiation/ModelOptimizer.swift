@@ -41,8 +41,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     ///   - parameters: What is trained of it, in the pipeline's order.
     ///   - requiresAll: Whether it is an error if the tangent vector has members made of numbers that the list leaves
     ///     out. That is found out here and, for what an array holds, by the first update.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
-    ///   - reporting: What reports hold beyond what falls out of sums that are made anyway.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
@@ -52,8 +51,8 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     /// - Complexity: O(n) in the number of elements.
     public init(
         for model: Model, parameters: [ModelParameter<Model>], requiresAll: Bool = true,
-        nonFinite: NonFinitePolicy = .skip, reporting: ReportOptions = [], on backend: SIMDBackend = SIMDBackend(),
-        @ChainBuilder _ stages: () -> [any GradientTransform] = { [] }, driving optimizer: () -> any Optimizer
+        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: SIMDBackend = SIMDBackend(),
+        @ChainBuilder _ stages: () -> [any Stage] = { [] }, driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         var bindings: [ParameterBinding<Model>] = []
         for (position, parameter) in parameters.enumerated() {
@@ -62,7 +61,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
         self.bindings = bindings
         hasToCheckMembers = requiresAll
         pipeline = try GradientPipeline(
-            for: TensorSet(bindings.flatMap(\.layout)), nonFinite: nonFinite, reporting: reporting, on: backend,
+            for: TensorSet(bindings.flatMap(\.layout)), configuration: configuration, on: backend,
             stages, driving: optimizer)
         try requireSeparateMemory(in: model)
         if requiresAll { try requireAllListed(of: Model.TangentVector.zero) }

@@ -7,7 +7,7 @@ extension Scenario {
     static func otherSettings(_ world: Communicator) throws {
         let last = world.size - 1
         let isLast = world.rank == last && last > 0
-        let cases: [(stages: [any GradientTransform], optimizer: any Optimizer, nonFinite: NonFinitePolicy, String)] = [
+        let cases: [(stages: [any Stage], optimizer: any Optimizer, nonFinite: NonFinitePolicy, String)] = [
             (
                 [ClipByGlobalNorm(isLast ? 2 : 1)], SGD(learningRate: 1), .skip,
                 "rank \(last)'s ClipByGlobalNorm(2.0) differs from rank 0's ClipByGlobalNorm(1.0)"
@@ -40,14 +40,17 @@ extension Scenario {
                 try expect(.processMismatch, phrase, world) {
                     if isSharded {
                         _ = try ShardedPipeline(
-                            for: parameters, over: world, nonFinite: nonFinite, on: SIMDBackend(threads: 1)
+                            for: parameters, over: world, configuration: .init(nonFinite: nonFinite),
+                            on: SIMDBackend(threads: 1)
                         ) {
                             stages
                         } driving: {
                             optimizer
                         }
                     } else {
-                        _ = try Pipeline(for: parameters, nonFinite: nonFinite, on: SIMDBackend(threads: 1)) {
+                        _ = try Pipeline(
+                            for: parameters, configuration: .init(nonFinite: nonFinite), on: SIMDBackend(threads: 1)
+                        ) {
                             [AllReduce(over: world)] + stages
                         } driving: {
                             optimizer
@@ -140,7 +143,7 @@ extension Scenario {
     /// A sharded pipeline refuses what would be something else in it.
     static func unshardable(_ world: Communicator) throws {
         let parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
-        let wrong: [any GradientTransform] = [
+        let wrong: [any Stage] = [
             AddNoise(seed: 1), AddNoise(seed: 1).only(prefix: "w"), Unscale(.adaptive()),
         ]
         for stage in wrong {

@@ -5,7 +5,7 @@ extension Scenario {
     /// With optimizer state spread over ranks, parameters become what they do where each rank keeps all of it.
     static func sharding(_ world: Communicator) throws {
         let layout = try shardedLayout()
-        let chains: [@Sendable () -> [any GradientTransform]] = [
+        let chains: [@Sendable () -> [any Stage]] = [
             { [] },
             { [Unscale(.dynamic(initial: 1, growthInterval: 100)), Centralize(), ClipByGlobalNorm(0.5)] },
             { [ClipAdaptively(factor: 0.1), ClipLayerwise(default: 0.3), ClipByNorm(0.2)] },
@@ -34,7 +34,7 @@ extension Scenario {
     }
 
     private static func compare(
-        _ layout: ParameterLayout, _ chain: @Sendable () -> [any GradientTransform],
+        _ layout: ParameterLayout, _ chain: @Sendable () -> [any Stage],
         _ optimizer: @Sendable () -> any Optimizer, _ world: Communicator, _ what: String
     ) throws {
         var whole = TensorSet.random(layout, seed: 3)

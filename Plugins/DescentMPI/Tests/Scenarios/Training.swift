@@ -11,7 +11,7 @@ extension Scenario {
         var parameters = TensorSet.random(layout, seed: 1 + world.rank)
         try world.broadcast(&parameters)
         var whole = parameters
-        func pipeline(_ stages: [any GradientTransform]) throws -> Pipeline {
+        func pipeline(_ stages: [any Stage]) throws -> Pipeline {
             try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
                 Accumulate(steps: 2)
                 stages
@@ -48,7 +48,7 @@ extension Scenario {
         let weights = (0..<world.size).map { Double(3 * $0 + 1) }
         let gradients = (0..<world.size).map { TensorSet.random(layout, seed: 2 + $0) }
         let mean = TensorSet.mean(gradients, weights: weights)
-        let accumulations: [[any GradientTransform]] = [
+        let accumulations: [[any Stage]] = [
             [], [Accumulate(steps: 1, reduction: .weighted)], [Accumulate(steps: 3, reduction: .weighted)],
         ]
         for accumulation in accumulations {
@@ -59,7 +59,7 @@ extension Scenario {
             } driving: {
                 SGD(learningRate: 1)
             }
-            let length = (accumulation.first as? any Accumulating)?.windowLength ?? 1
+            let length = (accumulation.first as? Accumulate)?.steps ?? 1
             for _ in 0..<length {
                 _ = try pipeline.step(
                     &parameters, gradients: gradients[world.rank], weight: weights[world.rank] / Double(length))

@@ -37,7 +37,7 @@ extension Scenario {
         for reduction in [AllReduce.Reduction.mean, .weighted] {
             var parameters = TensorSet.random(layout, seed: 5)
             var pipeline = try Pipeline(for: parameters) {
-                Accumulate(steps: 1, reduction: .weighted, nonFinite: .dropMicrobatch)
+                Accumulate(steps: 1, reduction: .weighted, nonFinite: .dropMicroBatch)
                 AllReduce(over: world, reduction: reduction)
             } driving: {
                 SGD(learningRate: 1)

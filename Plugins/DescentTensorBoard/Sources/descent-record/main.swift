@@ -4,7 +4,7 @@ import DescentTensorBoard
 var parameters = try TensorSet([
     ParameterDescription("fc.weight", shape: [10, 64]), ParameterDescription("fc.bias", shape: [10]),
 ])
-var optimizer = try Pipeline(for: parameters, reporting: [.layerNorms, .updateRatio]) {
+var optimizer = try Pipeline(for: parameters, configuration: .init(reporting: [.layerNorms, .updateRatio])) {
     Unscale(.dynamic())
     ClipByGlobalNorm(1)
 } driving: {

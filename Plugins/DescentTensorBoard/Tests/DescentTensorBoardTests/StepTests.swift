@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test mutating func `every number of a report is recorded`() throws {
-        var pipeline = try Pipeline(for: parameters, reporting: [.layerNorms, .updateRatio]) {
+        var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: [.layerNorms, .updateRatio])) {
             Unscale(.dynamic(initial: 4))
             ZeroNonFinite()
             ClipByNorm(2)

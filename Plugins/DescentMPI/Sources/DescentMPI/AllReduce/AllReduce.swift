@@ -18,12 +18,12 @@ public import DescentCore
 /// over in 16 bits move to the summing rank as they are; sums move in float32. With gradients received one by one,
 /// buckets move while others are still being made.
 ///
-/// A step that any rank objects to (a window spoiled by a micro-batch that is not finite) is skipped by all, for the
+/// A step that any rank has a reason to skip (a window spoiled by a micro-batch that is not finite) is skipped by all, for the
 /// reason of the first rank that does. With one rank the stage does nothing, and costs nothing.
 ///
 /// Building a pipeline with this stage concerns all ranks, and so does each step that closes a window. A copy of a
 /// pipeline shares its buffers: use one of them at a time, and not while gradients arrive one by one.
-public struct AllReduce: GradientScaling, Exchanging {
+public struct AllReduce: GradientExchange {
     /// What the sum over ranks is divided by.
     public enum Reduction: String, Sendable, Hashable, Codable {
         /// By the number of ranks.
@@ -43,7 +43,7 @@ public struct AllReduce: GradientScaling, Exchanging {
     public let reduction: Reduction
     /// How many elements move together.
     public let bucketLength: Int
-    private var exchange: GradientExchange?
+    private var exchange: AllReduceExchange?
 
     /// Combines the gradients of all ranks.
     ///
@@ -61,7 +61,7 @@ public struct AllReduce: GradientScaling, Exchanging {
 
     public var name: String { "AllReduce(\(reduction), ranks: \(communicator.size))" }
     public var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }
-    public var isActive: Bool { communicator.size > 1 }
+    public var exchanged: ExchangedValues { communicator.size > 1 ? .gradients : [] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         // MPI counts elements in 32 bits.
@@ -70,12 +70,12 @@ public struct AllReduce: GradientScaling, Exchanging {
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
     }
 
-    // MARK: Exchanging
+    // MARK: GradientExchange
 
     public mutating func connect(
         _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
     ) throws(DescentError) {
-        exchange = try GradientExchange(
+        exchange = try AllReduceExchange(
             of: parameters, in: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
     }
 
@@ -97,7 +97,7 @@ public struct AllReduce: GradientScaling, Exchanging {
         try connectedExchange.collect(into: &gradients)
     }
 
-    private var connectedExchange: GradientExchange {
+    private var connectedExchange: AllReduceExchange {
         guard let exchange else { stopForMisuse("\(name) exchanges gradients before it is part of a pipeline.") }
         return exchange
     }

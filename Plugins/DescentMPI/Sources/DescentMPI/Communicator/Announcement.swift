@@ -39,7 +39,7 @@ struct Announcement {
     /// The weight of its window.
     var weight = 1.0
     /// The length of the reason why it objects to the step; 0 if it does not.
-    var objectionLength = 0
+    var reasonLength = 0
     /// Whether its window holds nothing.
     var isEmpty = false
     /// Why it fails, cut to what there is room for.
@@ -54,7 +54,7 @@ struct Announcement {
     var words: [UInt64] {
         let bytes = Array(text.utf8.prefix(Self.textCount * 8))
         var words = [
-            action.rawValue, exchange, digest, UInt64(factor.bitPattern), weight.bitPattern, UInt64(objectionLength),
+            action.rawValue, exchange, digest, UInt64(factor.bitPattern), weight.bitPattern, UInt64(reasonLength),
             isEmpty ? 1 : 0, UInt64(bytes.count),
         ]
         words += [UInt64](repeating: 0, count: Self.textCount)
@@ -71,7 +71,7 @@ struct Announcement {
         self.init(action, exchange: words[1], digest: words[2])
         factor = Float(bitPattern: UInt32(truncatingIfNeeded: words[3]))
         weight = Double(bitPattern: words[4])
-        objectionLength = Int(words[5])
+        reasonLength = Int(words[5])
         isEmpty = words[6] != 0
         let bytes = (0..<min(Int(words[7]), Self.textCount * 8)).map { index in
             UInt8(truncatingIfNeeded: words[Self.headCount + index / 8] >> UInt64(index % 8 * 8))

@@ -12,10 +12,10 @@ extension Communicator {
         var digest = Digest()
         for byte in bytes { digest.add(byte) }
         var announcement = Announcement(.connect, exchange: number, digest: digest.value)
-        announcement.objectionLength = bytes.count
+        announcement.reasonLength = bytes.count
         let all = try announce(announcement).wait(comparesDigests: false)
         guard all.contains(where: { $0.digest != all[0].digest }) else { return number }
-        let setups = try gather(bytes, counts: all.map(\.objectionLength)).map { bytes in
+        let setups = try gather(bytes, counts: all.map(\.reasonLength)).map { bytes in
             try? JSONDecoder().decode(PipelineSetup.self, from: Data(bytes))
         }
         throw DescentError(

@@ -17,7 +17,7 @@ final class ShardExchange: @unchecked Sendable {
     /// Whether the parameters of all ranks have been compared.
     private var hasCompared = false
 
-    /// Makes contact with the other ranks.
+    /// Connects to the other ranks.
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if they train something else.
     init(

@@ -30,20 +30,21 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - communicator: The ranks.
     ///   - reduction: What the sum of the ranks' gradients is divided by; see ``AllReduce``.
     ///   - bucketLength: How many elements move together, at least 1.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentCore/DescentError`` for settings out of range, for stages in an order that cannot be meant,
-    ///   and with code `processMismatch` if the ranks do not agree.
+    /// - Throws: ``DescentCore/DescentError`` for settings out of range, for stages in the wrong order, and
+    ///   with code `processMismatch` if the ranks do not agree.
     public init(
         for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
-        bucketLength: Int = AllReduce.defaultBucketLength, nonFinite: NonFinitePolicy = .skip,
-        on backend: Backend, @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        bucketLength: Int = AllReduce.defaultBucketLength,
+        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend,
+        @ChainBuilder _ stages: () -> [any Stage] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         try self.init(
-            nil, .sameStages, parameters, communicator, reduction, bucketLength, nonFinite, backend, stages(),
+            nil, .sameStages, parameters, communicator, reduction, bucketLength, configuration, backend, stages(),
             optimizer())
     }
 
@@ -56,7 +57,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - communicator: The ranks.
     ///   - reduction: What the sum of the ranks' gradients is divided by; see ``AllReduce``.
     ///   - bucketLength: How many elements move together, at least 1.
-    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
@@ -65,19 +66,20 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     public init(
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
         for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
-        bucketLength: Int = AllReduce.defaultBucketLength, nonFinite: NonFinitePolicy = .skip,
-        on backend: Backend, @ChainBuilder _ stages: () -> [any GradientTransform] = { [] },
+        bucketLength: Int = AllReduce.defaultBucketLength,
+        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend,
+        @ChainBuilder _ stages: () -> [any Stage] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         try self.init(
-            state, policy, parameters, communicator, reduction, bucketLength, nonFinite, backend, stages(),
+            state, policy, parameters, communicator, reduction, bucketLength, configuration, backend, stages(),
             optimizer())
     }
 
     private init(
         _ state: PipelineState<Backend.Tensors>?, _ policy: ResumptionPolicy, _ parameters: Backend.Tensors,
         _ communicator: Communicator, _ reduction: AllReduce.Reduction, _ bucketLength: Int,
-        _ nonFinite: NonFinitePolicy, _ backend: Backend, _ stages: [any GradientTransform],
+        _ configuration: PipelineConfiguration, _ backend: Backend, _ stages: [any Stage],
         _ optimizer: any Optimizer
     ) throws(DescentError) {
         try DescentError.require(
@@ -85,26 +87,28 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
         for stage in stages { try Self.requireShardable(stage) }
         layout = parameters.layout
-        let setup = PipelineSetup(stages: stages, optimizer: optimizer, options: [("nonFinite policy", nonFinite)])
+        let setup = PipelineSetup(stages: stages, optimizer: optimizer, configuration: configuration)
         let exchange = try ShardExchange(
             of: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
         self.exchange = exchange
         let shard = try exchange.plan.layout(of: communicator.rank, from: layout)
         self.parameters = backend.makeTensors(shard, .float32)
         gradients = backend.makeTensors(shard, .float32)
-        let chain: [any GradientTransform] = [Shards(exchange)] + stages
+        let chain: [any Stage] = [Shards(exchange)] + stages
         if let state {
             pipeline = try GradientPipeline(
-                resuming: state, policy, for: self.parameters, nonFinite: nonFinite, on: backend, { chain },
+                resuming: state, policy, for: self.parameters, configuration: configuration, on: backend,
+                { chain },
                 driving: { optimizer })
         } else {
             pipeline = try GradientPipeline(
-                for: self.parameters, nonFinite: nonFinite, on: backend, { chain }, driving: { optimizer })
+                for: self.parameters, configuration: configuration, on: backend, { chain },
+                driving: { optimizer })
         }
     }
 
     /// Refuses what does not do in shards what it does in one process.
-    private static func requireShardable(_ stage: any GradientTransform) throws(DescentError) {
+    private static func requireShardable(_ stage: any Stage) throws(DescentError) {
         if holds(stage, { $0 is AddNoise }) {
             throw DescentError(
                 .invalidSetting, stage: stage.name,
@@ -123,7 +127,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     private static func holds(_ stage: Any, _ isOfKind: (Any) -> Bool) -> Bool {
         isOfKind(stage)
             || Mirror(reflecting: stage).children.contains {
-                $0.value is any GradientTransform && holds($0.value, isOfKind)
+                $0.value is any Stage && holds($0.value, isOfKind)
             }
     }
 
@@ -194,12 +198,13 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
 }
 
 /// The stage that stands for the other ranks in each rank's pipeline.
-private struct Shards: GradientScaling, Sharding {
+private struct Shards: GradientExchange {
     let exchange: ShardExchange
 
     init(_ exchange: ShardExchange) { self.exchange = exchange }
 
     var name: String { "Shards(ranks: \(exchange.communicator.size))" }
+    var exchanged: ExchangedValues { .statistics }
 
     func gather(_ values: [Double]) -> [[Double]] { exchange.gather(values) }
 }

@@ -8,7 +8,7 @@ import Foundation
 /// by their order on each: all ranks begin them in the order of buckets, however the two kinds come to be mixed.
 ///
 /// It belongs to one stage, whose calls come from one thread at a time; that makes it safe to hand to another.
-final class GradientExchange: @unchecked Sendable {
+final class AllReduceExchange: @unchecked Sendable {
     // Unchecked because one pipeline uses it, from one thread at a time.
     private let communicator: Communicator
     private let scattering: MPI_Comm
@@ -24,19 +24,19 @@ final class GradientExchange: @unchecked Sendable {
     /// Whether the parameters of all ranks have been compared.
     private var hasCompared = false
     private var elementType = ElementType.float32
-    private var objection: SkipReason?
+    private var skipReason: SkipReason?
     private var announced: PendingAnnouncements?
     private var announcements: [Announcement] = []
     private var weights = 0.0
     private var factors: [Float?] = []
-    /// The rank whose reason to object to the step is given, if one does.
-    private var objectingRank: Int?
+    /// The rank whose reason to skip the step is given, if one has one.
+    private var skippingRank: Int?
     /// How many buckets are on their way to the ranks that sum them, or further.
     private var scattered = 0
     /// How many of those are on their way back, or further.
     private var gathered = 0
 
-    /// Makes contact with the other ranks.
+    /// Connects to the other ranks.
     ///
     /// - Throws: ``DescentCore/DescentError`` with code `processMismatch` if they train something else.
     init(
@@ -67,17 +67,17 @@ final class GradientExchange: @unchecked Sendable {
         var digest = Digest()
         digest.add(contribution.elementType.rawValue)
         var announcement = Announcement(.step, exchange: number, digest: digest.value)
-        objection = contribution.objection
-        announcement.isEmpty = objection?.code == .emptyWindow
+        skipReason = contribution.skipReason
+        announcement.isEmpty = skipReason?.code == .emptyWindow
         announcement.factor = contribution.factor
         announcement.weight = announcement.isEmpty ? 0 : contribution.weight
-        announcement.objectionLength = objection.map { encoded($0).count } ?? 0
+        announcement.reasonLength = skipReason.map { encoded($0).count } ?? 0
         announced = communicator.announce(announcement)
         isOpen = true
         elementType = contribution.elementType
         for bucket in buckets { bucket.reset(elementType) }
         (scattered, gathered) = (0, 0)
-        objectingRank = nil
+        skippingRank = nil
     }
 
     /// Fills one parameter's gradient into buckets, and moves on whatever can be.
@@ -125,7 +125,7 @@ final class GradientExchange: @unchecked Sendable {
     func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
         defer { isOpen = false }
         try takeAnnouncements()
-        if let objectingRank { return reason(of: objectingRank) }
+        if let skippingRank { return reason(of: skippingRank) }
         if weights == 0, reduction == .weighted {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
@@ -143,8 +143,8 @@ final class GradientExchange: @unchecked Sendable {
         return nil
     }
 
-    /// Whether gradients are exchanged at all: no rank objects, and they weigh something.
-    private var isWanted: Bool { objectingRank == nil && !(weights == 0 && reduction == .weighted) }
+    /// Whether gradients are exchanged at all: no rank has a reason to skip, and they weigh something.
+    private var isWanted: Bool { skippingRank == nil && !(weights == 0 && reduction == .weighted) }
 
     /// Moves all buckets, and waits for them.
     private func moveAll() throws(DescentError) {
@@ -182,9 +182,9 @@ final class GradientExchange: @unchecked Sendable {
         // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
         let allowsEmpty = reduction == .weighted && weights > 0
         // An overflow counts for more than an empty window: the loss scale backs off for it, on all ranks.
-        objectingRank =
-            announcements.firstIndex { $0.objectionLength > 0 && !$0.isEmpty }
-            ?? announcements.firstIndex { $0.objectionLength > 0 && !allowsEmpty }
+        skippingRank =
+            announcements.firstIndex { $0.reasonLength > 0 && !$0.isEmpty }
+            ?? announcements.firstIndex { $0.reasonLength > 0 && !allowsEmpty }
         factors = announcements.map { announcement in
             if announcement.isEmpty { return nil }
             let factor = Double(announcement.factor)
@@ -196,10 +196,10 @@ final class GradientExchange: @unchecked Sendable {
         }
     }
 
-    /// Why a rank objects to the step, which it tells the others.
+    /// Why a rank wants the step skipped, which it tells the others.
     private func reason(of rank: Int) -> SkipReason {
-        var bytes = objection.map(encoded) ?? []
-        if rank != communicator.rank { bytes = [UInt8](repeating: 0, count: announcements[rank].objectionLength) }
+        var bytes = skipReason.map(encoded) ?? []
+        if rank != communicator.rank { bytes = [UInt8](repeating: 0, count: announcements[rank].reasonLength) }
         bytes.withUnsafeMutableBytes { communicator.broadcast($0, from: rank) }
         guard let reason = try? JSONDecoder().decode(SkipReason.self, from: Data(bytes)) else {
             stopForMisuse("Rank \(rank) sent a reason that cannot be read.")

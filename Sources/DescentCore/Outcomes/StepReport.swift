@@ -1,15 +1,15 @@
 /// What an applied step was like.
 public struct StepReport: Sendable {
     /// The number of applied steps, this one included.
-    public internal(set) var appliedSteps = 0
+    public private(set) var appliedSteps = 0
     /// The number of steps skipped before this one.
-    public internal(set) var skippedSteps = 0
+    public private(set) var skippedSteps = 0
     /// The learning rate of parameters that are in no group; 0 for a chain alone.
     public internal(set) var learningRate: Float = 0
     /// What the loss of this step was multiplied by; 1 without an `Unscale`.
     public internal(set) var lossScale: Float = 1
     /// What the loss of the next step is to be multiplied by.
-    public internal(set) var nextLossScale: Float = 1
+    public private(set) var nextLossScale: Float = 1
     /// What the norm stages saw and did, in the order of the chain.
     public internal(set) var norms: [NormRecord] = []
     /// How many elements stages did something to, in the order of the chain.
@@ -19,6 +19,13 @@ public struct StepReport: Sendable {
     /// The L2 norm of the step's change of the parameters over that of the parameters; nil unless asked for.
     public internal(set) var updateRatio: Float?
     var measuredNorm: Double?
+
+    /// Notes how the pipeline stands when the step has ended.
+    mutating func noteEnd(appliedSteps: Int, skippedSteps: Int, nextLossScale: Float) {
+        self.appliedSteps = appliedSteps
+        self.skippedSteps = skippedSteps
+        self.nextLossScale = nextLossScale
+    }
 
     /// The norm over all parameters before anything clipped it, at its true scale.
     ///
@@ -41,19 +48,6 @@ public struct LayerNorm: Sendable, Hashable {
     public let layer: String
     /// The norm, at its true scale.
     public let norm: Double
-}
-
-/// What a report is to hold beyond what falls out of sums that are made anyway.
-public struct ReportOptions: OptionSet, Sendable {
-    public let rawValue: Int
-
-    /// Options by their bits.
-    public init(rawValue: Int) { self.rawValue = rawValue }
-
-    /// The norm of each layer; costs a sweep over the gradients only if none measures them anyway.
-    public static let layerNorms = ReportOptions(rawValue: 1)
-    /// The ratio of the update's norm to the parameters'; reads each block of parameters twice more while in cache.
-    public static let updateRatio = ReportOptions(rawValue: 2)
 }
 
 /// A step as an observer is told of it.

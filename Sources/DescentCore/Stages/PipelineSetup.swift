@@ -28,23 +28,8 @@ public struct PipelineSetup: Sendable, Hashable, Codable {
     /// The parts: stages in the order in which gradients flow, the optimizer, the options.
     public private(set) var components: [Component]
 
-    /// Describes what a pipeline is made of.
-    ///
-    /// - Parameters:
-    ///   - stages: The stages, as they were before they were configured. Of one that accumulates only the type counts,
-    ///     since windows may hold a different number of micro-batches on each process.
-    ///   - optimizer: What ends the chain.
-    ///   - options: Further values with their names, such as what happens to gradients that are not finite.
-    public init(
-        stages: [any GradientTransform], optimizer: (any Optimizer)?, options: [(name: String, value: Any)]
-    ) {
-        components = stages.map { stage in
-            stage is any Accumulating || stage is any Exchanging || stage is any Sharding
-                ? Component("\(type(of: stage))") : Component(stage.name, describing: stage)
-        }
-        if let optimizer { components.append(Component(optimizer.name, describing: optimizer)) }
-        for option in options { components.append(Component(option.name, describing: option.value)) }
-    }
+    /// Describes what a pipeline is made of by its parts.
+    public init(_ components: [Component]) { self.components = components }
 
     /// Adds something else that processes have to agree on.
     public mutating func add(_ component: Component) { components.append(component) }

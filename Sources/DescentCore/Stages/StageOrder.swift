@@ -57,7 +57,7 @@ public struct StageOrder: Sendable, Equatable {
     /// stage that turns it into the later one, otherwise in the later one.
     ///
     /// - Throws: ``DescentError`` with code `stageOrder` that names both stages and the order that would be right.
-    static func check(_ stages: [(name: String, order: StageOrder)]) throws(DescentError) {
+    static func check(_ stages: [any Stage]) throws(DescentError) {
         for (before, after) in GradientCondition.questions {
             let turns = stages.indices.filter {
                 stages[$0].order.expects.contains(before) && stages[$0].order.leaves.contains(after)
@@ -84,25 +84,8 @@ public struct StageOrder: Sendable, Equatable {
         }
     }
 
-    /// Refuses a chain in which something stands before an exchange that belongs behind it.
-    ///
-    /// - Throws: ``DescentError`` with code `stageOrder` that names both stages and the order that would be right.
-    static func checkExchange(_ stages: [any GradientTransform]) throws(DescentError) {
-        guard let exchange = stages.firstIndex(where: { $0 is any Exchanging }) else { return }
-        let first = stages.firstIndex { $0 is any Accumulating }.map { $0 + 1 } ?? 0
-        guard
-            let early = stages.indices.first(where: { first <= $0 && $0 < exchange && !(stages[$0] is any Excluding) })
-        else { return }
-        var right = stages.map(\.name)
-        right.insert(right.remove(at: exchange), at: first)
-        throw DescentError(
-            .stageOrder, stage: stages[exchange].name,
-            "\(stages[exchange].name) exchanges gradients before anything else is done to a window, but "
-                + "\(stages[early].name) stands before it. The order that is right: \(right.joined(separator: ", ")).")
-    }
-
     private static func tooEarly(
-        _ stages: [(name: String, order: StageOrder)], _ index: Int, condition: GradientCondition, cause: Int?,
+        _ stages: [any Stage], _ index: Int, condition: GradientCondition, cause: Int?,
         remedy: Int?
     ) -> DescentError {
         let name = stages[index].name
@@ -122,7 +105,7 @@ public struct StageOrder: Sendable, Equatable {
     }
 
     private static func twice(
-        _ stages: [(name: String, order: StageOrder)], _ index: Int, condition: GradientCondition, cause: Int?
+        _ stages: [any Stage], _ index: Int, condition: GradientCondition, cause: Int?
     ) -> DescentError {
         let name = stages[index].name
         let culprit =

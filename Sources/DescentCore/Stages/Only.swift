@@ -5,8 +5,8 @@ extension GradientTransform {
     /// ClipByGlobalNorm(1).only { $0.name.hasPrefix("decoder.") }
     /// ```
     /// - Parameter condition: Which parameters the stage works on; it has to hold for one of them.
-    /// - Returns: The stage, restricted. Stages that accumulate or undo a loss scale cannot be; that is refused when
-    ///   the pipeline is built.
+    /// - Returns: The stage, restricted. One that leaves gradients in another condition than it finds them, as `Unscale`
+    ///   does, cannot be: others would be left behind. That is refused when the pipeline is built.
     public func only(where condition: @escaping @Sendable (ParameterDescription) -> Bool) -> Only<Self> {
         Only(self, .satisfying(condition))
     }
@@ -41,18 +41,15 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var effect: StageEffect { base.effect }
     public var lossScale: Float { base.lossScale }
     public var slots: [Slot] { base.slots }
+    public var restriction: ParameterSelection? { selection }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(
-            !(base is any Accumulating || base is any LossScaling || base is any Excluding || base is any Exchanging)
-                && base.lossScale == 1,
-            name,
+            base.order.leaves.isEmpty && base.lossScale == 1, name,
             "\(base.name) concerns all parameters and cannot be restricted to some.")
         try base.configure(for: layout)
+        try selection.requireMatch(in: layout, of: name)
         isChosen = layout.map(selection.contains)
-        let names = layout.prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ")
-        try DescentError.require(
-            layout.isEmpty || isChosen.contains(true), name, "no parameter is chosen; there are \(names).")
     }
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
@@ -66,10 +63,10 @@ public struct Only<Base: GradientTransform>: GradientTransform {
         if isChosen[block.parameterIndex] { base.transform(&block) }
     }
 
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {
-        var conclusion = conclusion
-        conclusion.incoming.selection = chosen(within: conclusion.incoming.selection)
-        try base.finish(conclusion)
+    public mutating func finish(_ result: StepResult) throws(DescentError) {
+        var result = result
+        result.incoming.selection = chosen(within: result.incoming.selection)
+        try base.finish(result)
     }
 
     private func chosen(within outer: [Bool]?) -> [Bool] {

@@ -1,4 +1,4 @@
-/// A stage of a pipeline: something that is done to gradients on their way to the optimizer.
+/// A stage that changes gradients on their way to the optimizer.
 ///
 /// An element-wise stage implements ``transform(_:)`` and nothing else. A stage that only scales conforms to
 /// ``GradientScaling`` and implements ``requirements`` and ``prepare(_:)``.
@@ -6,18 +6,12 @@
 /// In each step the engine measures what all stages require, in as few sweeps over the gradient as possible, calls
 /// ``prepare(_:)`` of each stage in the order of the chain and on one thread, then runs ``transform(_:)`` on all
 /// blocks, on many threads, while each is in cache. When the step's outcome is certain, ``finish(_:)`` tells it.
-public protocol GradientTransform: Sendable {
+public protocol GradientTransform: Stage {
     /// What the stage has to remember between steps, besides its slots.
     associatedtype State: Codable & Sendable = Stateless
 
     /// What the stage remembers between steps; saved with the pipeline.
     var state: State { get set }
-
-    /// The name by which errors and explanations speak of the stage; by default the type's.
-    var name: String { get }
-
-    /// What the stage expects of the gradients that reach it and what it leaves behind; by default nothing.
-    var order: StageOrder { get }
 
     /// What has to be known of the whole incoming gradient before any of it can be transformed; by default nothing.
     var requirements: [Requirement] { get }
@@ -41,8 +35,12 @@ public protocol GradientTransform: Sendable {
 
     /// What the loss is to be multiplied by before gradients are taken, because the stage undoes it; by default 1.
     ///
-    /// The chain's `lossScale` is the product of these.
+    /// The chain's `lossScale` is the product of these. Such a stage turns gradients that are scaled into gradients that
+    /// are not, which it says in its ``Stage/order``.
     var lossScale: Float { get }
+
+    /// The parameters that the stage works on; by default nil, for all.
+    var restriction: ParameterSelection? { get }
 
     /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
     ///
@@ -69,7 +67,7 @@ public protocol GradientTransform: Sendable {
     /// Learns how the step ended, on one thread: the place to advance counters and histories.
     ///
     /// - Throws: ``DescentError`` where training cannot go on, such as a loss scale that is exhausted.
-    mutating func finish(_ conclusion: StepConclusion) throws(DescentError)
+    mutating func finish(_ result: StepResult) throws(DescentError)
 }
 
 /// The state of a stage that remembers nothing.
@@ -94,18 +92,18 @@ public enum StageEffect: Sendable, Hashable {
 }
 
 extension GradientTransform {
-    public var name: String { String(describing: Self.self) }
-    public var order: StageOrder { .anywhere }
+    public var element: ChainElement { .transform(self) }
     public var requirements: [Requirement] { [] }
     public var observations: [Requirement] { [] }
     public var repairsNonFinite: Bool { false }
     public var canFail: Bool { true }
     public var effect: StageEffect { .arbitrary }
     public var lossScale: Float { 1 }
+    public var restriction: ParameterSelection? { nil }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
-    public mutating func finish(_ conclusion: StepConclusion) throws(DescentError) {}
+    public mutating func finish(_ result: StepResult) throws(DescentError) {}
 }
 
 extension GradientTransform where State == Stateless {
@@ -133,12 +131,3 @@ extension GradientScaling {
     public var effect: StageEffect { .scaling }
     public func transform(_ block: inout some GradientBlock) {}
 }
-
-/// A stage that takes parameters out of the pipeline: they are not measured, not transformed and not updated.
-public protocol Excluding: GradientTransform {
-    /// Whether a parameter takes no part.
-    func excludes(_ parameter: ParameterDescription) -> Bool
-}
-
-/// A stage whose factor has to be undone on the loss, and which therefore implements ``GradientTransform/lossScale``.
-public protocol LossScaling: GradientTransform {}

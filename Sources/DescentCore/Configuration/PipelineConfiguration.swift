@@ -1,0 +1,64 @@
+/// How a pipeline or a chain runs, whatever its stages: a plain value that can be kept, compared and written down.
+///
+/// ```swift
+/// var configuration = PipelineConfiguration()
+/// configuration.reporting = .layerNorms
+/// var optimizer = try Pipeline(for: parameters, configuration: configuration) { ClipByGlobalNorm(1) } driving: { AdamW() }
+/// ```
+/// The backend, which owns memory and threads, is handed over beside it.
+public struct PipelineConfiguration: Sendable, Hashable {
+    /// What happens when a gradient holds NaN or an infinity.
+    public var nonFinite: NonFinitePolicy
+    /// How to store a second copy of the parameters, written in the sweep that updates them; nil keeps none.
+    ///
+    /// It is what a model's forward pass reads, for half the memory traffic. A chain alone has no parameters to copy.
+    public var parameterCopy: ElementType?
+    /// What reports hold beyond statistics that are computed anyway.
+    public var reporting: ReportOptions
+
+    /// Makes a configuration.
+    ///
+    /// - Parameters:
+    ///   - nonFinite: What happens when a gradient holds NaN or an infinity.
+    ///   - parameterCopy: How to store a second copy of the parameters, which each applied step writes in the sweep that
+    ///     updates them; nil keeps none.
+    ///   - reporting: What reports hold beyond statistics that are computed anyway.
+    public init(
+        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = []
+    ) {
+        self.nonFinite = nonFinite
+        self.parameterCopy = parameterCopy
+        self.reporting = reporting
+    }
+
+    /// Refuses settings out of range.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidSetting`.
+    func validate() throws(DescentError) {
+        guard let limit = nonFinite.skipLimit else { return }
+        try DescentError.require(
+            limit >= 1, "Pipeline", "the limit of skipped steps is \(limit); it has to be at least 1.")
+    }
+}
+
+/// Written as what differs from the default: `{"nonFinite": {"skipAtMost": 20}, "reporting": ["layerNorms"]}`.
+extension PipelineConfiguration: Codable {
+    private enum CodingKeys: String, CodingKey { case nonFinite, parameterCopy, reporting }
+
+    /// Reads the settings that are there; others are what they are by default.
+    public init(from decoder: any Decoder) throws {
+        let settings = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            nonFinite: try settings.decodeIfPresent(NonFinitePolicy.self, forKey: .nonFinite) ?? .skip,
+            parameterCopy: try settings.decodeIfPresent(ElementType.self, forKey: .parameterCopy),
+            reporting: try settings.decodeIfPresent(ReportOptions.self, forKey: .reporting) ?? [])
+    }
+
+    /// Writes the settings that are not what they are by default.
+    public func encode(to encoder: any Encoder) throws {
+        var settings = encoder.container(keyedBy: CodingKeys.self)
+        if nonFinite != .skip { try settings.encode(nonFinite, forKey: .nonFinite) }
+        try settings.encodeIfPresent(parameterCopy, forKey: .parameterCopy)
+        if !reporting.isEmpty { try settings.encode(reporting, forKey: .reporting) }
+    }
+}

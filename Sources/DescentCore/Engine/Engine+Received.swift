@@ -1,0 +1,148 @@
+// How gradients are taken in one by one, as a backward pass makes them.
+
+extension Engine {
+    /// Takes in the gradient of one parameter: adds it to the window and measures it, while it is in cache.
+    mutating func receive(_ gradients: Backend.Tensors, of parameter: Int, weight: Double) throws(DescentError) {
+        try layout.requireMatch(of: gradients.layout, as: "gradients")
+        guard layout.indices.contains(parameter) else {
+            throw DescentError(
+                .unexpectedParameter,
+                "There is no parameter at position \(parameter); the layout has \(layout.count), counted from 0.")
+        }
+        try validate(weight: weight)
+        let isFirst = received == nil
+        if isFirst { try beginReceiving(gradients.elementType, weight: weight) }
+        try received?.requireNew(layout[parameter], at: parameter, weight: weight)
+        guard let mode = received?.mode else { return }
+        if mode.isContributed, mode.addition == nil { try contribute(gradients, of: parameter) }
+        received?.isReceived[parameter] = true
+        guard let addition = mode.addition else { return }
+        if !isFirst { makeUnique() }
+        let sweep = mode.isMeasured ? plan.window.measuring.first : nil
+        run(
+            SweepProgram(
+                operations: sweep?.operations ?? [], addition: addition,
+                windowFactor: sweep == nil ? nil : factorOnArrival, keepsSlots: false, makesHistograms: sweep != nil,
+                checksSum: plan.checksInput && mode.isDirect && !isWindowFull), StepTensors(gradients: gradients),
+            over: sweeps.blockRanges[parameter])
+        if mode.isContributed, let slot = addition.destination { try contribute(sweeps.slots[slot], of: parameter) }
+    }
+
+    /// Forgets the gradients that have been received, as if none of this micro-batch had.
+    mutating func discardReceived() {
+        guard let mode = received?.mode else { return }
+        received = nil
+        if let window = mode.windowBefore { accumulation?.window = window }
+        reporter.restartHistograms()
+        guard mode.isContributed else { return }
+        exchange?.abandon(DescentError(.incompleteMicroBatch, "The gradients of this micro-batch were discarded."))
+    }
+
+    /// Carries out a step with the gradients that have been received.
+    mutating func stepReceived(_ tensors: Tensors, closesWindow: Bool) throws(DescentError) -> StepOutcome {
+        try requireParameters(tensors)
+        guard let received else {
+            if let first = layout.firstIndex(where: { $0.count > 0 }) { throw missing(first) }
+            // Where nothing has elements there is nothing to receive, and any tensors are its gradients.
+            var tensors = tensors
+            tensors.gradients = tensors.parameters
+            return try step(tensors, closesWindow: closesWindow)
+        }
+        if let missing = layout.indices.first(where: { !received.isReceived[$0] && layout[$0].count > 0 }) {
+            throw self.missing(missing)
+        }
+        makeUnique()
+        var tensors = tensors
+        if !received.mode.isDirect { tensors.gradients = sweeps.receivedSlot.map { sweeps.slots[$0] } }
+        let window = accumulation?.window
+        let records = (norms: reporter.report.norms.count, counts: reporter.report.counts.count)
+        self.received = nil
+        swapSums(received.mode)
+        let action: StepAction
+        do throws(DescentError) {
+            action = try chooseAction(tensors, received.mode, closesWindow: closesWindow)
+        } catch {
+            swapSums(received.mode)
+            self.received = received
+            if let window { accumulation?.window = window }
+            reporter.report.norms.removeLast(max(0, reporter.report.norms.count - records.norms))
+            reporter.report.counts.removeLast(max(0, reporter.report.counts.count - records.counts))
+            if !received.mode.isMeasured { reporter.restartHistograms() }
+            throw error
+        }
+        return try perform(action, tensors)
+    }
+
+    private mutating func chooseAction(
+        _ tensors: Tensors, _ mode: ReceivedGradients.Mode, closesWindow: Bool
+    ) throws(DescentError) -> StepAction {
+        guard mode.isDirect else {
+            begin()
+            return try chooseAction(tensors, weight: mode.weight, closesWindow: closesWindow)
+        }
+        guard closesWindow || isWindowFull else { return .accumulate(nil, rejection: nil) }
+        // Where gradients are not counted as they arrive, an attempt that a stage threw in has asked for it anew.
+        if !mode.isMeasured { reporter.startHistograms() }
+        // As with all gradients at once, a window that cannot become a step comes before a stage's veto.
+        if let veto = mode.veto { return .skip(accumulation?.reasonNotToClose ?? veto) }
+        return try chooseAction(
+            tensors,
+            ClosingWindow(
+                factor: factorOnArrival, isBegun: mode.isMeasured, weight: mode.weight,
+                isContributed: mode.isContributed))
+    }
+
+    private mutating func beginReceiving(_ elementType: ElementType, weight: Double) throws(DescentError) {
+        begin()
+        let before = accumulation?.window
+        let isDirect = plan.microBatch.map { $0.transforms.isEmpty && $0.measuring.isEmpty } ?? true
+        if isDirect { accumulation?.window.admit(weight: weight) }
+        let isContributed = isDirect && isWindowFull && exchangesGradients
+        // What is measured may depend on the parameters, which arrive with the step.
+        let isMeasured =
+            isDirect && isWindowFull && !isContributed && !plan.window.measuring.isEmpty
+            && !chain.readsParameters(plan.window.transforms)
+        let veto: SkipReason?
+        do throws(DescentError) {
+            veto = isMeasured ? try prepare(plan.window.prepares) : nil
+            chain.multiplyRunFactors()
+            if isContributed { try beginExchange(of: isWindowItself ? elementType : nil, weight: weight) }
+        } catch {
+            if let before { accumulation?.window = before }
+            throw error
+        }
+        received = ReceivedGradients(
+            isReceived: [Bool](repeating: false, count: layout.count),
+            mode: ReceivedGradients.Mode(
+                weight: weight, isDirect: isDirect, isMeasured: isMeasured, isContributed: isContributed,
+                addition: isContributed && isWindowItself ? nil : additionOnArrival(isDirect: isDirect),
+                windowBefore: before, veto: veto))
+    }
+
+    /// What the window's sum is multiplied by, where gradients became part of it as they arrived.
+    private var factorOnArrival: Double { isWindowItself ? 1 : closingFactor }
+
+    private mutating func additionOnArrival(isDirect: Bool) -> WindowAddition {
+        guard isDirect, let accumulation else {
+            return WindowAddition(
+                sum: nil, destination: sweeps.makeReceivedSlot(), factor: 1, runsMicroBatchStages: false)
+        }
+        if isWindowItself { return WindowAddition(sum: nil, destination: accumulation.slot, factor: 1) }
+        var addition = accumulation.addition
+        if addition.sum != nil { addition.destination = sweeps.makeReceivedSlot() }
+        return addition
+    }
+
+    /// Puts the sum that a micro-batch is part of in the place of the one that it is not, or the other way round.
+    private mutating func swapSums(_ mode: ReceivedGradients.Mode) {
+        guard mode.isDirect, let sum = accumulation?.slot, let destination = mode.addition?.destination
+        else { return }
+        if destination != sum { sweeps.slots.swapAt(destination, sum) }
+    }
+
+    private func missing(_ parameter: Int) -> DescentError {
+        let name = layout[parameter].name
+        return DescentError(
+            .missingParameter, parameter: name, "The gradient of \"\(name)\" has not been received yet.")
+    }
+}

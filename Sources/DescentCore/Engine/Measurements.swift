@@ -1,0 +1,63 @@
+/// What has been measured of gradients and parameters in the present step: a number for each parameter and statistic.
+struct Measurements: Sendable {
+    /// The numbers, by the plan's statistics.
+    private(set) var statistics: [MeasuredStatistic]
+    private let blocks: [BlockExtent]
+
+    /// Makes room for what a plan measures.
+    init(_ plan: Plan, parameterCount: Int, blocks: [BlockExtent]) {
+        statistics = plan.statistics.map {
+            MeasuredStatistic(what: $0.what, values: [Double](repeating: 0, count: parameterCount))
+        }
+        self.blocks = blocks
+    }
+
+    /// The numbers of one statistic, parameter by parameter.
+    func values(_ statistic: Int) -> [Double] { statistics[statistic].values }
+
+    /// The L2 norm over some parameters, of one statistic's norms.
+    func norm(_ statistic: Int, over parameters: some Sequence<Int>) -> Double {
+        var combiner = Norm.Combiner(.l2)
+        for parameter in parameters { combiner.add(statistics[statistic].values[parameter]) }
+        return combiner.value
+    }
+
+    /// The L2 norm over all parameters, of one statistic's norms.
+    func norm(_ statistic: Int) -> Double { norm(statistic, over: statistics[statistic].values.indices) }
+
+    /// The first parameter of which a number is not finite; nil if there is none.
+    func firstNonFinite(_ statistic: Int) -> Int? { statistics[statistic].values.firstIndex { !$0.isFinite } }
+
+    /// Puts the numbers of blocks together to those of parameters, in the order of blocks.
+    ///
+    /// - Parameters:
+    ///   - statistic: Which of the plan's.
+    ///   - buffers: What the blocks of the last sweep wrote down.
+    ///   - exchange: Who knows of the rows that other processes hold; nil where this one holds all.
+    mutating func combine(_ statistic: Int, _ buffers: StepBuffers, _ exchange: (any GradientExchange)?) {
+        let what = statistics[statistic].what
+        let offset = statistic * blocks.count
+        var index = 0
+        for parameter in statistics[statistic].values.indices {
+            var combiner = what.combiner
+            while index < blocks.count, blocks[index].parameterIndex == parameter {
+                combiner.add(buffers.blockNorms[offset + index])
+                index += 1
+            }
+            statistics[statistic].values[parameter] = combiner.value
+        }
+        if let exchange { statistics[statistic].values = what.combined(statistics[statistic].values, over: exchange) }
+    }
+}
+
+extension Requirement {
+    /// Combines numbers of this process with those of the others, in the order of processes.
+    func combined(_ values: [Double], over exchange: any GradientExchange) -> [Double] {
+        let parts = exchange.gather(values)
+        return values.indices.map { index in
+            var combiner = combiner
+            for part in parts { combiner.add(part[index]) }
+            return combiner.value
+        }
+    }
+}

@@ -1,0 +1,116 @@
+/// What is written down of a step, and who is told of it.
+struct StepReporter: Sendable {
+    /// The report of the present step.
+    var report = StepReport()
+    /// The layers that the report is to tell of.
+    private let layers: [(name: String, parameters: [Int])]
+    /// Who is told how steps end, in the order in which they were added.
+    var observers: [@Sendable (StepEvent) -> Void] = []
+    /// The histograms that were last asked for.
+    private(set) var histograms: [MagnitudeHistogram] = []
+    /// Where the present step makes histograms, if they were asked for.
+    private(set) var histogramSink: HistogramSink?
+    /// Whether histograms have been asked for since the present micro-batch began.
+    private var wantsHistograms = false
+    private let layout: ParameterLayout
+
+    init(_ reporting: ReportOptions, for layout: ParameterLayout) {
+        self.layout = layout
+        layers = reporting.contains(.layerNorms) ? Self.layers(of: layout) : []
+    }
+
+    /// Whether norms of layers are in reports.
+    var reportsLayers: Bool { !layers.isEmpty }
+
+    /// Begins the report of a step.
+    mutating func begin(lossScale: Float) {
+        startHistograms()
+        report.norms.removeAll(keepingCapacity: true)
+        report.counts.removeAll(keepingCapacity: true)
+        report.layerNorms.removeAll(keepingCapacity: true)
+        report.lossScale = lossScale
+    }
+
+    /// Makes sure that no copy of this reporter sees what this one writes.
+    mutating func makeUnique() {
+        if !isKnownUniquelyReferenced(&histogramSink) { histogramSink = histogramSink?.copy() }
+    }
+
+    // MARK: Norms
+
+    /// Notes norms that were measured anyway, at their true scale.
+    ///
+    /// - Parameters:
+    ///   - statistic: The norms; nil if none were measured.
+    ///   - measurements: Where they are.
+    ///   - chain: Who knows their scale, and which parameters take part.
+    mutating func noteNorms(_ statistic: Int?, _ measurements: Measurements, _ chain: TransformChain) {
+        report.measuredNorm = nil
+        guard let statistic else { return }
+        let scale = chain.trueScale(from: statistic)
+        report.measuredNorm = measurements.norm(statistic) * scale
+        for layer in layers where layer.parameters.contains(where: { chain.selection?[$0] ?? true }) {
+            let norm = measurements.norm(statistic, over: layer.parameters) * scale
+            report.layerNorms.append(LayerNorm(layer: layer.name, norm: norm))
+        }
+    }
+
+    /// Notes how far the parameters have moved.
+    mutating func noteChange(update: Double, parameters: Double) {
+        let ratio = parameters > 0 ? Float(update / parameters) : 0
+        report.updateRatio = ratio.isNaN ? nil : ratio
+    }
+
+    private static func layers(of layout: ParameterLayout) -> [(name: String, parameters: [Int])] {
+        var layers: [(name: String, parameters: [Int])] = []
+        var positions: [String: Int] = [:]
+        for (index, parameter) in layout.enumerated() {
+            let name = parameter.layer
+            if let position = positions[name] {
+                layers[position].parameters.append(index)
+            } else {
+                positions[name] = layers.count
+                layers.append((name, [index]))
+            }
+        }
+        return layers
+    }
+
+    // MARK: Histograms
+
+    /// Asks for histograms of the next micro-batch that closes a window.
+    mutating func requestHistograms() { wantsHistograms = true }
+
+    /// Has the next micro-batch that closes a window counted, from its first gradient on.
+    mutating func startHistograms() {
+        guard wantsHistograms else { return }
+        histogramSink = HistogramSink(parameterCount: layout.count)
+        wantsHistograms = false
+    }
+
+    /// Has what was counted of a step that did not happen counted anew in the next.
+    mutating func restartHistograms() {
+        guard histogramSink != nil else { return }
+        histogramSink = nil
+        wantsHistograms = true
+    }
+
+    /// Takes over the histograms of the first sweep, if they were asked for.
+    mutating func takeHistograms() {
+        guard let histogramSink else { return }
+        histograms = histogramSink.values
+        self.histogramSink = nil
+    }
+
+    // MARK: Observers
+
+    /// Tells observers of an outcome.
+    func tell(_ outcome: StepOutcome, _ counters: StepCounters, lossScale: Float) -> StepOutcome {
+        guard !observers.isEmpty else { return outcome }
+        let event = StepEvent(
+            outcome: outcome, appliedSteps: counters.appliedSteps, skippedSteps: counters.skippedSteps,
+            lossScale: lossScale)
+        for observer in observers { observer(event) }
+        return outcome
+    }
+}

@@ -1,0 +1,150 @@
+import Synchronization
+
+/// The tensors of one step.
+struct StepTensors<Tensors: TensorStorage> {
+    /// The micro-batch's gradients; nil when a window is closed without a further one.
+    var gradients: Tensors?
+    /// What the optimizer updates, or what stages may read; nil for a chain alone without parameters.
+    var parameters: Tensors?
+    /// Where a chain alone stores its result.
+    var output: Tensors?
+}
+
+/// What runs sweeps: the backend, how it cuts the parameters into blocks, and the memory that lasts from step to step.
+struct SweepRunner<Backend: TensorBackend>: Sendable {
+    let backend: Backend
+    let layout: ParameterLayout
+    /// The blocks of parameters that take part.
+    let blocks: [BlockExtent]
+    /// The blocks of parameters that a stage has frozen.
+    private let frozenBlocks: [BlockExtent]
+    /// For each parameter, its blocks.
+    let blockRanges: [Range<Int>]
+    /// All slots, in the order of the slot table; then, once it is needed, that of received gradients.
+    var slots: [Backend.Tensors]
+    /// The slot of the window's sum.
+    private let sumSlot: Int?
+    /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
+    /// first arrives.
+    private(set) var receivedSlot: Int?
+    /// The parameters after the last applied step, in another element type.
+    private(set) var parameterCopy: Backend.Tensors?
+    private(set) var workspace: Backend.Workspace
+    /// What blocks write down for the engine.
+    private(set) var buffers: StepBuffers
+
+    /// Makes memory.
+    ///
+    /// - Parameters:
+    ///   - backend: Who runs sweeps.
+    ///   - layout: The parameters.
+    ///   - isFrozen: For each parameter, whether it takes no part.
+    ///   - slots: Which slots there are.
+    ///   - plan: What is measured.
+    ///   - parameterCopy: How to store a copy of the parameters; nil keeps none.
+    init(
+        _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
+        parameterCopy: ElementType?
+    ) {
+        self.backend = backend
+        self.layout = layout
+        let all = backend.blocks(of: layout)
+        blocks = all.filter { !isFrozen[$0.parameterIndex] }
+        frozenBlocks = all.filter { isFrozen[$0.parameterIndex] }
+        var ranges = layout.map { _ in 0..<0 }
+        for (index, block) in blocks.enumerated() {
+            let range = ranges[block.parameterIndex]
+            ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
+        }
+        blockRanges = ranges
+        self.slots = slots.types.map { backend.makeTensors(layout, $0) }
+        sumSlot = slots.ofWindow
+        self.parameterCopy = parameterCopy.map { backend.makeTensors(layout, $0) }
+        workspace = backend.makeWorkspace(for: layout, blocks: blocks)
+        let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
+        buffers = StepBuffers(
+            statisticCount: plan.statistics.count, blockCount: blocks.count,
+            rowCount: plan.keepsRowMeans ? rowCount : 0)
+    }
+
+    /// Makes sure that no copy of this runner sees what this one writes.
+    mutating func makeUnique() {
+        for index in slots.indices { slots[index].makeUnique() }
+        parameterCopy?.makeUnique()
+        if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
+        if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
+    }
+
+    /// Where the window's sum is, once a micro-batch has become part of it.
+    var windowSlot: Int? { sumSlot ?? receivedSlot }
+
+    /// The slot for gradients that nothing else has a place for; made when it is first needed.
+    @discardableResult mutating func makeReceivedSlot() -> Int {
+        if let receivedSlot { return receivedSlot }
+        let slot = slots.count
+        receivedSlot = slot
+        slots.append(backend.makeTensors(layout, .float32))
+        return slot
+    }
+
+    /// The first parameter, in the order of the layout, in one of whose blocks the last sweep found something.
+    func firstFlagged(_ flag: StepBuffers.Flags) -> Int? {
+        buffers.firstBlock(with: flag).map { blocks[$0].parameterIndex }
+    }
+
+    // MARK: Sweeps
+
+    /// Runs a sweep over all blocks, or over some.
+    func run(
+        _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
+        over range: Range<Int>? = nil
+    ) {
+        backend.run(sweep(program, tensors, appliedSteps, range), in: workspace) { block, index in
+            work.run(on: &block, at: index)
+        }
+    }
+
+    /// Runs a body over the parameters that a stage has frozen, which no other sweep reaches.
+    func runFrozen(_ parameters: Backend.Tensors, _ body: @Sendable (inout Backend.Block) -> Void) {
+        guard !frozenBlocks.isEmpty else { return }
+        let sweep = Sweep(
+            gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
+            blocks: frozenBlocks)
+        backend.run(sweep, in: backend.makeWorkspace(for: layout, blocks: frozenBlocks)) { block, _ in body(&block) }
+    }
+
+    /// Counts what is not finite in one parameter's gradient, or in the window's sum of it.
+    func countNonFinite(
+        _ parameter: Int, _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>
+    ) -> (nan: Int, infinite: Int) {
+        let nan = Atomic(0)
+        let infinite = Atomic(0)
+        backend.run(sweep(program, tensors, 0, blockRanges[parameter]), in: workspace) { block, index in
+            if program.addition != nil { work.makeWindow(&block, at: index) }
+            let found = block.withElements { elements in
+                var found = (nan: 0, infinite: 0)
+                for index in elements.indices {
+                    if elements[index].isNaN { found.nan += 1 }
+                    if elements[index].isInfinite { found.infinite += 1 }
+                }
+                return found
+            }
+            nan.add(found.nan, ordering: .relaxed)
+            infinite.add(found.infinite, ordering: .relaxed)
+        }
+        return (nan.load(ordering: .relaxed), infinite.load(ordering: .relaxed))
+    }
+
+    private func sweep(
+        _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, _ appliedSteps: Int, _ range: Range<Int>?
+    ) -> Sweep<Backend.Tensors> {
+        let readsWindow = program.windowFactor != nil && program.addition == nil
+        guard let source = readsWindow ? windowSlot.map({ slots[$0] }) : tensors.gradients else {
+            stopForMisuse("a sweep without gradients to read")
+        }
+        return Sweep(
+            gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,
+            slots: slots, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks, range: range,
+            runsBackwards: program.runsBackwards)
+    }
+}

@@ -1,0 +1,59 @@
+/// How a step ended.
+public enum StepOutcome: Sendable {
+    /// The micro-batch became part of a window that is still open; nothing else has changed.
+    case accumulated(WindowProgress)
+    /// The parameters were updated (or, by a chain alone, the gradients transformed).
+    case applied(StepReport)
+    /// Nothing was updated: parameters, optimizer state and schedules are bit for bit what they were.
+    case skipped(SkipReason)
+    /// The update was carried out, and made a parameter NaN or infinite that was not so before.
+    ///
+    /// The gradients were finite: the update's own arithmetic left the range of Float, or that of a stage behind the last
+    /// norm. The step counts as taken; go back to a checkpoint. (By a chain alone: the transformed gradients are not
+    /// finite.) A pipeline that propagates what is not finite does not look.
+    case diverged(Divergence)
+
+    /// Whether the parameters were updated, to numbers that are finite.
+    public var isApplied: Bool { report != nil }
+
+    /// What the step was like, if it was applied.
+    public var report: StepReport? {
+        if case .applied(let report) = self { report } else { nil }
+    }
+
+    /// Why the step was skipped, if it was.
+    public var skipReason: SkipReason? {
+        if case .skipped(let reason) = self { reason } else { nil }
+    }
+}
+
+/// What an update was like that made a parameter NaN or infinite.
+public struct Divergence: Sendable, CustomStringConvertible {
+    /// The first parameter that is no longer finite, in the order of the layout.
+    public let parameter: String
+    /// What the step was like.
+    public let report: StepReport
+
+    init(_ parameter: String, _ report: StepReport) {
+        self.parameter = parameter
+        self.report = report
+    }
+
+    /// A sentence that says what happened.
+    public var description: String {
+        "step \(report.appliedSteps) made \"\(parameter)\" NaN or infinite, from gradients that were finite; go back to a "
+            + "checkpoint and lower the learning rate"
+    }
+}
+
+/// How far an accumulation window has come.
+public struct WindowProgress: Sendable, Hashable {
+    /// How many micro-batches the window has been given.
+    public let received: Int
+    /// How many of them are part of its sum.
+    public let included: Int
+    /// After how many it closes.
+    public let length: Int
+    /// Why the last micro-batch is not part of the sum, or has spoiled it; nil if all is well.
+    public let rejection: SkipReason?
+}

@@ -1,0 +1,123 @@
+/// What is known of the micro-batches of an accumulation window.
+///
+/// A window admits micro-batches until it is full, may reject one that it has admitted, and is emptied when it closes. It
+/// is a value: to roll back, keep a copy. The sum of its gradients is kept beside it, in a slot.
+public struct AccumulationWindow: Codable, Sendable, Hashable {
+    /// What a window's sum is divided by.
+    public enum Reduction: String, Sendable, Hashable, Codable, CaseIterable {
+        /// By the number of micro-batches seen.
+        case mean
+        /// By 1.
+        case sum
+        /// By the sum of weights, each gradient having been multiplied by its own.
+        case weighted
+    }
+
+    /// How windows are made.
+    public struct Settings: Sendable, Hashable {
+        /// After how many micro-batches a window closes.
+        public var length: Int
+        /// What its sum is divided by.
+        public var reduction: Reduction
+        /// Whether a micro-batch that is not finite is left out, instead of spoiling its window.
+        public var dropsNonFinite: Bool
+
+        /// Makes settings; they are checked when a pipeline is built.
+        public init(length: Int, reduction: Reduction, dropsNonFinite: Bool) {
+            self.length = length
+            self.reduction = reduction
+            self.dropsNonFinite = dropsNonFinite
+        }
+    }
+
+    /// The buffer of its sum, which the pipeline keeps.
+    static let slot = Slot("sum")
+
+    /// How many micro-batches the window has been given.
+    public private(set) var received = 0
+    /// How many of them are part of the sum.
+    public private(set) var included = 0
+    /// The sum of their weights.
+    public private(set) var weights = 0.0
+    /// The weight of the micro-batch last admitted.
+    public private(set) var lastWeight = 1.0
+    /// Why the first micro-batch that was turned down was.
+    public private(set) var rejection: SkipReason?
+    /// Why the first micro-batch that was not finite is turned down, whatever others were for.
+    public private(set) var overflow: SkipReason?
+
+    /// A window that is empty.
+    public init() {}
+
+    /// Whether micro-batches have been received.
+    public var isOpen: Bool { received > 0 }
+
+    /// Whether it has been given as many micro-batches as it takes.
+    func isFull(_ settings: Settings) -> Bool { received >= settings.length }
+
+    /// Takes in a micro-batch of a weight, such as its number of tokens; finite and at least 0.
+    mutating func admit(weight: Double) {
+        received += 1
+        included += 1
+        weights += weight
+        lastWeight = weight
+    }
+
+    /// Leaves out the micro-batch last admitted, though it has been received.
+    ///
+    /// - Parameters:
+    ///   - reason: Why.
+    ///   - before: The window before it was admitted.
+    mutating func reject(_ reason: SkipReason, since before: AccumulationWindow) {
+        let received = received
+        self = before
+        self.received = received
+        note(reason)
+    }
+
+    /// Notes why the window is less than what it was given.
+    mutating func note(_ reason: SkipReason) {
+        rejection = rejection ?? reason
+        if reason.code == .nonFinite { overflow = overflow ?? reason }
+    }
+
+    /// Empties the window, because a step was made of it, or it was skipped.
+    mutating func close() { self = AccumulationWindow() }
+
+    /// What the micro-batch last admitted is multiplied by before it is added.
+    func factor(_ reduction: Reduction) -> Float { reduction == .weighted ? Float(lastWeight) : 1 }
+
+    /// What the window's sum is multiplied by when it closes.
+    func closingFactor(_ reduction: Reduction) -> Double {
+        switch reduction {
+        case .mean: 1 / Double(included)
+        case .sum: 1
+        case .weighted: 1 / weights
+        }
+    }
+}
+
+extension AccumulationWindow {
+    /// Refuses settings out of range, and an open window that cannot be one of theirs.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidSetting` or `stateMismatch`.
+    func requireValid(_ settings: Settings, of stage: String) throws(DescentError) {
+        let length = settings.length
+        try DescentError.require(length >= 1, stage, "steps is \(length); a window needs at least 1.")
+        try DescentError.requireState(
+            received >= 0 && received < length, stage,
+            "the open window holds \(received) micro-batches, and one of \(length) is open with up to \(length - 1). If "
+                + "its length has changed, save when no window is open")
+        try DescentError.requireState(
+            (0...received).contains(included), stage,
+            "\(included) of the \(received) micro-batches of the open window are part of it")
+        try DescentError.requireState(
+            included == received || rejection != nil, stage,
+            "\(received - included) micro-batches of the open window were left out, and no reason is given")
+        try DescentError.requireState(
+            weights.isFinite && weights >= 0 && (included > 0 || weights == 0), stage,
+            "the weights of \(included) micro-batches add up to \(weights)")
+        try DescentError.requireState(
+            lastWeight.isFinite && lastWeight >= 0, stage, "the last micro-batch weighs \(lastWeight)")
+    }
+}

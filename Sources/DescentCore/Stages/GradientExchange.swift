@@ -1,0 +1,123 @@
+/// A stage that combines gradients, or what is measured of them, with those of other processes.
+///
+/// Conformers say in ``exchanged`` what they combine, and implement the methods for that.
+///
+/// An exchange of gradients stands right behind an accumulation, or first. Once a window the engine calls ``begin(_:)``,
+/// then ``contribute(_:of:)`` for every parameter, as soon as its gradient is complete and in any order, then
+/// ``collect(into:)``; only then are gradients measured. All processes have to do so in the same steps. What leaves the
+/// stage has to be the same in every process, so that all decide alike from there on. Where gradients are received one by
+/// one, communication that ``contribute(_:of:)`` starts goes on while the backward pass makes the others.
+///
+/// An exchange of statistics stands for the other processes where each holds whole rows of the parameters and none holds
+/// all. Whatever the engine measures of a parameter, it then combines over processes, in their order, before any stage
+/// sees it: norms are those of the whole parameter, on every process. All processes have to run the same chain over
+/// parameters of the same names.
+public protocol GradientExchange: Stage {
+    /// What is exchanged; where it is nothing, as with a single process, the engine leaves the stage out.
+    ///
+    /// Asked once the stage is configured; it must not change.
+    var exchanged: ExchangedValues { get }
+
+    /// Checks the settings, once, when the pipeline is built; by default nothing.
+    ///
+    /// - Throws: ``DescentError`` for settings out of range.
+    mutating func configure(for layout: ParameterLayout) throws(DescentError)
+
+    /// Connects to the other processes, once, when the pipeline is built and all stages are configured.
+    ///
+    /// - Parameters:
+    ///   - parameters: The positions of those that are exchanged, in ascending order; a stage may have taken out others.
+    ///   - layout: The parameters.
+    ///   - setup: What the pipeline consists of, for the processes to compare.
+    /// - Throws: ``DescentError`` if the processes do not agree on what they train, or how.
+    mutating func connect(
+        _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
+    ) throws(DescentError)
+
+    /// Begins the exchange of a window.
+    ///
+    /// - Throws: ``DescentError`` if there is no exchange to begin.
+    mutating func begin(_ contribution: Contribution) throws(DescentError)
+
+    /// Takes this process's gradient of one parameter, which may change once the call has returned.
+    ///
+    /// - Parameters:
+    ///   - gradients: Tensors of which the one parameter's is read; of the type that the contribution told.
+    ///   - parameter: The position of the parameter in the layout.
+    /// - Throws: ``DescentError`` if the elements are stored in another way than the contribution told.
+    mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError)
+
+    /// Compares the parameters that a window's gradients are for with those of the other processes.
+    ///
+    /// Called before ``collect(into:)`` wherever the engine is given parameters. It is enough to compare the first ones:
+    /// what starts alike stays alike. By default nothing is compared.
+    ///
+    /// - Parameter parameters: The parameters of the whole layout.
+    /// - Throws: ``DescentError`` that names what differs, on every process.
+    mutating func compare(_ parameters: some TensorStorage) throws(DescentError)
+
+    /// Tells the other processes that this one cannot take part in the window that they are about to close.
+    ///
+    /// Called when a call that would have closed a window throws because of its arguments. The others throw in turn,
+    /// instead of waiting. By default nobody is told.
+    mutating func abandon(_ error: DescentError)
+
+    /// Waits for the combined gradients.
+    ///
+    /// - Parameter gradients: Receives them, in float32, where parameters are exchanged.
+    /// - Returns: Why every process is to skip the step; nil if none has a reason to.
+    /// - Throws: ``DescentError`` if the processes have lost step with each other.
+    mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason?
+
+    /// Gives the numbers of all processes, in an order that is the same on each.
+    ///
+    /// Every process calls it equally often, with as many numbers.
+    func gather(_ values: [Double]) -> [[Double]]
+}
+
+/// What an exchange combines over processes.
+public struct ExchangedValues: OptionSet, Sendable {
+    public let rawValue: Int
+
+    /// Values by their bits.
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// Whole gradients, of which every process has its own.
+    public static let gradients = ExchangedValues(rawValue: 1)
+    /// What is measured of parameters, of which each process holds some rows.
+    public static let statistics = ExchangedValues(rawValue: 2)
+}
+
+extension GradientExchange {
+    public var element: ChainElement { .exchange(self) }
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func connect(
+        _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
+    ) throws(DescentError) {}
+    public mutating func begin(_ contribution: Contribution) throws(DescentError) {}
+    public mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {}
+    public mutating func compare(_ parameters: some TensorStorage) throws(DescentError) {}
+    public mutating func abandon(_ error: DescentError) {}
+    public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? { nil }
+    public func gather(_ values: [Double]) -> [[Double]] { [values] }
+}
+
+/// What one process says of the gradients that it puts into an exchange.
+public struct Contribution: Sendable {
+    /// What its gradients are to be multiplied by, to be the mean, the sum or whatever else the window is.
+    public let factor: Float
+    /// The weight of its window, such as a number of tokens.
+    public let weight: Double
+    /// How its gradients are stored.
+    public let elementType: ElementType
+    /// Why the step is to be skipped, as far as this process knows; nil if there is no reason.
+    public let skipReason: SkipReason?
+
+    /// Describes a contribution.
+    public init(factor: Float, weight: Double, elementType: ElementType, skipReason: SkipReason?) {
+        self.factor = factor
+        self.weight = weight
+        self.elementType = elementType
+        self.skipReason = skipReason
+    }
+}

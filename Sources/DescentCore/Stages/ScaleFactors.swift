@@ -1,0 +1,52 @@
+/// The factors that one stage puts on each parameter in one step.
+struct ScaleFactors: Sendable {
+    private(set) var uniform = 1.0
+    /// A factor for each parameter on top of the uniform one; meaningful while `hasEach`.
+    private var each: [Double] = []
+    private(set) var hasEach = false
+
+    mutating func reset() {
+        uniform = 1
+        hasEach = false
+    }
+
+    mutating func multiply(by factor: Double) { uniform *= factor }
+
+    mutating func multiply(_ parameter: Int, of count: Int, by factor: Double) {
+        setEach(count)
+        each[parameter] *= factor
+    }
+
+    /// Multiplies the factors of all parameters, which lie in an array from a position on, by these.
+    func multiply(into product: inout [Double], from start: Int, count: Int) {
+        if hasEach {
+            for index in 0..<count { product[start + index] *= uniform * each[index] }
+        } else if uniform != 1 {
+            for index in 0..<count { product[start + index] *= uniform }
+        }
+    }
+
+    /// The factor of one parameter.
+    func of(_ parameter: Int) -> Double { hasEach ? uniform * each[parameter] : uniform }
+
+    /// The largest magnitude of any factor.
+    var largest: Double {
+        hasEach ? uniform.magnitude * each.reduce(0) { max($0, $1.magnitude) } : uniform.magnitude
+    }
+
+    /// Whether no factor is NaN or infinite.
+    var isFinite: Bool { uniform.isFinite && (!hasEach || each.allSatisfy { $0.isFinite }) }
+
+    /// The first factor that is NaN or infinite; 1 if none is.
+    var firstNonFinite: Double {
+        if !uniform.isFinite { return uniform }
+        return hasEach ? each.first { !$0.isFinite } ?? 1 : 1
+    }
+
+    private mutating func setEach(_ count: Int) {
+        guard !hasEach else { return }
+        hasEach = true
+        if each.count != count { each = [Double](repeating: 1, count: count) }
+        for index in each.indices { each[index] = 1 }
+    }
+}

@@ -1,0 +1,34 @@
+/// What stands in a chain: a transform of gradients, an accumulation window, an exchange between processes, or a freeze.
+///
+/// Most stages are a ``GradientTransform``, which is also what anybody can write. The other kinds are few, and the engine
+/// knows each of them.
+public protocol Stage: Sendable {
+    /// The name by which errors and explanations speak of the stage; by default the type's.
+    var name: String { get }
+
+    /// What the stage expects of the gradients that reach it and what it leaves behind; by default nothing.
+    var order: StageOrder { get }
+
+    /// What the stage is.
+    var element: ChainElement { get }
+}
+
+extension Stage {
+    public var name: String { String(describing: Self.self) }
+    public var order: StageOrder { .anywhere }
+}
+
+/// The kinds of things that stand in a chain.
+public enum ChainElement: Sendable {
+    /// Something that is done to gradients.
+    case transform(any GradientTransform)
+    /// The gathering of several micro-batches into one step; a chain has one at most.
+    ///
+    /// What stands before it works on each micro-batch, what stands behind it on the whole window, and the optimizer runs
+    /// once a window.
+    case window(AccumulationWindow.Settings)
+    /// The combination of gradients with those of other processes; a chain has one at most.
+    case exchange(any GradientExchange)
+    /// The removal of parameters: they are not measured, not transformed and not updated.
+    case freeze(ParameterSelection)
+}
