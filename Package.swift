@@ -7,6 +7,7 @@ let package = Package(
     products: [
         .library(name: "Descent", targets: ["Descent"]),
         .library(name: "DescentCore", targets: ["DescentCore"]),
+        .library(name: "DescentErrors", targets: ["DescentErrors"]),
         .library(name: "DescentTransforms", targets: ["DescentTransforms"]),
         .library(name: "DescentOptimizers", targets: ["DescentOptimizers"]),
         .library(name: "DescentSIMD", targets: ["DescentSIMD"]),
@@ -14,19 +15,21 @@ let package = Package(
         .library(name: "DescentCheckpoints", targets: ["DescentCheckpoints"]),
         .library(name: "DescentDescriptions", targets: ["DescentDescriptions"]),
         .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
-        .library(name: "AllocationCounter", targets: ["AllocationCounter"]),
         .plugin(name: "NewStage", targets: ["NewStage"]),
-        .library(name: "DigitsModel", targets: ["DigitsModel"]),
+        // For the example and the test program of Plugins/DescentMPI alone: a package sees no more of another one than
+        // its products.
+        .library(name: "DigitsModel", targets: ["DigitsModel", "SeededNumbers"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
-        .target(name: "DescentCore", dependencies: ["CDescentMath"]),
+        .target(name: "DescentErrors"),
+        .target(name: "DescentCore", dependencies: ["CDescentMath", "DescentErrors"]),
         .target(name: "DescentTransforms", dependencies: ["DescentCore"]),
         .target(name: "DescentOptimizers", dependencies: ["DescentCore"]),
         .target(name: "CDescentKernels"),
         .target(name: "DescentSIMD", dependencies: ["DescentCore", "CDescentKernels"]),
-        .target(name: "DescentJSON", dependencies: ["DescentCore"]),
-        .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentJSON", "DescentSIMD"]),
+        .target(name: "DescentJSON", dependencies: ["DescentErrors"]),
+        .target(name: "DescentSafetensors", dependencies: ["DescentCore", "DescentErrors", "DescentJSON"]),
         .target(name: "DescentCheckpoints", dependencies: ["DescentCore", "DescentJSON", "DescentSafetensors"]),
         .target(
             name: "DescentDescriptions",
@@ -38,21 +41,32 @@ let package = Package(
                 "DescentCheckpoints", "DescentDescriptions",
             ]
         ),
-        .executableTarget(name: "adding", dependencies: ["Descent"]),
-        .executableTarget(name: "descent-bench", dependencies: ["Descent"]),
-        .target(name: "DigitsModel", dependencies: ["Descent"], resources: [.copy("Resources")]),
-        .executableTarget(name: "digits", dependencies: ["Descent", "DigitsModel"]),
-        .executableTarget(
-            name: "endurance", dependencies: ["Descent", "AllocationCounter"], path: "Tests/Endurance"),
-        .executableTarget(name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"]),
         .target(name: "AllocationCounter"),
-        .target(name: "CAllocationProbe"),
+        .target(name: "SeededNumbers"),
         .target(
             name: "DescentTestKit",
             dependencies: [
-                "DescentCore", "DescentOptimizers", "DescentSIMD", "DescentTransforms", "CAllocationProbe",
-            ]
-        ),
+                "AllocationCounter", "DescentCore", "DescentOptimizers", "DescentSIMD", "DescentTransforms",
+                "SeededNumbers",
+            ]),
+
+        // Examples and benchmarks.
+        .target(name: "ExampleSupport", path: "Sources/Examples/ExampleSupport"),
+        .target(
+            name: "DigitsModel", dependencies: ["Descent", "ExampleSupport", "SeededNumbers"],
+            path: "Sources/Examples/DigitsModel", resources: [.copy("Resources")]),
+        .executableTarget(
+            name: "adding", dependencies: ["Descent", "ExampleSupport", "SeededNumbers"],
+            path: "Sources/Examples/adding"),
+        .executableTarget(
+            name: "digits", dependencies: ["Descent", "DigitsModel", "ExampleSupport", "SeededNumbers"],
+            path: "Sources/Examples/digits"),
+        .executableTarget(
+            name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"],
+            path: "Sources/Examples/replay"),
+        .executableTarget(
+            name: "descent-bench", dependencies: ["Descent", "ExampleSupport"],
+            path: "Sources/Benchmarks/descent-bench"),
         .plugin(
             name: "NewStage",
             capability: .command(
@@ -63,14 +77,17 @@ let package = Package(
             name: "DescentTests",
             dependencies: [
                 "Descent", "DescentCore", "DescentTransforms", "DescentJSON", "DescentSafetensors", "DescentTestKit",
-                "AllocationCounter", "endurance",
+                "AllocationCounter", "SeededNumbers", "endurance",
             ],
             resources: [.copy("Fixtures")]),
+        .executableTarget(
+            name: "endurance",
+            dependencies: ["AllocationCounter", "Descent", "ExampleSupport", "SeededNumbers"], path: "Tests/Endurance"),
     ],
     swiftLanguageModes: [.v6]
 )
 
-let targetsInC = ["AllocationCounter", "CAllocationProbe", "CDescentKernels", "CDescentMath"]
+let targetsInC = ["AllocationCounter", "CDescentKernels", "CDescentMath"]
 for target in package.targets where target.type != .plugin && !targetsInC.contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),

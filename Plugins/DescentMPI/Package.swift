@@ -28,7 +28,10 @@ let package = Package(
             ]),
         .executableTarget(
             name: "mpi-scenarios",
-            dependencies: ["DescentMPI", .product(name: "Descent", package: "swift-descent")],
+            dependencies: [
+                "DescentMPI", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DigitsModel", package: "swift-descent"),
+            ],
             path: "Tests/Scenarios"),
         .testTarget(
             name: "DescentMPITests",

@@ -34,8 +34,6 @@ struct StagePackage {
                         "\(stage.module)",
                         .product(name: "Descent", package: "\(dependency.identity)"),
                         .product(name: "DescentTestKit", package: "\(dependency.identity)"),
-                        // Counts allocations in the tests, so that the kit can say where a step makes one.
-                        .product(name: "AllocationCounter", package: "\(dependency.identity)"),
                     ]),
             ],
             swiftLanguageModes: [.v6]

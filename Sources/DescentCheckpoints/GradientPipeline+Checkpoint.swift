@@ -20,7 +20,7 @@ extension GradientPipeline {
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
     ///   - metadata: Text of the caller's by key.
     ///   - limit: How long to wait for another writer to the same file.
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public func checkpoint(
         to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:],
@@ -40,7 +40,7 @@ extension GradientPipeline {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
     ///   no checkpoint or is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if
     ///   another chain did, and errors that name a parameter where the layout differs.
     public init(
@@ -66,7 +66,7 @@ extension GradientPipeline {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentCore/DescentError``; also one with code `missingParameter` if the parameters were not saved.
+    /// - Throws: ``DescentErrors/DescentError``; also one with code `missingParameter` if the parameters were not saved.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
         configuration: PipelineConfiguration = PipelineConfiguration(),
@@ -82,7 +82,7 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:for:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path.
+    /// - Throws: ``DescentErrors/DescentError`` with the checkpoint's path.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
         configuration: PipelineConfiguration = PipelineConfiguration(),
@@ -100,7 +100,7 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:restoring:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with the checkpoint's path; parameters are what they were then.
+    /// - Throws: ``DescentErrors/DescentError`` with the checkpoint's path; parameters are what they were then.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
         restoring parameters: inout Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
@@ -132,7 +132,7 @@ extension GradientChain {
     ///
     /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:waitingAtMost:)``.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason.
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason.
     public func checkpoint(
         to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
@@ -141,7 +141,7 @@ extension GradientChain {
 
     /// Builds a chain that goes on from a checkpoint.
     ///
-    /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
+    /// - Throws: ``DescentErrors/DescentError``, as a pipeline does.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),
@@ -154,7 +154,7 @@ extension GradientChain {
 
     /// Builds a chain that goes on from an open checkpoint.
     ///
-    /// - Throws: ``DescentCore/DescentError``, as a pipeline does.
+    /// - Throws: ``DescentErrors/DescentError``, as a pipeline does.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),

@@ -1,4 +1,4 @@
-import DescentCore
+import DescentErrors
 
 extension JSON {
     /// A number, kept as the text that it is written in.

@@ -1,4 +1,4 @@
-import DescentCore
+import DescentErrors
 
 /// A JSON value, as RFC 8259 defines it.
 ///

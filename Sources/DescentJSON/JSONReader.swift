@@ -1,4 +1,4 @@
-package import DescentCore
+package import DescentErrors
 
 /// Reads JSON text piece by piece, strictly as RFC 8259 defines it, without a tree of values in memory.
 ///

@@ -13,10 +13,9 @@ public let defaultParameterNames = ["body.weight", "body.bias", "head.weight", "
 /// case that shows it. The transform is run in pipelines over `SIMDBackend`, in the order that it declares to need. With
 /// settings whose limits the gradients of a normal distribution reach, more of it is seen.
 ///
-/// The rule that no step allocates memory is checked where it can be: on Linux with glibc, and if the test target also
-/// depends on the product `AllocationCounter`. A debug build allocates for values that an optimized one keeps in
-/// registers, so there only allocations of 1,024 bytes and more count: run the test in a release build too
-/// (`swift test -c release`), which catches every one.
+/// The rule that no step allocates memory is checked where it can be: on Linux with glibc. A debug build allocates for
+/// values that an optimized one keeps in registers, so there only allocations of 1,024 bytes and more count: run the
+/// test in a release build too (`swift test -c release`), which catches every one.
 ///
 /// - Parameters:
 ///   - transform: The transform, as a user would put it in a chain.

@@ -21,7 +21,7 @@ import Testing
                 contentsOf: tests.appendingPathComponent("\(reference.1).swift"), encoding: .utf8)
             #expect(suite.contains("func `\(reference.2)`("), "\(reference.1) has no test named \(reference.2)")
             for code in cells[2].matches(of: /`(\w+)`/) {
-                let source = tests.appendingPathComponent("../../Sources/DescentCore/DescentError.swift")
+                let source = tests.appendingPathComponent("../../Sources/DescentErrors/DescentError.swift")
                 #expect(try String(contentsOf: source, encoding: .utf8).contains("Code(\"\(code.1)\")"), "\(row)")
             }
         }

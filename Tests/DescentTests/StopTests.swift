@@ -15,7 +15,7 @@ import Testing
                 }
             }
             """
-        let sources = ["Stop.swift", "NearestName.swift"].map { "Sources/DescentCore/\($0)" }
+        let sources = ["Stop.swift", "NearestName.swift"].map { "Sources/DescentErrors/\($0)" }
         let result = try SwiftCompiler.runOptimized(program, with: sources)
         #expect(result.status != 0)
         #expect(result.output.hasPrefix("printed before\n"), "\(result.output)")

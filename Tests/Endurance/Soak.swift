@@ -1,5 +1,6 @@
 import AllocationCounter
 import Descent
+import ExampleSupport
 import Foundation
 
 /// Many steps of a tiny pipeline, over which memory must not grow; steps that are not skipped must not ask for any.
@@ -35,9 +36,9 @@ struct Soak {
             let before = descent_allocation_count()
             let isSkipped = try pipeline.step(&parameters, gradients: gradients).skipReason != nil
             if step > steps / 10, !isSkipped, !isSpoiled { allocations += descent_allocation_count() - before }
-            if step == steps / 10 { early = Self.residentBytes }
+            if step == steps / 10 { early = ProcessMemory.residentBytes }
         }
-        let growth = Self.residentBytes - early
+        let growth = ProcessMemory.residentBytes - early
         print(
             "\(steps) steps, \(pipeline.appliedSteps) applied, \(pipeline.skippedSteps) skipped: "
                 + "\(early / 1024) KB after a tenth, \(growth / 1024) KB more at the end; "
@@ -50,19 +51,5 @@ struct Soak {
             print("Steps ask for memory, as they do where the program is not optimized.")
             exit(1)
         }
-    }
-
-    /// On Linux what is resident now; elsewhere the most that has been.
-    private static var residentBytes: Int {
-        #if os(Linux)
-            let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-            let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-            let kilobytes = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
-            return (kilobytes ?? 0) * 1_024
-        #else
-            var usage = rusage()
-            getrusage(RUSAGE_SELF, &usage)
-            return usage.ru_maxrss
-        #endif
     }
 }

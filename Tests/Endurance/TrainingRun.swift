@@ -1,4 +1,5 @@
 import Descent
+import SeededNumbers
 
 /// A run that can be killed at any instruction, and goes on from its checkpoint with the same bits.
 ///
@@ -62,16 +63,11 @@ struct TrainingRun {
 
     /// Numbers in -1..<1, from a seed.
     private func tensors(seed: UInt64) -> TensorSet {
-        var state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 1
+        var generator = SeededGenerator(seed: seed)
         var tensors = TensorSet(zeros: layout)
         for parameter in layout {
             tensors.withMutableElements(of: parameter.name) { elements in
-                for index in elements.indices {
-                    state ^= state << 13
-                    state ^= state >> 7
-                    state ^= state << 17
-                    elements[index] = Float(state >> 40) * 0x1p-23 - 1
-                }
+                for index in elements.indices { elements[index] = .random(in: -1..<1, using: &generator) }
             }
         }
         return tensors

@@ -1,6 +1,6 @@
 """Numbers that are about normally distributed, each made from its place alone.
 
-The same ones as `Sources/descent-bench/SampleNumbers.swift` makes, bit for bit: the four bytes of a hash of the place,
+The same ones as `Sources/Benchmarks/descent-bench/SampleNumbers.swift` makes, bit for bit: the four bytes of a hash of the place,
 added, less their mean 510, times a power of two.
 """
 

@@ -1,4 +1,4 @@
-public import DescentCore
+public import DescentErrors
 
 extension JSON {
     /// Encodes a value.
@@ -7,7 +7,7 @@ extension JSON {
     /// and "-Infinity"; a NaN's payload is lost). The members of dictionaries and the elements of sets are sorted, so
     /// that equal values give equal text.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `invalidDocument` if the value refuses to be encoded, or is
+    /// - Throws: ``DescentErrors/DescentError`` with code `invalidDocument` if the value refuses to be encoded, or is
     ///   nested more than ``maximumDepth`` deep.
     public init(encoding value: some Encodable) throws(DescentError) {
         let node = EncodingNode(codingPath: [])

@@ -1,4 +1,4 @@
-import DescentCore
+import DescentErrors
 
 /// Where in a document a value is: "stages[2].maximumNorm".
 struct JSONPath: Hashable {

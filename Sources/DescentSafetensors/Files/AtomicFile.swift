@@ -1,4 +1,4 @@
-public import DescentCore
+public import DescentErrors
 
 #if canImport(Darwin)
     import Darwin
@@ -40,7 +40,7 @@ public struct AtomicFile: ~Copyable {
     ///   - path: The file.
     ///   - limit: How long to wait for another writer to the same file.
     ///   - write: What writes its contents.
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, the path and the operating system's reason, or what
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason, or what
     ///   the closure throws. The old file is whole then, and no temporary file is left.
     public static func replace(
         _ path: String, waitingAtMost limit: Duration = .seconds(60),
@@ -63,7 +63,7 @@ public struct AtomicFile: ~Copyable {
 
     /// Appends bytes.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, as for a full disk; perhaps only with a later call.
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, as for a full disk; perhaps only with a later call.
     public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(DescentError) {
         if buffer.count + bytes.count > Self.bufferByteCount { try flush() }
         if bytes.count > Self.bufferByteCount / 2 {
@@ -76,7 +76,7 @@ public struct AtomicFile: ~Copyable {
 
     /// Appends bytes.
     ///
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`, as for a full disk; perhaps only with a later call.
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, as for a full disk; perhaps only with a later call.
     public mutating func write(_ bytes: [UInt8]) throws(DescentError) {
         try bytes.span.withUnsafeBytes { bytes throws(DescentError) in try write(bytes) }
     }
@@ -84,7 +84,7 @@ public struct AtomicFile: ~Copyable {
     /// Writes bytes over what was written before.
     ///
     /// - Precondition: The bytes end before ``write(_:)`` goes on.
-    /// - Throws: ``DescentCore/DescentError`` with code `fileAccess`.
+    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`.
     public mutating func overwrite(at offset: Int, with bytes: UnsafeRawBufferPointer) throws(DescentError) {
         stopUnless(offset >= 0 && offset + bytes.count <= position, "Nothing has been written there yet.")
         try flush()

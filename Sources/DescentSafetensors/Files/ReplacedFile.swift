@@ -1,4 +1,4 @@
-import DescentCore
+import DescentErrors
 
 #if canImport(Darwin)
     import Darwin

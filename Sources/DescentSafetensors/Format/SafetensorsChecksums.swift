@@ -1,4 +1,4 @@
-import DescentCore
+import DescentErrors
 import DescentJSON
 
 /// The checksums that Descent writes into a file's metadata, of each tensor and of the header itself.

@@ -1,4 +1,4 @@
-import DescentCore
+import DescentErrors
 import DescentJSON
 
 /// What stands before the data of a safetensors file: what tensors there are, and text about them.

@@ -1,4 +1,5 @@
 import DescentCore
+import SeededNumbers
 
 /// One input to try a rule on: tensors, how many steps, and what gradients hold.
 struct Case: Sendable, Equatable {

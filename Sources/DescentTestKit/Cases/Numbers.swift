@@ -1,3 +1,5 @@
+import SeededNumbers
+
 /// What kind of numbers gradients hold.
 enum Numbers: String, Sendable {
     case normal = "normally distributed"
@@ -20,7 +22,7 @@ enum Numbers: String, Sendable {
     /// One of the numbers.
     func draw(_ generator: inout SeededGenerator) -> Float {
         switch self {
-        case .normal: return generator.normal()
+        case .normal: return generator.roughlyNormal()
         case .quarters: return Float(Int.random(in: -8...8, using: &generator)) / 4
         case .ones: return 1
         case .zero: return 0

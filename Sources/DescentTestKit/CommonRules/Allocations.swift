@@ -4,8 +4,8 @@ import DescentSIMD
 extension Rule where Subject == DescentTestKit.Subject {
     /// That no step asks for memory once the first are over.
     ///
-    /// It is checked where allocations can be counted: on Linux with glibc, in a program that is linked with the product
-    /// `AllocationCounter`. In a program that is not optimized, small ones pass.
+    /// It is checked where allocations can be counted: on Linux with glibc, without a sanitizer. In a program that is not
+    /// optimized, small ones pass.
     static var allocations: Rule {
         Rule(
             title: "no step allocates memory once the first are over",

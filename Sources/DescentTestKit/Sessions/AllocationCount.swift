@@ -1,4 +1,4 @@
-import CAllocationProbe
+import AllocationCounter
 
 /// What a thread has asked for in the way of memory.
 struct AllocationCount {
@@ -9,15 +9,15 @@ struct AllocationCount {
     private let largest: Int
 
     /// Whether that can be told here.
-    static var areCounted: Bool { descent_probe_allocation_count() >= 0 }
+    static var areCounted: Bool { descent_allocation_count() >= 0 }
 
     /// What a body allocates.
     init(of body: () throws -> Void) rethrows {
-        _ = descent_probe_take_largest_allocation()
-        let before = descent_probe_allocation_count()
+        _ = descent_take_largest_allocation()
+        let before = descent_allocation_count()
         try body()
-        count = Int(descent_probe_allocation_count() - before)
-        largest = Int(descent_probe_take_largest_allocation())
+        count = Int(descent_allocation_count() - before)
+        largest = Int(descent_take_largest_allocation())
     }
 
     /// What is wrong with them, where there ought to be none.

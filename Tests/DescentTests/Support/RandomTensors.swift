@@ -1,26 +1,5 @@
 import Descent
-
-/// SplitMix64: random numbers from a seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    /// About a normal distribution: the sum of twelve uniform numbers less six.
-    mutating func normal() -> Float {
-        var sum: Float = -6
-        for _ in 0..<12 { sum += Float.random(in: 0..<1, using: &self) }
-        return sum
-    }
-}
+@_exported public import SeededNumbers
 
 extension TensorSet {
     /// Tensors with normal elements from a seed.

@@ -99,13 +99,13 @@ struct SwiftCompiler {
         return RunResult(status: process.terminationStatus, output: output)
     }
 
-    /// What the build made of a target.
+    /// What the build made of a target and linked these tests with; its folder also keeps objects of files that are gone.
     private func objects(of target: String) throws -> [String] {
-        let folder = products.appendingPathComponent("\(target).build")
-        let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)
-        let objects = (files?.compactMap { $0 as? URL } ?? []).filter { $0.pathExtension == "o" }
-        try #require(!objects.isEmpty, "no objects in \(folder.path)")
-        return objects.map(\.path).sorted()
+        let list = products.appendingPathComponent("swift-descentPackageTests.product/Objects.LinkFileList")
+        let linked = try String(contentsOf: list, encoding: .utf8).split(separator: "\n").map(String.init)
+        let objects = linked.filter { $0.contains("/\(target).build/") }
+        try #require(!objects.isEmpty, "no objects of \(target) in \(list.path)")
+        return objects
     }
 
     /// The maps of modules in C that modules in Swift are built on: made by the build, or written by hand.

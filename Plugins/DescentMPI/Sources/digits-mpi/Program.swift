@@ -2,6 +2,7 @@ import Descent
 import DescentMPI
 import DigitsModel
 import Foundation
+import SeededNumbers
 
 /// Trains a perceptron on handwritten digits on several ranks, each with its share of every batch.
 ///

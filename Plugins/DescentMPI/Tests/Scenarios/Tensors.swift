@@ -1,20 +1,6 @@
 import Descent
 import DescentMPI
-
-/// SplitMix64.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: Int) { state = UInt64(seed) }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var bits = state
-        bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-        return bits ^ (bits >> 31)
-    }
-}
+import SeededNumbers
 
 extension ParameterLayout {
     /// Parameters of several ranks and odd sizes, an empty one and a scalar among them.
@@ -35,7 +21,7 @@ extension TensorSet {
         _ layout: ParameterLayout, _ elementType: ElementType = .float32, seed: Int
     ) -> TensorSet {
         var tensors = TensorSet(zeros: layout, elementType)
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed: UInt64(seed))
         for parameter in layout {
             tensors[parameter.name] = (0..<parameter.count).map { _ in Float.random(in: -1...1, using: &generator) }
         }

@@ -1,5 +1,6 @@
 import Descent
 import DescentMPI
+import SeededNumbers
 
 extension Scenario {
     /// How far the parameters of several ranks may be from those of one process after these few steps.
@@ -88,7 +89,7 @@ extension Scenario {
                 AdamW(learningRate: 0.01)
             }
             var (together, oneByOne) = (pipeline, pipeline)
-            var generator = SeededGenerator(seed: world.rank)
+            var generator = SeededGenerator(seed: UInt64(world.rank))
             for step in 0..<6 {
                 let gradients = TensorSet.random(layout, elementType, seed: 100 * step + world.rank)
                 let weight = Double(1 + (step + world.rank) % 3)

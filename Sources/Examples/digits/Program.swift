@@ -1,0 +1,95 @@
+import DigitsModel
+import ExampleSupport
+import Foundation
+
+/// Trains a perceptron on handwritten digits in four ways, to show what a chain of gradient transforms is for.
+@main
+struct Program {
+    private static let seed: UInt64 = 2_026
+    private static let epochCount = 60
+    private static let heldOutCount = 360
+    /// The share of held-out images that the full chain has to recognize.
+    private static let requiredAccuracy = 0.96
+
+    private let console = Console()
+    private let digits: Digits
+    private let heldOut: Digits
+
+    /// Runs the program; its status is 1 if something failed or the full chain has not learned enough.
+    static func main() {
+        #if DEBUG
+            Console().complain("digits: built without optimization, which takes minutes; swift run -c release digits")
+        #endif
+        do {
+            let program = try Program()
+            let accuracy = try program.run()
+            guard accuracy >= requiredAccuracy else {
+                program.console.complain(
+                    "digits: the full chain recognizes \(Cell.share(accuracy)) of the held-out images; "
+                        + "at least \(Cell.share(requiredAccuracy)) are expected.")
+                exit(1)
+            }
+        } catch {
+            Console().complain("digits: \(error)")
+            exit(1)
+        }
+    }
+
+    private init() throws {
+        (digits, heldOut) = try Digits.load().split(heldOut: Self.heldOutCount, seed: Self.seed)
+    }
+
+    /// Trains in four ways, and gives the held-out accuracy of the last.
+    private func run() throws -> Double {
+        let chain = Variant.chain(microBatchCount: Self.epochCount * Training.microBatchCount(of: digits.count))
+        console.write(
+            """
+            A 64-64-10 perceptron learns \(digits.count) handwritten digits, four times from one seed;
+            \(heldOut.count) others are held out. The plan of the full chain, which comes last:
+
+            \(try training(chain).plan)
+
+            \(EpochTable.legend)
+
+            """)
+        let comparison = Comparison(
+            single: try train(.single, number: 1),
+            half: try train(.half, number: 2),
+            scaledHalf: try train(.scaledHalf, number: 3),
+            chain: try train(chain, number: 4),
+            heldOutCount: heldOut.count)
+        console.write(
+            """
+            Side by side (skipped and clipped: of the whole training; the others: at its end)
+            \(comparison.table)
+
+            \(comparison.finding)
+            """)
+        return comparison.chain.last.accuracy
+    }
+
+    private func training(_ variant: Variant) throws -> Training {
+        try Training(variant, on: digits, heldOut: heldOut, seed: Self.seed)
+    }
+
+    /// Trains in one way, with a line an epoch.
+    private func train(_ variant: Variant, number: Int) throws -> TrainingRecord {
+        var training = try training(variant)
+        var table = EpochTable(epochCount: Self.epochCount)
+        var epochs: [Epoch] = []
+        console.write("\(number) \(variant.name)\n\(table.header)")
+        let duration = try ContinuousClock().measure {
+            for number in 1...Self.epochCount {
+                let epoch = try training.runEpoch()
+                epochs.append(epoch)
+                console.progress(
+                    table.line(epoch), isMilestone: [1, 2, 5].contains(number) || number.isMultiple(of: 10),
+                    isLast: number == Self.epochCount)
+            }
+        }
+        let record = TrainingRecord(variant, epochs, duration)
+        if let reason = record.firstSkip { console.write("  the first skip: \(reason)") }
+        console.write()
+        return record
+    }
+}
