@@ -13,7 +13,7 @@ extension TensorSet {
     /// - Parameters:
     ///   - path: The file.
     ///   - outputAxis: Which dimension is the output unit.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` or `invalidFile` for what is no safetensors file,
+    /// - Throws: `DescentError` with code `fileAccess` or `invalidFile` for what is no safetensors file,
     ///   and `elementTypeMismatch` for elements that are neither float32, float16 nor bfloat16.
     public init(contentsOf path: String, outputAxis: OutputAxis = .first) throws(DescentError) {
         self = try SIMDBackend().tensors(contentsOf: path, outputAxis: outputAxis)

@@ -26,7 +26,7 @@ public struct Checkpoint: Sendable {
     /// Opens a checkpoint.
     ///
     /// - Parameter path: A file that `checkpoint(to:including:metadata:)` wrote.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
+    /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
     ///   no checkpoint or its header is damaged, or `unsupportedVersion` if another version of Descent wrote it.
     public init(contentsOf path: String) throws(DescentError) {
         try self.init(SafetensorsFile(contentsOf: path))
@@ -34,7 +34,7 @@ public struct Checkpoint: Sendable {
 
     /// Reads what an open file says of a pipeline.
     ///
-    /// - Throws: ``DescentErrors/DescentError``, as ``init(contentsOf:)`` does.
+    /// - Throws: `DescentError`, as ``init(contentsOf:)`` does.
     public init(_ file: SafetensorsFile) throws(DescentError) {
         self.file = file
         record = try Self.resuming(file.path) { () throws(DescentError) in try CheckpointRecord(file) }
@@ -45,7 +45,7 @@ public struct Checkpoint: Sendable {
     ///
     /// - Parameter backend: Who makes the tensors.
     /// - Returns: What a pipeline can go on from.
-    /// - Throws: ``DescentErrors/DescentError`` that names the tensor which is missing, damaged or of another shape.
+    /// - Throws: `DescentError` that names the tensor which is missing, damaged or of another shape.
     public func state<Backend: TensorBackend>(
         on backend: Backend
     ) throws(DescentError) -> PipelineState<Backend.Tensors> {

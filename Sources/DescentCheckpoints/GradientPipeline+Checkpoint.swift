@@ -13,14 +13,14 @@ extension GradientPipeline {
     /// How far the data has been read is the caller's to save, as text: count the batches that were taken, whatever
     /// became of them, since steps that were skipped are not in `appliedSteps`. ``Checkpoint/metadata`` has it again.
     ///
-    /// To write while training goes on, take the ``DescentCore/GradientPipeline/state`` and write that.
+    /// To write while training goes on, take `pipeline.state` and write that.
     ///
     /// - Parameters:
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
     ///   - metadata: Text of the caller's by key.
     ///   - limit: How long to wait for another writer to the same file.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
+    /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason, or
     ///   `incompleteMicroBatch` while gradients arrive one by one.
     public func checkpoint(
         to path: String, including parameters: Backend.Tensors? = nil, metadata: [String: String] = [:],
@@ -40,7 +40,7 @@ extension GradientPipeline {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
+    /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
     ///   no checkpoint or is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if
     ///   another chain did, and errors that name a parameter where the layout differs.
     public init(
@@ -56,7 +56,7 @@ extension GradientPipeline {
 
     /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
     ///
-    /// See ``init(resuming:_:for:configuration:on:_:driving:)``.
+    /// See ``init(resuming:_:for:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
     /// - Parameters:
     ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
@@ -66,7 +66,7 @@ extension GradientPipeline {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentErrors/DescentError``; also one with code `missingParameter` if the parameters were not saved.
+    /// - Throws: `DescentError`; also one with code `missingParameter` if the parameters were not saved.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
         configuration: PipelineConfiguration = PipelineConfiguration(),
@@ -82,7 +82,7 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:for:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with the checkpoint's path.
+    /// - Throws: `DescentError` with the checkpoint's path.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
         configuration: PipelineConfiguration = PipelineConfiguration(),
@@ -100,7 +100,7 @@ extension GradientPipeline {
     ///
     /// See ``init(resuming:_:restoring:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with the checkpoint's path; parameters are what they were then.
+    /// - Throws: `DescentError` with the checkpoint's path; parameters are what they were then.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
         restoring parameters: inout Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
@@ -130,9 +130,9 @@ extension GradientPipeline {
 extension GradientChain {
     /// Saves everything that a run needs to go on with the same bits, in one safetensors file.
     ///
-    /// See ``DescentCore/GradientPipeline/checkpoint(to:including:metadata:waitingAtMost:)``.
+    /// See `GradientPipeline.checkpoint(to:including:metadata:waitingAtMost:)`.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason.
+    /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason.
     public func checkpoint(
         to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
@@ -141,7 +141,7 @@ extension GradientChain {
 
     /// Builds a chain that goes on from a checkpoint.
     ///
-    /// - Throws: ``DescentErrors/DescentError``, as a pipeline does.
+    /// - Throws: `DescentError`, as a pipeline does.
     public init(
         resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),
@@ -154,7 +154,7 @@ extension GradientChain {
 
     /// Builds a chain that goes on from an open checkpoint.
     ///
-    /// - Throws: ``DescentErrors/DescentError``, as a pipeline does.
+    /// - Throws: `DescentError`, as a pipeline does.
     public init(
         resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),

@@ -13,7 +13,7 @@ extension PipelineState {
     ///   - parameters: The parameters, to be saved too.
     ///   - metadata: Text of the caller's by key, such as how far the data has been read.
     ///   - limit: How long to wait for another writer to the same file.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason. The
+    /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason. The
     ///   old file is whole then.
     /// - Complexity: O(n) in the bytes of the tensors, which are not copied.
     public func write(
@@ -43,7 +43,7 @@ extension PipelineState {
     ///   - record: What the file says of the state.
     ///   - file: A file that ``write(to:including:metadata:waitingAtMost:)`` wrote.
     ///   - backend: Who makes the tensors.
-    /// - Throws: ``DescentErrors/DescentError`` that names the tensor which is missing, damaged or of another shape.
+    /// - Throws: `DescentError` that names the tensor which is missing, damaged or of another shape.
     init<Backend: TensorBackend>(
         _ record: CheckpointRecord, of file: SafetensorsFile, on backend: Backend
     ) throws(DescentError) where Backend.Tensors == Tensors {

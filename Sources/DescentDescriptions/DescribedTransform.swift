@@ -10,7 +10,7 @@ public import DescentCore
 /// }
 /// ```
 /// A stage that also remembers something lists its settings in `CodingKeys`. To let settings be left out, implement
-/// `init(from:)` with ``Swift/KeyedDecodingContainer/value(_:or:)``.
+/// `init(from:)` with `value(_:or:)`.
 public protocol DescribedStage: Stage, Codable {}
 
 /// A transform whose settings can be written down in a document; see ``DescribedStage``.

@@ -3,7 +3,7 @@ import DescentCore
 extension ParameterSelection {
     /// How the names of the parameters begin.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidDocument` if something else tells them.
+    /// - Throws: `DescentError` with code `invalidDocument` if something else tells them.
     func prefix(of stage: String) throws(DescentError) -> String {
         guard let prefix else {
             throw DescentError(

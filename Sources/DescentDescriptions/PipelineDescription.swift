@@ -34,7 +34,7 @@ public struct PipelineDescription: Sendable {
     /// - Parameters:
     ///   - text: The document, in JSON.
     ///   - catalog: The stages and optimizers that it may name.
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidJSON`, `invalidDocument` or `unknownSetting`, and the
+    /// - Throws: `DescentError` with code `invalidJSON`, `invalidDocument` or `unknownSetting`, and the
     ///   place in the document.
     public init(parsing text: String, _ catalog: Catalog = .standard) throws(DescentError) {
         (stages, optimizer) = try Self.read(JSON(parsing: text), catalog)
@@ -42,7 +42,7 @@ public struct PipelineDescription: Sendable {
 
     /// Reads a document from a file.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, or as ``init(parsing:_:)`` does.
+    /// - Throws: `DescentError` with code `fileAccess`, or as ``init(parsing:_:)`` does.
     public init(contentsOf path: String, _ catalog: Catalog = .standard) throws(DescentError) {
         let text: String
         do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
@@ -58,7 +58,7 @@ public struct PipelineDescription: Sendable {
     ///
     /// - Parameter catalog: The stages and optimizers that it may name.
     /// - Returns: JSON, over several lines.
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidDocument` that names a stage or optimizer that cannot be
+    /// - Throws: `DescentError` with code `invalidDocument` that names a stage or optimizer that cannot be
     ///   described: one that has been given a closure, is not in the catalog, or does not conform to
     ///   ``DescribedTransform`` or ``DescribedOptimizer``.
     public func text(_ catalog: Catalog = .standard) throws(DescentError) -> String {
@@ -74,7 +74,7 @@ extension GradientPipeline {
     ///   - description: The chain and the optimizer.
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidDocument` if there is no optimizer, or what building the
+    /// - Throws: `DescentError` with code `invalidDocument` if there is no optimizer, or what building the
     ///   pipeline throws.
     public init(
         for parameters: Backend.Tensors, _ description: PipelineDescription,

@@ -3,7 +3,7 @@ public import DescentErrors
 extension JSON {
     /// Parses a text, strictly as RFC 8259 defines JSON.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidJSON` and the line and column, for what is not JSON,
+    /// - Throws: `DescentError` with code `invalidJSON` and the line and column, for what is not JSON,
     ///   not UTF-8, nested more than ``maximumDepth`` deep, for a key that is in one object twice (or is canonically
     ///   equivalent to another), and for anything but white space after the value.
     /// - Complexity: O(n) in time and memory.

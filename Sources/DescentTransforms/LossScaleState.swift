@@ -52,7 +52,7 @@ public struct LossScaleState: Codable, Sendable, Hashable {
 
     /// Takes note of an overflow, in all of a window or in micro-batches that were left out of one that was applied.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum and the step
+    /// - Throws: `DescentError` with code `lossScaleExhausted` if the scale is at its minimum and the step
     ///   was skipped.
     mutating func backOff(
         _ settings: LossScale, for cause: SkipReason, isApplied: Bool, stage: String

@@ -26,7 +26,7 @@ public final class SharedLossScale: Sendable {
 
     /// Makes a scale to be shared.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` for settings out of range, and for an adaptive scale, which follows one
+    /// - Throws: `DescentError` for settings out of range, and for an adaptive scale, which follows one
     ///   pipeline's gradients.
     public init(_ settings: LossScale = .dynamic()) throws(DescentError) {
         try settings.validate(for: "SharedLossScale")
@@ -50,7 +50,7 @@ public final class SharedLossScale: Sendable {
 
     /// Ends a round: the scale backs off if a gradient overflowed in it, or counts it towards growth.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `lossScaleExhausted` if the scale is at its minimum.
+    /// - Throws: `DescentError` with code `lossScaleExhausted` if the scale is at its minimum.
     public func update() throws(DescentError) {
         let settings = settings
         let failure: DescentError? = round.withLock { round in

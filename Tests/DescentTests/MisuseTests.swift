@@ -11,7 +11,7 @@ import Testing
 
     @Test func `every misuse in the documentation names a test that exists`() throws {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        let article = tests.appendingPathComponent("../../Sources/DescentCore/DescentCore.docc/Misuse.md")
+        let article = tests.appendingPathComponent("../../Sources/Descent/Descent.docc/Misuse.md")
         let rows = try String(contentsOf: article, encoding: .utf8).split(separator: "\n")
             .filter { $0.hasPrefix("| ") }.dropFirst(2)
         #expect(rows.count > 20)

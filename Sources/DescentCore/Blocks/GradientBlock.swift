@@ -2,7 +2,7 @@
 ///
 /// A stage is written against this protocol and never sees a whole tensor, a thread or a backend. The operations
 /// named here may be *lazy*: scaling and centering change two numbers that the next operation which reads the
-/// elements takes into account. ``withElements(_:)`` always shows true, current values.
+/// elements takes into account. `withElements(_:)` always shows true, current values.
 ///
 /// A backend implements ``beginAccess()``, ``endAccess(_:)`` and the geometry. Everything else has a plain default made of
 /// that, which is also what faster implementations are tested against.

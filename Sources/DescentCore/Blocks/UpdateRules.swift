@@ -60,7 +60,7 @@ extension Float {
 ///     p = p - learningRate / (1 - beta1^t) * m / d
 ///
 /// Slots: m, v and, for AMSGrad, the largest v. Moments below 1.2e-38 are flushed to 0, and an epsilon too small for
-/// that counts as ``Swift/Float/denominatorEpsilon(_:takingUp:)`` says. Each factor is formed in Double and rounded once.
+/// that counts as `denominatorEpsilon(_:takingUp:)` says. Each factor is formed in Double and rounded once.
 public struct AdamRule: Sendable {
     /// The decay of the first moment.
     public var beta1: Double

@@ -66,7 +66,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         engine.copyParameters(parameters)
     }
 
-    /// What the pipeline remembers between steps; see ``init(resuming:_:for:configuration:on:_:driving:)``.
+    /// What the pipeline remembers between steps; see `init(resuming:_:for:configuration:on:_:driving:)`.
     ///
     /// - Throws: ``DescentError`` with code `incompleteMicroBatch` while gradients arrive one by one.
     public var state: PipelineState<Backend.Tensors> {

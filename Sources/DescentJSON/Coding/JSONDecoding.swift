@@ -10,7 +10,7 @@ extension JSON {
     ///   - alsoKnown: Members that belong to the value, but were taken out before: they are named where one is near.
     ///   - place: Where in a larger document this value is, for messages: "stages[2]".
     /// - Returns: The value.
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidDocument` or `unknownSetting` and the path in the
+    /// - Throws: `DescentError` with code `invalidDocument` or `unknownSetting` and the path in the
     ///   document. An error that the type itself throws keeps its code, stage and parameter.
     public func decode<Value: Decodable>(
         _ type: Value.Type = Value.self, refusingUnknownKeys: Bool = false, alsoKnown: [String] = [],

@@ -7,7 +7,7 @@ extension JSON {
     /// and "-Infinity"; a NaN's payload is lost). The members of dictionaries and the elements of sets are sorted, so
     /// that equal values give equal text.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidDocument` if the value refuses to be encoded, or is
+    /// - Throws: `DescentError` with code `invalidDocument` if the value refuses to be encoded, or is
     ///   nested more than ``maximumDepth`` deep.
     public init(encoding value: some Encodable) throws(DescentError) {
         let node = EncodingNode(codingPath: [])

@@ -10,7 +10,7 @@ extension GradientPipeline where Backend == SIMDBackend {
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the step was accumulated, applied or skipped.
-    /// - Throws: ``DescentErrors/DescentError`` if names or sizes do not match, or if tensors share memory that is
+    /// - Throws: `DescentError` if names or sizes do not match, or if tensors share memory that is
     ///   written, before anything has changed.
     public mutating func step(
         unsafeParameters parameters: [UnsafeTensor], unsafeGradients gradients: [UnsafeTensor], weight: Double = 1,
@@ -29,13 +29,13 @@ extension GradientPipeline where Backend == SIMDBackend {
 
     /// Takes in the gradient of one parameter as soon as a backward pass has made it.
     ///
-    /// See ``DescentCore/GradientPipeline/receive(_:of:weight:)``.
+    /// See `GradientPipeline.receive(_:of:weight:)`.
     ///
     /// - Parameters:
     ///   - gradient: The elements in row-major order; they are only read, and not kept.
     ///   - name: The name of the parameter.
     ///   - weight: The micro-batch's weight, the same for all its gradients.
-    /// - Throws: ``DescentErrors/DescentError`` if there is no such parameter, or if the gradient has another size or has
+    /// - Throws: `DescentError` if there is no such parameter, or if the gradient has another size or has
     ///   been received before.
     public mutating func receive(
         _ gradient: Span<Float>, for name: String, weight: Double = 1
@@ -52,7 +52,7 @@ extension GradientPipeline where Backend == SIMDBackend {
 
     /// Takes in the gradient of one parameter, which lies in memory of somebody else's, for the duration of the call.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` if there is no such parameter, or if the gradient has another size or has
+    /// - Throws: `DescentError` if there is no such parameter, or if the gradient has another size or has
     ///   been received before.
     public mutating func receive(_ gradient: UnsafeTensor, weight: Double = 1) throws(DescentError) {
         let (gradients, parameter) = try TensorSet.borrowing(gradient, layout: layout)
@@ -69,7 +69,7 @@ extension GradientChain where Backend == SIMDBackend {
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Applied if the optimizer is to follow, otherwise accumulated or skipped.
-    /// - Throws: ``DescentErrors/DescentError`` if names or sizes do not match, or if tensors share memory that is
+    /// - Throws: `DescentError` if names or sizes do not match, or if tensors share memory that is
     ///   written, before anything has changed.
     public mutating func transform(
         unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,

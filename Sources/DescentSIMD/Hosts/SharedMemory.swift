@@ -3,7 +3,7 @@ import DescentCore
 extension DescentError {
     /// Refuses tensors to be written that share memory with each other or with tensors to be read.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `sharedMemory` that names two tensors.
+    /// - Throws: `DescentError` with code `sharedMemory` that names two tensors.
     /// - Complexity: O(n log n) in the number of tensors; O(n) where they are in the order of memory.
     static func requireSeparate(
         written: [UnsafeTensor], read: [UnsafeTensor] = []

@@ -41,7 +41,7 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     ///   - configuration: How the chain runs, whatever its stages.
     ///   - backend: Who does the chain's arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    /// - Throws: ``DescentErrors/DescentError`` for settings out of range and for stages in the wrong order.
+    /// - Throws: `DescentError` for settings out of range and for stages in the wrong order.
     public init(
         _ base: Base, for layout: ParameterLayout, configuration: PipelineConfiguration = PipelineConfiguration(),
         on backend: SIMDBackend = SIMDBackend(), @ChainBuilder _ stages: () -> [any Stage]
@@ -65,7 +65,7 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the step was accumulated, applied or skipped.
-    /// - Throws: ``DescentErrors/DescentError`` if names or sizes do not match, before anything has changed.
+    /// - Throws: `DescentError` if names or sizes do not match, before anything has changed.
     @discardableResult
     public mutating func update(
         _ model: inout Base.Model, gradients: Base.Gradients, weight: Double = 1, lossScale: Float? = nil,

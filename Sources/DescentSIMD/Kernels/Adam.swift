@@ -1,7 +1,7 @@
 import DescentCore
 
 extension PortableKernels {
-    /// One step of Adam or AdamW; see ``DescentCore/AdamRule`` for the formula.
+    /// One step of Adam or AdamW; see `AdamRule` for the formula.
     static func adam(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,

@@ -1,7 +1,7 @@
 import DescentCore
 
 extension PortableKernels {
-    /// One step of stochastic gradient descent; see ``DescentCore/SGDRule`` for the formula.
+    /// One step of stochastic gradient descent; see `SGDRule` for the formula.
     static func sgd(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients

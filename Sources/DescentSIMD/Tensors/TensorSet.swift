@@ -24,7 +24,7 @@ public struct TensorSet: TensorStorage {
 
     /// Tensors of the given names and shapes, filled with zeros.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` if two parameters share a name.
+    /// - Throws: `DescentError` if two parameters share a name.
     public init(_ parameters: [ParameterDescription]) throws(DescentError) {
         self.init(zeros: try ParameterLayout(parameters))
     }
@@ -34,7 +34,7 @@ public struct TensorSet: TensorStorage {
     /// - Parameters:
     ///   - values: The elements of each tensor in row-major order, by name.
     ///   - layout: The names, shapes and order.
-    /// - Throws: ``DescentErrors/DescentError`` that names the tensor that is missing, too many or of another size.
+    /// - Throws: `DescentError` that names the tensor that is missing, too many or of another size.
     public init(_ values: [String: [Float]], layout: ParameterLayout) throws(DescentError) {
         self.init(zeros: layout)
         for name in values.keys.sorted() where layout.index(named: name) == nil {

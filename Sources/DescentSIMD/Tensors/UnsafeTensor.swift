@@ -10,7 +10,7 @@ extension TensorSet {
     ///   - layout: The names, shapes and order that they have to have.
     ///   - body: What to do with the set.
     /// - Returns: What the body returns.
-    /// - Throws: ``DescentErrors/DescentError`` that names the tensor that is missing, too many, there twice or of
+    /// - Throws: `DescentError` that names the tensor that is missing, too many, there twice or of
     ///   another size; or what the body throws.
     /// - Complexity: O(n) in the number of tensors.
     public static func withUnsafeTensors<Result>(

@@ -40,7 +40,7 @@ public struct AtomicFile: ~Copyable {
     ///   - path: The file.
     ///   - limit: How long to wait for another writer to the same file.
     ///   - write: What writes its contents.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason, or what
+    /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason, or what
     ///   the closure throws. The old file is whole then, and no temporary file is left.
     public static func replace(
         _ path: String, waitingAtMost limit: Duration = .seconds(60),
@@ -63,7 +63,7 @@ public struct AtomicFile: ~Copyable {
 
     /// Appends bytes.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, as for a full disk; perhaps only with a later call.
+    /// - Throws: `DescentError` with code `fileAccess`, as for a full disk; perhaps only with a later call.
     public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(DescentError) {
         if buffer.count + bytes.count > Self.bufferByteCount { try flush() }
         if bytes.count > Self.bufferByteCount / 2 {
@@ -76,15 +76,15 @@ public struct AtomicFile: ~Copyable {
 
     /// Appends bytes.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, as for a full disk; perhaps only with a later call.
+    /// - Throws: `DescentError` with code `fileAccess`, as for a full disk; perhaps only with a later call.
     public mutating func write(_ bytes: [UInt8]) throws(DescentError) {
         try bytes.span.withUnsafeBytes { bytes throws(DescentError) in try write(bytes) }
     }
 
     /// Writes bytes over what was written before.
     ///
-    /// - Precondition: The bytes end before ``write(_:)`` goes on.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`.
+    /// - Precondition: The bytes end before `write(_:)` goes on.
+    /// - Throws: `DescentError` with code `fileAccess`.
     public mutating func overwrite(at offset: Int, with bytes: UnsafeRawBufferPointer) throws(DescentError) {
         stopUnless(offset >= 0 && offset + bytes.count <= position, "Nothing has been written there yet.")
         try flush()

@@ -36,7 +36,7 @@ public struct SafetensorsFile: Sendable {
 
     /// Opens a file.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` if it cannot be read, or is a folder, a pipe or a
+    /// - Throws: `DescentError` with code `fileAccess` if it cannot be read, or is a folder, a pipe or a
     ///   device; with code `invalidFile`, the path and the tensor if it is not what the format says.
     public init(contentsOf path: String) throws(DescentError) {
         let file = try OpenFile(path)
@@ -48,7 +48,7 @@ public struct SafetensorsFile: Sendable {
     /// - Parameters:
     ///   - bytes: All of its bytes.
     ///   - path: What to call it in messages.
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidFile`, as ``init(contentsOf:)`` does.
+    /// - Throws: `DescentError` with code `invalidFile`, as ``init(contentsOf:)`` does.
     public init(bytes: [UInt8], path: String = "bytes in memory") throws(DescentError) {
         try self.init(.memory(bytes), byteCount: bytes.count, path: path)
     }
@@ -99,7 +99,7 @@ extension SafetensorsFile {
     /// - Parameters:
     ///   - entry: One of ``entries``.
     ///   - buffer: As many bytes as the entry has; their contents are undefined if this throws.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` if the file cannot be read, or `invalidFile` if it
+    /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, or `invalidFile` if it
     ///   was cut short meanwhile, or if the bytes do not have the checksum that they were written with.
     public func read(
         _ entry: SafetensorsEntry, into buffer: UnsafeMutableRawBufferPointer
@@ -123,7 +123,7 @@ extension SafetensorsFile {
     ///
     /// They are in memory only while the closure runs.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` as ``read(_:into:)`` does, or what the closure throws.
+    /// - Throws: `DescentError` as ``read(_:into:)`` does, or what the closure throws.
     public func withBytes<Result>(
         of entry: SafetensorsEntry, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {

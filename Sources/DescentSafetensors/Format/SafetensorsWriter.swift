@@ -44,7 +44,7 @@ public struct SafetensorsWriter: Sendable {
     ///   - shape: The extent of each dimension.
     ///   - contents: What hands its bytes to a closure when the file is written: elements in row-major order,
     ///     little-endian.
-    /// - Throws: ``DescentErrors/DescentError`` with code `duplicateParameter` or `invalidShape`.
+    /// - Throws: `DescentError` with code `duplicateParameter` or `invalidShape`.
     public mutating func add(
         _ name: String, _ type: SafetensorsType, shape: [Int], contents: @escaping Contents
     ) throws(DescentError) {
@@ -69,7 +69,7 @@ public struct SafetensorsWriter: Sendable {
     ///
     /// The set shares its memory with the writer until one of them changes.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `duplicateParameter` that names the tensor.
+    /// - Throws: `DescentError` with code `duplicateParameter` that names the tensor.
     public mutating func add(_ tensors: some TensorStorage, prefix: String = "") throws(DescentError) {
         let type = SafetensorsType(tensors.elementType)
         for (index, parameter) in tensors.layout.enumerated() {
@@ -84,7 +84,7 @@ public struct SafetensorsWriter: Sendable {
     /// - Parameters:
     ///   - path: The file.
     ///   - limit: How long to wait for another writer to the same file.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason, or
+    /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason, or
     ///   with code `invalidFile` if the header is larger than the format allows.
     public func write(to path: String, waitingAtMost limit: Duration = .seconds(60)) throws(DescentError) {
         try AtomicFile.replace(path, waitingAtMost: limit) { file throws(DescentError) in
@@ -96,7 +96,7 @@ public struct SafetensorsWriter: Sendable {
 
     /// The file, in memory.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidFile` if the header is larger than the format allows.
+    /// - Throws: `DescentError` with code `invalidFile` if the header is larger than the format allows.
     public func bytes() throws(DescentError) -> [UInt8] {
         var file: [UInt8] = []
         try write(

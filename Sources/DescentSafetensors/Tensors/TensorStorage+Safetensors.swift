@@ -11,7 +11,7 @@ extension TensorStorage {
     ///   - path: The file.
     ///   - metadata: Text to save with them.
     ///   - limit: How long to wait for another writer to the same file.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess`, the path and the operating system's reason.
+    /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason.
     public func save(
         to path: String, metadata: [String: String] = [:], waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
@@ -22,7 +22,7 @@ extension TensorStorage {
 
     /// Loads all tensors of the layout from a safetensors file.
     ///
-    /// - Throws: ``DescentErrors/DescentError``, as ``load(from:prefix:ignoringOthers:)`` does, or if the file cannot be
+    /// - Throws: `DescentError`, as ``load(from:prefix:ignoringOthers:)`` does, or if the file cannot be
     ///   opened. No element has changed then.
     public mutating func load(contentsOf path: String) throws(DescentError) {
         try load(from: SafetensorsFile(contentsOf: path))
@@ -37,7 +37,7 @@ extension TensorStorage {
     ///   - file: The file, with the tensors in any order.
     ///   - prefix: What comes before the layout's names in those of the file; what has no such prefix is left alone.
     ///   - ignoringOthers: Whether the file may hold more than the layout.
-    /// - Throws: ``DescentErrors/DescentError`` that names the tensor that is missing, too many, of another shape or of
+    /// - Throws: `DescentError` that names the tensor that is missing, too many, of another shape or of
     ///   another element type, or damaged. No element has changed then.
     public mutating func load(
         from file: SafetensorsFile, prefix: String = "", ignoringOthers: Bool = false
@@ -71,7 +71,7 @@ extension TensorBackend {
     ///   - path: The file.
     ///   - outputAxis: Which dimension is the output unit.
     /// - Returns: The tensors.
-    /// - Throws: ``DescentErrors/DescentError`` with code `fileAccess` or `invalidFile` for what is no safetensors file,
+    /// - Throws: `DescentError` with code `fileAccess` or `invalidFile` for what is no safetensors file,
     ///   and `elementTypeMismatch` for elements that are neither float32, float16 nor bfloat16.
     public func tensors(
         contentsOf path: String, outputAxis: OutputAxis = .first
@@ -103,7 +103,7 @@ extension ParameterLayout {
     /// - Parameters:
     ///   - file: The file.
     ///   - outputAxis: Which dimension is the output unit.
-    /// - Throws: ``DescentErrors/DescentError`` with code `invalidName` for an empty name, or `invalidShape`.
+    /// - Throws: `DescentError` with code `invalidName` for an empty name, or `invalidShape`.
     public init(_ file: SafetensorsFile, outputAxis: OutputAxis = .first) throws(DescentError) {
         var parameters: [ParameterDescription] = []
         for entry in file.entries {

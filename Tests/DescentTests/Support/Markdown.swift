@@ -11,6 +11,8 @@ struct Markdown {
         let mark: String
         /// The line of the opening backticks, from 1.
         let line: Int
+        /// The line of the closing backticks.
+        fileprivate(set) var lastLine = 0
         var text = ""
 
         var testDescription: String { "\(file.lastPathComponent), line \(line)" }
@@ -41,7 +43,8 @@ struct Markdown {
 
     let file: URL
     private(set) var blocks: [Block] = []
-    private var prose: [Substring] = []
+    /// The lines outside blocks.
+    private(set) var prose: [Substring] = []
 
     /// Reads a page by its path in the repository.
     ///
@@ -52,7 +55,8 @@ struct Markdown {
         var open: Block?
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             if line.hasPrefix("```") {
-                if let block = open {
+                if var block = open {
+                    block.lastLine = index + 1
                     blocks.append(block)
                     open = nil
                 } else {
