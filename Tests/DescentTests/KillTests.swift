@@ -38,8 +38,7 @@ import Testing
         return folder
     }
 
-    @Test func `killed two hundred times and resumed, a run ends with the bits of one that was never disturbed`() throws
-    {
+    @Test func `killed many times and resumed, a run ends with the bits of one that was never disturbed`() throws {
         let (folder, undisturbed) = (try makeFolder(), try makeFolder())
         defer { for folder in [folder, undisturbed] { try? FileManager.default.removeItem(at: folder) } }
         let checkpoint = folder.appendingPathComponent("run.safetensors").path
