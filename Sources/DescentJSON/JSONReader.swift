@@ -1,6 +1,6 @@
 package import DescentErrors
 
-/// Reads JSON text piece by piece, strictly as RFC 8259 defines it, without a tree of values in memory.
+/// Reads JSON text token by token, strictly as RFC 8259 defines it, without a tree of values in memory.
 ///
 /// It refuses what is not UTF-8, halves of surrogate pairs, keys that are there twice and nesting deeper than
 /// ``JSON/maximumDepth``. The bytes have to stay where they are while it reads.

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// States with right checksums and wrong contents: a file that somebody edited, or a state that was made by hand.
+/// States with right checksums and wrong contents: an edited file, or a state that was made by hand.
 @Suite struct ResumedStateTests {
     private let folder: TemporaryFolder
     private let layout: ParameterLayout

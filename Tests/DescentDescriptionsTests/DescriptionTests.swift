@@ -169,13 +169,13 @@ import Testing
         #expect(error { _ = try PipelineDescription(parsing: text) }?.message == message)
     }
 
-    /// A stage of a stranger's, whose coding the compiler writes.
+    /// A custom stage, whose coding the compiler writes.
     private struct Shrink: DescribedTransform {
         var factor: Float
         func transform(_ block: inout some GradientBlock) { block.scale(by: factor) }
     }
 
-    /// An optimizer of a stranger's.
+    /// A custom optimizer.
     private struct Walk: DescribedOptimizer {
         var learningRate: Schedule
         func update(_ block: inout some UpdateBlock) {
@@ -184,7 +184,7 @@ import Testing
         }
     }
 
-    @Test func `stages and optimizers of a stranger's take part by being listed`() throws {
+    @Test func `custom stages and optimizers take part by being listed`() throws {
         let catalog = Catalog.standard.adding(Shrink.self).adding(Walk.self)
         let text =
             #"{"stages": [{"stage": "Shrink", "factor": 0.5}], "optimizer": {"optimizer": "Walk", "learningRate": 1}}"#

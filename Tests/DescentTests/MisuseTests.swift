@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Ways to use a pipeline that cannot be meant; `Misuse.md` lists them all, with the tests.
+/// Ways to misuse a pipeline; `Misuse.md` lists them all, with the tests.
 @Suite struct MisuseTests {
     private let layout: ParameterLayout
 

@@ -8,7 +8,7 @@
 /// How elements are stored.
 typedef enum { descent_float32, descent_float16, descent_bfloat16 } descent_element_type;
 
-/// A stretch of gradient: factor * source - factor * mean of the row, without the means where they are null.
+/// Contiguous gradients: factor * source - factor * mean of the row, without the means where they are null.
 typedef struct {
     const void *_Nonnull source;
     descent_element_type type;

@@ -4,45 +4,46 @@ extension SIMDBlock {
     public mutating func beginAccess() -> UnsafeBlockElements {
         materialize()
         updateIsFinite = nil
-        if stripe.stride != 0 { return transposedElements() }
+        if region.stride != 0 { return transposedElements() }
         let (count, access) = (count, slotAccess)
         let slots = scratch.slotList(access.count)
         for index in 0..<access.count {
             slots[index] = elements(
-                slot(index, offset: stripe.start, compact: 0, count: count, isLent: !access.isKept))
+                slot(index, offset: region.start, scratchOffset: 0, count: count, isLent: !access.isKept))
         }
         return UnsafeBlockElements(
             gradient: UnsafeMutableBufferPointer(start: source, count: count),
-            parameters: elements(memory.parameters.map { $0.floats(parameterIndex) + stripe.start }),
+            parameters: elements(memory.parameters.map { $0.floats(parameterIndex) + region.start }),
             output: elements(nil), slots: UnsafeBufferPointer(start: slots, count: access.count))
     }
 
     public mutating func endAccess(_ elements: UnsafeBlockElements) {
-        if stripe.stride != 0 { return putBack(elements) }
+        if region.stride != 0 { return copyBack(elements) }
         guard slotAccess.isKept else { return }
-        for index in 0..<slotAccess.count { keepSlot(index, offset: stripe.start, compact: 0, count: count) }
+        for index in 0..<slotAccess.count { keepSlot(index, offset: region.start, scratchOffset: 0, count: count) }
     }
 
     private func elements(_ start: UnsafeMutablePointer<Float>?) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(start: start, count: start == nil ? 0 : count)
     }
 
-    // MARK: Rows as rows, where units are the last dimension: in copies, put back afterwards
+    // MARK: Rows as rows, where units are the last dimension: in copies, which are copied back afterwards
 
     private func transposedElements() -> UnsafeBlockElements {
         transpose(from: source, sourceStride, into: scratch.transposed(0))
         if let parameters = memory.parameters {
             transpose(
-                from: parameters.floats(parameterIndex) + stripe.start, stripe.stride, into: scratch.transposed(1))
+                from: parameters.floats(parameterIndex) + region.start, region.stride, into: scratch.transposed(1))
         }
         let slots = scratch.slotList(slotAccess.count)
         for index in 0..<slotAccess.count {
-            for line in 0..<stripe.lines {
+            for segment in 0..<region.segmentCount {
                 _ = slot(
-                    index, offset: stripe.start + line * stripe.stride, compact: line * stripe.lineLength,
-                    count: stripe.lineLength, isLent: true)
+                    index, offset: region.start + segment * region.stride,
+                    scratchOffset: segment * region.segmentLength,
+                    count: region.segmentLength, isLent: true)
             }
-            transpose(from: scratch.slot(index), stripe.lineLength, into: scratch.transposed(2 + index))
+            transpose(from: scratch.slot(index), region.segmentLength, into: scratch.transposed(2 + index))
             slots[index] = elements(scratch.transposed(2 + index))
         }
         return UnsafeBlockElements(
@@ -51,58 +52,62 @@ extension SIMDBlock {
             slots: UnsafeBufferPointer(start: slots, count: slotAccess.count))
     }
 
-    private func putBack(_ elements: UnsafeBlockElements) {
+    private func copyBack(_ elements: UnsafeBlockElements) {
         transposeBack(scratch.transposed(0), to: source, sourceStride)
         if let parameters = memory.parameters {
             transposeBack(
-                scratch.transposed(1), to: parameters.floats(parameterIndex) + stripe.start, stripe.stride)
+                scratch.transposed(1), to: parameters.floats(parameterIndex) + region.start, region.stride)
         }
         guard slotAccess.isKept else { return }
         for index in 0..<slotAccess.count {
-            transposeBack(scratch.transposed(2 + index), to: scratch.slot(index), stripe.lineLength)
-            for line in 0..<stripe.lines { returnSlot(index, line: line) }
+            transposeBack(scratch.transposed(2 + index), to: scratch.slot(index), region.segmentLength)
+            for segment in 0..<region.segmentCount { returnSlot(index, segment: segment) }
         }
     }
 
     private func transpose(
-        from lines: UnsafePointer<Float>, _ stride: Int, into rows: UnsafeMutablePointer<Float>
+        from segments: UnsafePointer<Float>, _ stride: Int, into rows: UnsafeMutablePointer<Float>
     ) {
-        for line in 0..<stripe.lines {
-            for unit in 0..<stripe.lineLength { rows[unit * stripe.lines + line] = lines[line * stride + unit] }
+        for segment in 0..<region.segmentCount {
+            for unit in 0..<region.segmentLength {
+                rows[unit * region.segmentCount + segment] = segments[segment * stride + unit]
+            }
         }
     }
 
     private func transposeBack(
-        _ rows: UnsafePointer<Float>, to lines: UnsafeMutablePointer<Float>, _ stride: Int
+        _ rows: UnsafePointer<Float>, to segments: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
-        for line in 0..<stripe.lines {
-            for unit in 0..<stripe.lineLength { lines[line * stride + unit] = rows[unit * stripe.lines + line] }
+        for segment in 0..<region.segmentCount {
+            for unit in 0..<region.segmentLength {
+                segments[segment * stride + unit] = rows[unit * region.segmentCount + segment]
+            }
         }
     }
 
     /// A slot of the stage at work as float32: in memory, or in scratch where it is stored in 16 bits or lent.
     func slot(
-        _ index: Int, offset: Int, compact: Int, count: Int, isLent: Bool = false
+        _ index: Int, offset: Int, scratchOffset: Int, count: Int, isLent: Bool = false
     ) -> UnsafeMutablePointer<Float> {
         let tensors = memory.slots[slotAccess.first + index]
         if tensors.elementType == .float32 {
             let address = tensors.floats(parameterIndex) + offset
             guard isLent else { return address }
-            let copy = scratch.slot(index) + compact
+            let copy = scratch.slot(index) + scratchOffset
             copy.update(from: address, count: count)
             return copy
         }
-        let copy = scratch.slot(index) + compact
+        let copy = scratch.slot(index) + scratchOffset
         kernels.widen(tensors.words(parameterIndex) + offset, tensors.elementType, into: copy, count: count)
         return copy
     }
 
     /// Rounds a slot that was widened into scratch back to where it is stored.
-    func keepSlot(_ index: Int, offset: Int, compact: Int, count: Int) {
+    func keepSlot(_ index: Int, offset: Int, scratchOffset: Int, count: Int) {
         let tensors = memory.slots[slotAccess.first + index]
         guard tensors.elementType != .float32 else { return }
         let words = tensors.words(parameterIndex) + offset
-        let copy = scratch.slot(index) + compact
+        let copy = scratch.slot(index) + scratchOffset
         if tensors.elementType == .bfloat16 {
             let seed = UInt32(truncatingIfNeeded: memory.appliedSteps) &* 0x85eb_ca6b
             // The ninth slot of a parameter must not have the random bits of the next one's first.
@@ -115,15 +120,15 @@ extension SIMDBlock {
         }
     }
 
-    /// Puts one line of a slot back from scratch.
-    private func returnSlot(_ index: Int, line: Int) {
+    /// Copies one segment of a slot back from scratch.
+    private func returnSlot(_ index: Int, segment: Int) {
         let tensors = memory.slots[slotAccess.first + index]
-        let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
+        let (offset, scratchOffset) = (region.start + segment * region.stride, segment * region.segmentLength)
         if tensors.elementType == .float32 {
             (tensors.floats(parameterIndex) + offset).update(
-                from: scratch.slot(index) + compact, count: stripe.lineLength)
+                from: scratch.slot(index) + scratchOffset, count: region.segmentLength)
         } else {
-            keepSlot(index, offset: offset, compact: compact, count: stripe.lineLength)
+            keepSlot(index, offset: offset, scratchOffset: scratchOffset, count: region.segmentLength)
         }
     }
 }

@@ -2,28 +2,28 @@ import DescentCore
 
 /// Where the elements of a block are, and what is still to be done to them.
 extension SIMDBlock {
-    /// Runs a body for each stretch of the block that is one in memory, with its offset there and in scratch.
+    /// Calls a closure for each contiguous segment of the block, with its offset in memory and in scratch.
     ///
     /// A gradient of 16 bits is handed over as it is stored, where kernels can take it.
-    mutating func forEachRun(_ body: (_ run: PendingGradient, _ offset: Int, _ compact: Int) -> Void) {
+    mutating func forEachSegment(_ body: (_ gradient: PendingGradient, _ offset: Int, _ scratchOffset: Int) -> Void) {
         if !Float(factor).isNormal { bringFactorIntoRange() }
-        if isStriped { centerUnits() }
+        if isStrided { centerUnits() }
         let means = resolvedMeans()
         if !kernels.widensAsItLoads { readSource() }
         let isStored = source == scratch.unread
         let elementType = isStored ? memory.gradients.elementType : .float32
         let elements = isStored ? storedElements : UnsafeRawPointer(source)
-        let stride = (isStored ? stripe.stride : sourceStride) * elementType.byteCount
-        let (rows, columns) = isStriped ? (1, stripe.lineLength) : (rowCount, columnCount)
-        for line in 0..<stripe.lines {
-            let run = PendingGradient(
-                source: elements + line * stride, elementType, rows: rows, columns: columns, factor: Float(factor),
+        let stride = (isStored ? region.stride : sourceStride) * elementType.byteCount
+        let (rows, columns) = isStrided ? (1, region.segmentLength) : (rowCount, columnCount)
+        for segment in 0..<region.segmentCount {
+            let gradient = PendingGradient(
+                source: elements + segment * stride, elementType, rows: rows, columns: columns, factor: Float(factor),
                 means: means)
-            body(run, stripe.start + line * stripe.stride, line * stripe.lineLength)
+            body(gradient, region.start + segment * region.stride, segment * region.segmentLength)
         }
     }
 
-    /// Carries out so much of a factor beyond Float's normal range that the rest, a power of two, is within it.
+    /// Applies so much of a factor beyond Float's normal range that the rest, a power of two, is within it.
     mutating func bringFactorIntoRange() {
         guard factor != 0, factor.isFinite else { return }
         let power = factor.magnitude < 1 ? 0x1p100 : 0x1p-100
@@ -32,15 +32,16 @@ extension SIMDBlock {
         factor = 1 / power
     }
 
-    /// Makes a working copy of the block in scratch, with everything that is pending carried out.
+    /// Makes a working copy of the block in scratch, with every pending operation applied.
     mutating func materialize() {
         sumIsFinite = nil
         let kernels = kernels
         if isWorkingCopy, factor == 1, !isCentered { return }
         let destination = scratch.gradient
-        forEachRun { run, _, compact in kernels.materialize(run, into: destination + compact) }
+        forEachSegment { gradient, _, scratchOffset in kernels.materialize(gradient, into: destination + scratchOffset)
+        }
         source = destination
-        sourceStride = stripe.lineLength
+        sourceStride = region.segmentLength
         factor = 1
         isCentered = false
         means = MeansCache()
@@ -48,7 +49,7 @@ extension SIMDBlock {
 
     /// Where a gradient of 16 bits begins in memory.
     var storedElements: UnsafeRawPointer {
-        UnsafeRawPointer(memory.gradients.words(parameterIndex) + stripe.start)
+        UnsafeRawPointer(memory.gradients.words(parameterIndex) + region.start)
     }
 
     /// Widens a 16-bit gradient into scratch, where it has not been read yet.
@@ -56,10 +57,10 @@ extension SIMDBlock {
         guard source == scratch.unread else { return }
         let words = memory.gradients.words(parameterIndex)
         source = scratch.widened
-        for line in 0..<stripe.lines {
+        for segment in 0..<region.segmentCount {
             kernels.widen(
-                words + stripe.start + line * stripe.stride, memory.gradients.elementType,
-                into: source + line * stripe.lineLength, count: stripe.lineLength)
+                words + region.start + segment * region.stride, memory.gradients.elementType,
+                into: source + segment * region.segmentLength, count: region.segmentLength)
         }
     }
 
@@ -70,14 +71,15 @@ extension SIMDBlock {
         let values = meansToFill()
         if !means.isKnown {
             PortableKernels.unitMeans(
-                source, lines: stripe.lines, stride: sourceStride, units: stripe.lineLength, into: values)
+                source, segments: region.segmentCount, stride: sourceStride, units: region.segmentLength, into: values)
             rememberMeans()
         }
         isCentered = false
         let pending = factor
         materialize()
         PortableKernels.subtractUnitMeans(
-            source, lines: stripe.lines, units: stripe.lineLength, factor: Float(pending), means: UnsafePointer(values))
+            source, segments: region.segmentCount, units: region.segmentLength, factor: Float(pending),
+            means: UnsafePointer(values))
         // What is left has no means, whatever is done to it next.
         means = MeansCache()
     }

@@ -6,12 +6,13 @@ extension SIMDBlock {
         let kernels = kernels
         let (block, parameters, step) = (self, parametersToUpdate, SGDCoefficients(rule, rates))
         var isFinite = true
-        forEachRun { run, offset, compact in
-            let count = run.rows * run.columns
-            let velocity = rule.momentum == 0 ? nil : block.slot(0, offset: offset, compact: compact, count: count)
-            let isRunFinite = kernels.sgd(run, parameters + offset, velocity: velocity, step)
-            isFinite = isFinite && isRunFinite
-            if velocity != nil { block.keepSlot(0, offset: offset, compact: compact, count: count) }
+        forEachSegment { gradient, offset, scratchOffset in
+            let count = gradient.rows * gradient.columns
+            let velocity =
+                rule.momentum == 0 ? nil : block.slot(0, offset: offset, scratchOffset: scratchOffset, count: count)
+            let isSegmentFinite = kernels.sgd(gradient, parameters + offset, velocity: velocity, step)
+            isFinite = isFinite && isSegmentFinite
+            if velocity != nil { block.keepSlot(0, offset: offset, scratchOffset: scratchOffset, count: count) }
         }
         updateIsFinite = isFinite
     }
@@ -23,16 +24,17 @@ extension SIMDBlock {
         let (block, parameters) = (self, parametersToUpdate)
         let step = rule.coefficients(for: rates)
         var isFinite = true
-        forEachRun { run, offset, compact in
-            let count = run.rows * run.columns
+        forEachSegment { gradient, offset, scratchOffset in
+            let count = gradient.rows * gradient.columns
             func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
-                block.slot(index, offset: offset, compact: compact, count: count)
+                block.slot(index, offset: offset, scratchOffset: scratchOffset, count: count)
             }
-            let isRunFinite = kernels.adam(
-                run, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil, step)
-            isFinite = isFinite && isRunFinite
+            let isSegmentFinite = kernels.adam(
+                gradient, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil,
+                step)
+            isFinite = isFinite && isSegmentFinite
             for index in 0..<(rule.amsgrad ? 3 : 2) {
-                block.keepSlot(index, offset: offset, compact: compact, count: count)
+                block.keepSlot(index, offset: offset, scratchOffset: scratchOffset, count: count)
             }
         }
         updateIsFinite = isFinite
@@ -42,37 +44,37 @@ extension SIMDBlock {
         guard slotAccess.declares(slots: slot + 1) else { return }
         if replacing { updateIsFinite = nil }
         let parameters = parametersToUpdate
-        for line in 0..<stripe.lines {
-            let (offset, compact) = (stripe.start + line * stripe.stride, line * stripe.lineLength)
-            let values = self.slot(slot, offset: offset, compact: compact, count: stripe.lineLength)
+        for segment in 0..<region.segmentCount {
+            let (offset, scratchOffset) = (region.start + segment * region.stride, segment * region.segmentLength)
+            let values = self.slot(slot, offset: offset, scratchOffset: scratchOffset, count: region.segmentLength)
             PortableKernels.blend(
-                parameters + offset, into: values, count: stripe.lineLength, weight: weight, replacing: replacing)
-            keepSlot(slot, offset: offset, compact: compact, count: stripe.lineLength)
+                parameters + offset, into: values, count: region.segmentLength, weight: weight, replacing: replacing)
+            keepSlot(slot, offset: offset, scratchOffset: scratchOffset, count: region.segmentLength)
         }
     }
 
     public mutating func parametersAreFinite() -> Bool {
         if let updateIsFinite { return updateIsFinite }
         let (kernels, parameters) = (kernels, parametersToUpdate)
-        return (0..<stripe.lines).allSatisfy { line in
-            kernels.isFinite(parameters + stripe.start + line * stripe.stride, count: stripe.lineLength)
+        return (0..<region.segmentCount).allSatisfy { segment in
+            kernels.isFinite(parameters + region.start + segment * region.stride, count: region.segmentLength)
         }
     }
 
     public mutating func rememberParameters() {
         let (remembered, parameters) = (scratch.remembered, parametersToUpdate)
-        for line in 0..<stripe.lines {
-            (remembered + line * stripe.lineLength).update(
-                from: parameters + stripe.start + line * stripe.stride, count: stripe.lineLength)
+        for segment in 0..<region.segmentCount {
+            (remembered + segment * region.segmentLength).update(
+                from: parameters + region.start + segment * region.stride, count: region.segmentLength)
         }
     }
 
     public mutating func updateNorm() -> Double {
         let (remembered, parameters) = (scratch.remembered, parametersToUpdate)
-        for line in 0..<stripe.lines {
+        for segment in 0..<region.segmentCount {
             PortableKernels.subtract(
-                parameters + stripe.start + line * stripe.stride, from: remembered + line * stripe.lineLength,
-                count: stripe.lineLength)
+                parameters + region.start + segment * region.stride, from: remembered + segment * region.segmentLength,
+                count: region.segmentLength)
         }
         return kernels.norm(.l2, remembered, rows: 1, columns: count, means: nil)
     }
@@ -80,14 +82,14 @@ extension SIMDBlock {
     public mutating func copyParameters() {
         guard let copy = memory.parameterCopy else { stopForMisuse("a sweep without a copy of the parameters") }
         let parameters = parametersToUpdate
-        for line in 0..<stripe.lines {
-            let offset = stripe.start + line * stripe.stride
+        for segment in 0..<region.segmentCount {
+            let offset = region.start + segment * region.stride
             if copy.elementType == .float32 {
-                (copy.floats(parameterIndex) + offset).update(from: parameters + offset, count: stripe.lineLength)
+                (copy.floats(parameterIndex) + offset).update(from: parameters + offset, count: region.segmentLength)
             } else {
                 kernels.narrow(
                     parameters + offset, copy.elementType, into: copy.words(parameterIndex) + offset,
-                    count: stripe.lineLength)
+                    count: region.segmentLength)
             }
         }
     }

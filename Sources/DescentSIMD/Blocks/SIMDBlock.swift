@@ -6,8 +6,8 @@ public import DescentCore
 /// subtracted and 0 before. Kernels take both as arguments; only an operation that is neither copies the block into
 /// scratch first.
 ///
-/// In memory a block is one stretch of elements, row after row. Where the output unit is the last dimension, it is a
-/// stripe: a stretch of units on each of many *lines*, the other dimensions counted through.
+/// In memory a block is contiguous, row after row. Where the output unit is the last dimension, it is a strided region:
+/// one contiguous segment of units for each index of the other dimensions.
 public struct SIMDBlock: UpdateBlock {
     public let parameterIndex: Int
     public let firstRow: Int
@@ -21,10 +21,10 @@ public struct SIMDBlock: UpdateBlock {
     private let sweepMemory: UnsafePointer<SweepMemory>
     unowned(unsafe) let scratch: ThreadScratch
     /// Where the block lies in memory.
-    let stripe: Stripe
+    let region: MemoryRegion
     /// Where the gradient is read: in memory, or in scratch once it has been widened or worked on.
     var source: UnsafeMutablePointer<Float>
-    /// How far lines are apart there.
+    /// How far segments are apart there.
     var sourceStride: Int
     /// In Double, so that the factors of several stages are rounded once.
     var factor: Double = 1
@@ -37,11 +37,11 @@ public struct SIMDBlock: UpdateBlock {
     /// Where the next sweep looks for means.
     let keptMeans: MeansCache
 
-    /// The place of a block in the memory of a tensor.
-    struct Stripe {
+    /// The contiguous segments of a tensor's memory that a block covers.
+    struct MemoryRegion {
         let start: Int
-        let lines: Int
-        let lineLength: Int
+        let segmentCount: Int
+        let segmentLength: Int
         let stride: Int
     }
 
@@ -61,19 +61,21 @@ public struct SIMDBlock: UpdateBlock {
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
-        stripe =
+        region =
             parameter.hasUnitsLast
-            ? Stripe(start: firstRow, lines: columnCount, lineLength: rowCount, stride: parameter.rowCount)
-            : Stripe(start: firstRow * columnCount, lines: 1, lineLength: rowCount * columnCount, stride: 0)
+            ? MemoryRegion(
+                start: firstRow, segmentCount: columnCount, segmentLength: rowCount, stride: parameter.rowCount)
+            : MemoryRegion(
+                start: firstRow * columnCount, segmentCount: 1, segmentLength: rowCount * columnCount, stride: 0)
         sweepMemory = memory
         self.scratch = scratch
         if memory.pointee.gradients.elementType == .float32 {
-            source = memory.pointee.gradients.floats(parameterIndex) + stripe.start
-            sourceStride = stripe.stride
+            source = memory.pointee.gradients.floats(parameterIndex) + region.start
+            sourceStride = region.stride
         } else {
             // Widened when it is first read.
             source = scratch.unread
-            sourceStride = stripe.lineLength
+            sourceStride = region.segmentLength
         }
         if let rowMeans = memory.pointee.rowMeans, parameter.rank > 1 {
             keptMeans = MeansCache(values: rowMeans.values + extent.firstRow, flag: rowMeans.isKnown + index)
@@ -87,7 +89,7 @@ public struct SIMDBlock: UpdateBlock {
     var memory: SweepMemory { sweepMemory.pointee }
     var kernels: Kernels { scratch.kernels }
     var isWorkingCopy: Bool { source == scratch.gradient }
-    var isStriped: Bool { stripe.lines != 1 || stripe.stride != 0 }
+    var isStrided: Bool { region.segmentCount != 1 || region.stride != 0 }
 
     // MARK: Lazy operations
 
@@ -102,7 +104,7 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func discardGradient() {
         source = scratch.gradient
-        sourceStride = stripe.lineLength
+        sourceStride = region.segmentLength
         factor = 1
         isCentered = false
     }
@@ -113,10 +115,10 @@ public struct SIMDBlock: UpdateBlock {
         if !Float(factor).isNormal { bringFactorIntoRange() }
         // As elements will be multiplied by it.
         let scale = Double(Float(factor).magnitude)
-        if norm == .l2, !isStriped, let squares = squaresAsStored() { return squares.squareRoot() * scale }
+        if norm == .l2, !isStrided, let squares = squaresAsStored() { return squares.squareRoot() * scale }
         let kernels = kernels
         readSource()
-        if norm == .l2, isCentered, !means.isKnown, !isStriped {
+        if norm == .l2, isCentered, !means.isKnown, !isStrided {
             var squares = 0.0
             kernels.addCenteredSquares(
                 source, rows: rowCount, columns: columnCount, means: meansToFill(), to: &squares)
@@ -124,15 +126,16 @@ public struct SIMDBlock: UpdateBlock {
             return squares.squareRoot() * scale
         }
         var combiner = Norm.Combiner(norm)
-        forEachRun { run, _, _ in
+        forEachSegment { gradient, _, _ in
             combiner.add(
-                kernels.norm(norm, run.floats, rows: run.rows, columns: run.columns, means: run.means)
-                    * Double(run.factor.magnitude))
+                kernels.norm(
+                    norm, gradient.floats, rows: gradient.rows, columns: gradient.columns, means: gradient.means)
+                    * Double(gradient.factor.magnitude))
         }
         return combiner.value
     }
 
-    /// The sum of squares of a gradient of 16 bits, with its means written down on the way; nil where it has to be
+    /// The sum of squares of a gradient of 16 bits, with its means recorded on the way; nil where it has to be
     /// widened for that.
     private mutating func squaresAsStored() -> Double? {
         guard source == scratch.unread else { return nil }
@@ -151,9 +154,9 @@ public struct SIMDBlock: UpdateBlock {
     public mutating func parameterNorm(_ norm: Norm) -> Double {
         guard let parameters = memory.parameters else { return 0 }
         var combiner = Norm.Combiner(norm)
-        for line in 0..<stripe.lines {
-            let start = parameters.floats(parameterIndex) + stripe.start + line * stripe.stride
-            combiner.add(kernels.norm(norm, start, rows: 1, columns: stripe.lineLength, means: nil))
+        for segment in 0..<region.segmentCount {
+            let start = parameters.floats(parameterIndex) + region.start + segment * region.stride
+            combiner.add(kernels.norm(norm, start, rows: 1, columns: region.segmentLength, means: nil))
         }
         return combiner.value
     }
@@ -161,14 +164,14 @@ public struct SIMDBlock: UpdateBlock {
     public mutating func nonFiniteCount() -> Int {
         readSource()
         var found = 0
-        forEachRun { run, _, _ in found += PortableKernels.nonFiniteCount(run) }
+        forEachSegment { gradient, _, _ in found += PortableKernels.nonFiniteCount(gradient) }
         return found
     }
 
     public mutating func count(below limit: Float) -> Int {
         readSource()
         var found = 0
-        forEachRun { run, _, _ in found += PortableKernels.count(run, below: limit) }
+        forEachSegment { gradient, _, _ in found += PortableKernels.count(gradient, below: limit) }
         return found
     }
 
@@ -178,15 +181,15 @@ public struct SIMDBlock: UpdateBlock {
         let result = destination.map { memory.slots[$0].floats(parameterIndex) }
         let working = scratch.gradient
         var isFinite = true
-        forEachRun { run, offset, compact in
-            let isRunFinite = kernels.accumulate(
-                run, onto: sum.map { $0 + offset }, into: result.map { $0 + offset } ?? working + compact,
+        forEachSegment { gradient, offset, scratchOffset in
+            let isSegmentFinite = kernels.accumulate(
+                gradient, onto: sum.map { $0 + offset }, into: result.map { $0 + offset } ?? working + scratchOffset,
                 factor: factor)
-            isFinite = isFinite && isRunFinite
+            isFinite = isFinite && isSegmentFinite
         }
         sumIsFinite = isFinite
-        source = result.map { $0 + stripe.start } ?? working
-        sourceStride = result == nil ? stripe.lineLength : stripe.stride
+        source = result.map { $0 + region.start } ?? working
+        sourceStride = result == nil ? region.segmentLength : region.stride
         self.factor = 1
         isCentered = false
         // The next sweep reads the sum: means of the micro-batch are of no use to it. Or it reads both again.
@@ -198,8 +201,8 @@ public struct SIMDBlock: UpdateBlock {
         if let sumIsFinite, factor == 1, !isCentered { return sumIsFinite }
         readSource()
         if factor != 1 || isCentered { materialize() }
-        let (kernels, source, stride, length) = (kernels, source, sourceStride, stripe.lineLength)
-        return (0..<stripe.lines).allSatisfy { kernels.isFinite(source + $0 * stride, count: length) }
+        let (kernels, source, stride, length) = (kernels, source, sourceStride, region.segmentLength)
+        return (0..<region.segmentCount).allSatisfy { kernels.isFinite(source + $0 * stride, count: length) }
     }
 
     public mutating func clear() {
@@ -211,9 +214,9 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func addElements(to histogram: inout MagnitudeHistogram) {
         readSource()
-        forEachRun { run, _, _ in
-            run.forEachStretch { offset, count, shift in
-                for index in offset..<offset + count { histogram.add(run.factor * run.floats[index] + shift) }
+        forEachSegment { gradient, _, _ in
+            gradient.forEachShift { offset, count, shift in
+                for index in offset..<offset + count { histogram.add(gradient.factor * gradient.floats[index] + shift) }
             }
         }
     }
@@ -223,14 +226,15 @@ public struct SIMDBlock: UpdateBlock {
         guard let output = memory.output else { stopForMisuse("a sweep without an output cannot store") }
         if output.elementType == .float32 {
             let destination = output.floats(parameterIndex)
-            if destination + stripe.start == source, factor == 1, !isCentered { return }
-            forEachRun { run, offset, _ in kernels.materialize(run, into: destination + offset) }
+            if destination + region.start == source, factor == 1, !isCentered { return }
+            forEachSegment { gradient, offset, _ in kernels.materialize(gradient, into: destination + offset) }
         } else {
             materialize()
             let destination = output.words(parameterIndex)
-            forEachRun { run, offset, _ in
+            forEachSegment { gradient, offset, _ in
                 kernels.narrow(
-                    run.floats, output.elementType, into: destination + offset, count: run.rows * run.columns)
+                    gradient.floats, output.elementType, into: destination + offset,
+                    count: gradient.rows * gradient.columns)
             }
         }
     }
@@ -251,11 +255,11 @@ public struct SIMDBlock: UpdateBlock {
         slotAccess.requireParameters()
         guard let parameters = memory.parameters else { return }
         materialize()
-        let start = parameters.floats(parameterIndex) + stripe.start
-        if isStriped {
+        let start = parameters.floats(parameterIndex) + region.start
+        if isStrided {
             PortableKernels.clipUnits(
-                source, stride: sourceStride, by: start, parameterStride: stripe.stride, lines: stripe.lines,
-                units: stripe.lineLength, factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
+                source, stride: sourceStride, by: start, parameterStride: region.stride, segments: region.segmentCount,
+                units: region.segmentLength, factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
         } else {
             kernels.clipRows(
                 source, by: start, rows: rowCount, columns: columnCount, factor: factor, minimumNorm: minimumNorm,

@@ -1,19 +1,19 @@
 import DescentCore
 import Synchronization
 
-/// What sweeps over one layout need besides the tensors: scratch for each thread, and how blocks are dealt out.
+/// What sweeps over one layout need besides the tensors: scratch for each thread, and how blocks are handed out.
 ///
 /// It is used by one sweep at a time, which is what makes sharing it between the sweep's threads safe: the engine
 /// that owns it is a value, and each thread uses scratch of its own.
 public final class SIMDWorkspace: @unchecked Sendable {
     private let shapes: [BlockShape]
     private let usefulThreads: Int
-    /// Runs of neighbouring blocks that are dealt out as one, so that tiny tensors do not contend for a counter.
-    private let portions: [Range<Int>]
+    /// Chunks of neighbouring blocks that a thread takes at once, so that tiny tensors do not contend for a counter.
+    private let chunks: [Range<Int>]
     private let scratch: [ThreadScratch]
     private let team: WorkerTeam
-    /// For each thread, how far its share of the portions has been dealt out.
-    private let dealt: UnsafeMutablePointer<Atomic<Int>>
+    /// How many chunks have been taken from each thread's queue.
+    private let taken: UnsafeMutablePointer<Atomic<Int>>
     /// Where the slots of the present sweep start, and room for as many as any sweep has had; so that no sweep allocates.
     private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
 
@@ -23,20 +23,20 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
         let rows = blocks.map(\.rows.count).max() ?? 0
         let longest = lengths.max() ?? 0
-        let portionLength = min(backend.blockLength, layout.elementCount / (16 * backend.threadCount))
-        var portions: [Range<Int>] = []
+        let chunkLength = min(backend.blockLength, layout.elementCount / (16 * backend.threadCount))
+        var chunks: [Range<Int>] = []
         var start = 0
         var length = 0
         for index in blocks.indices {
             length += lengths[index]
-            if length >= portionLength || index == blocks.count - 1 {
-                portions.append(start..<index + 1)
+            if length >= chunkLength || index == blocks.count - 1 {
+                chunks.append(start..<index + 1)
                 (start, length) = (index + 1, 0)
             }
         }
-        self.portions = portions
-        dealt = .allocate(capacity: backend.threadCount)
-        for thread in 0..<backend.threadCount { dealt.advanced(by: thread).initialize(to: Atomic(0)) }
+        self.chunks = chunks
+        taken = .allocate(capacity: backend.threadCount)
+        for thread in 0..<backend.threadCount { taken.advanced(by: thread).initialize(to: Atomic(0)) }
         team = WorkerTeam(threads: backend.threadCount)
         let kernels = Kernels(backend.instructionSet)
         scratch = (0..<backend.threadCount).map { _ in
@@ -46,8 +46,8 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
     deinit {
         slots.deallocate()
-        dealt.deinitialize(count: scratch.count)
-        dealt.deallocate()
+        taken.deinitialize(count: scratch.count)
+        taken.deallocate()
     }
 
     private func slotAddresses(_ tensors: [TensorSet]) -> UnsafePointer<TensorAddresses>? {
@@ -74,10 +74,10 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let blocks = sweep.blocks
         let range = sweep.range
         let backwards = sweep.runsBackwards
-        @Sendable func runBlocks(_ portion: Range<Int>, on scratch: ThreadScratch) {
-            let portion = portion.clamped(to: range)
-            for offset in 0..<portion.count {
-                let index = backwards ? portion.upperBound - 1 - offset : portion.lowerBound + offset
+        @Sendable func runBlocks(_ chunk: Range<Int>, on scratch: ThreadScratch) {
+            let chunk = chunk.clamped(to: range)
+            for offset in 0..<chunk.count {
+                let index = backwards ? chunk.upperBound - 1 - offset : chunk.lowerBound + offset
                 let extent = blocks[index]
                 var block = SIMDBlock(
                     extent, of: shapes[extent.parameterIndex], index: index, memory: memory.address,
@@ -86,31 +86,32 @@ public final class SIMDWorkspace: @unchecked Sendable {
             }
         }
         guard !range.isEmpty else { return }
-        let turns = portion(of: range.lowerBound)..<portion(of: range.upperBound - 1) + 1
-        let threads = min(scratch.count, usefulThreads, turns.count)
+        let wanted = chunk(of: range.lowerBound)..<chunk(of: range.upperBound - 1) + 1
+        let threads = min(scratch.count, usefulThreads, wanted.count)
         guard threads > 1 else { return runBlocks(range, on: scratch[0]) }
-        for thread in 0..<threads { dealt[thread].store(0, ordering: .relaxed) }
+        for thread in 0..<threads { taken[thread].store(0, ordering: .relaxed) }
         team.perform(threads: threads) { thread in
-            // Each thread begins with a share of its own, the same in every sweep, which its cache may still hold.
+            // Each thread begins with a queue of its own, the same in every sweep, which its cache may still hold; then
+            // it takes from the queues of others.
             for offset in 0..<threads {
                 let owner = (thread + offset) % threads
-                let share = turns.share(owner, of: threads)
+                let queue = wanted.part(owner, of: threads)
                 while true {
-                    let turn = dealt[owner].wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard turn < share.count else { break }
-                    let portion = portions[backwards ? share.upperBound - 1 - turn : share.lowerBound + turn]
-                    runBlocks(portion, on: scratch[thread])
+                    let position = taken[owner].wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard position < queue.count else { break }
+                    let chunk = chunks[backwards ? queue.upperBound - 1 - position : queue.lowerBound + position]
+                    runBlocks(chunk, on: scratch[thread])
                 }
             }
         }
     }
 
-    /// The portion that a block is dealt out with.
-    private func portion(of block: Int) -> Int {
-        var (low, high) = (0, portions.count - 1)
+    /// The chunk that a block is in.
+    private func chunk(of block: Int) -> Int {
+        var (low, high) = (0, chunks.count - 1)
         while low < high {
             let middle = (low + high) / 2
-            if portions[middle].upperBound <= block { low = middle + 1 } else { high = middle }
+            if chunks[middle].upperBound <= block { low = middle + 1 } else { high = middle }
         }
         return low
     }
@@ -118,7 +119,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
 extension Range where Bound == Int {
     /// One of so many parts of about the same size.
-    fileprivate func share(_ index: Int, of count: Int) -> Range<Int> {
+    fileprivate func part(_ index: Int, of count: Int) -> Range<Int> {
         lowerBound + self.count * index / count..<lowerBound + self.count * (index + 1) / count
     }
 }

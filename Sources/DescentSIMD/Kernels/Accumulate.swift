@@ -5,7 +5,7 @@ extension PortableKernels {
         factor: Float
     ) {
         let (source, pending) = (gradient.floats, gradient.factor)
-        gradient.forEachStretch { offset, count, shift in
+        gradient.forEachShift { offset, count, shift in
             if let sum {
                 for index in offset..<offset + count {
                     destination[index] = sum[index] + factor * (pending * source[index] + shift)

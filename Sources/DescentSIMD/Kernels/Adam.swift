@@ -7,7 +7,7 @@ extension PortableKernels {
         first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
         largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
     ) {
-        gradient.forEachStretch { offset, count, shift in
+        gradient.forEachShift { offset, count, shift in
             let (source, factor) = (gradient.floats + offset, gradient.factor)
             let (parameters, first, second) = (parameters + offset, first + offset, second + offset)
             guard let largest = largest.map({ $0 + offset }) else {
@@ -30,7 +30,7 @@ extension PortableKernels {
         }
     }
 
-    /// The same without AMSGrad, for a stretch of one shift: with every number a local one, the loop is vectorized.
+    /// The same without AMSGrad, for a range with one shift: with every number a local one, the loop is vectorized.
     private static func adam(
         _ source: UnsafePointer<Float>, _ factor: Float, _ shift: Float, _ parameters: UnsafeMutablePointer<Float>,
         _ first: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>, count: Int,

@@ -3,7 +3,7 @@ extension PortableKernels {
     static func nonFiniteCount(_ gradient: PendingGradient) -> Int {
         let (source, factor) = (gradient.floats, gradient.factor)
         var found: Int32 = 0
-        gradient.forEachStretch { offset, count, shift in
+        gradient.forEachShift { offset, count, shift in
             for index in offset..<offset + count
             where (factor * source[index] + shift).bitPattern & 0x7f80_0000 == 0x7f80_0000 { found += 1 }
         }
@@ -14,7 +14,7 @@ extension PortableKernels {
     static func count(_ gradient: PendingGradient, below limit: Float) -> Int {
         let (source, factor) = (gradient.floats, gradient.factor)
         var found: Int32 = 0
-        gradient.forEachStretch { offset, count, shift in
+        gradient.forEachShift { offset, count, shift in
             for index in offset..<offset + count where (factor * source[index] + shift).magnitude < limit { found += 1 }
         }
         return Int(found)

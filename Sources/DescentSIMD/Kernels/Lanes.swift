@@ -1,4 +1,4 @@
-// Reductions in a fixed order: element i of a stretch goes to lane i % 16 of accumulator (i / 16) % 4. Every 4,096
+// Reductions in a fixed order: element i of a range goes to lane i % 16 of accumulator (i / 16) % 4. Every 4,096
 // elements the accumulators are added pairwise, their lanes in halves, and the sum moves on to Double.
 
 /// Sixteen floats side by side.

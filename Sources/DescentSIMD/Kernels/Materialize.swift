@@ -8,7 +8,7 @@ extension PortableKernels {
             }
             return
         }
-        gradient.forEachStretch { offset, count, shift in
+        gradient.forEachShift { offset, count, shift in
             for index in offset..<offset + count { destination[index] = factor * source[index] + shift }
         }
     }

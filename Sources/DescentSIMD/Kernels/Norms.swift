@@ -11,15 +11,15 @@ extension Kernels {
         var combiner = Norm.Combiner(norm)
         if let means {
             for row in 0..<rows {
-                combiner.add(stretch(norm, source + row * columns, count: columns, minus: means[row]))
+                combiner.add(contiguousNorm(norm, source + row * columns, count: columns, minus: means[row]))
             }
         } else {
-            combiner.add(stretch(norm, source, count: rows * columns, minus: 0))
+            combiner.add(contiguousNorm(norm, source, count: rows * columns, minus: 0))
         }
         return combiner.value
     }
 
-    /// Adds up the squares of rows without their means, which are written down on the way, row after row.
+    /// Adds up the squares of rows without their means, which are recorded on the way, row after row.
     ///
     /// One pass adds elements and squares; only where almost all of a row's size is its mean, so that the difference
     /// of the two would lose digits, or where squares leave the range of float, is the row read again.
@@ -33,7 +33,7 @@ extension Kernels {
             guard row < rows else { return }
             let elements = source + row * columns
             if !means[row].isFinite { means[row] = Self.meanInDouble(elements, count: columns) }
-            let norm = stretch(.l2, elements, count: columns, minus: means[row])
+            let norm = contiguousNorm(.l2, elements, count: columns, minus: means[row])
             total += norm * norm
             row += 1
         }
@@ -55,7 +55,8 @@ extension Kernels {
         return Float(sum / Double(count))
     }
 
-    private func stretch(
+    /// The norm of contiguous elements less a number.
+    private func contiguousNorm(
         _ norm: Norm, _ source: UnsafePointer<Float>, count: Int, minus mean: Float
     ) -> Double {
         switch norm {

@@ -1,6 +1,6 @@
 import DescentCore
 
-/// A stretch of gradient as kernels read it: `factor * source - factor * mean of the row`.
+/// Contiguous gradients with pending operations, as kernels read them: `factor * source - factor * mean of the row`.
 struct PendingGradient {
     let source: UnsafeRawPointer
     /// How the source is stored: in float32, unless ``Kernels/widensAsItLoads``.
@@ -29,11 +29,11 @@ struct PendingGradient {
         return source.assumingMemoryBound(to: Float.self)
     }
 
-    /// Runs a body for each stretch of elements that share a shift: each row, or the whole block at once.
+    /// Calls a closure for each range of elements with one shift: each row, or the whole block at once.
     ///
     /// Where nothing is subtracted the shift is -0, which leaves every number as it is: adding +0 would turn -0 into +0.
     @inline(__always)
-    func forEachStretch(_ body: (_ offset: Int, _ count: Int, _ shift: Float) -> Void) {
+    func forEachShift(_ body: (_ offset: Int, _ count: Int, _ shift: Float) -> Void) {
         guard let means else { return body(0, rows * columns, -0.0) }
         for row in 0..<rows { body(row * columns, columns, -(factor * means[row])) }
     }

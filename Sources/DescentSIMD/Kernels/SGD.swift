@@ -8,7 +8,7 @@ extension PortableKernels {
     ) {
         let gradient = gradient.with(factor: step.sign * gradient.factor)
         let (source, factor) = (gradient.floats, gradient.factor)
-        gradient.forEachStretch { offset, count, shift in
+        gradient.forEachShift { offset, count, shift in
             guard let velocity else {
                 for index in offset..<offset + count {
                     let decayed = (factor * source[index] + shift) + step.decay * parameters[index]

@@ -16,10 +16,10 @@ public import DescentErrors
 ///
 /// The temporary file has the same name each time and is locked (`flock`) while it is written. So there is at most one,
 /// what a killed process left behind is removed by the next write, and a second writer to the same target waits for
-/// the first. It is always a new file, never one that somebody else has put there. A file system without locks leaves it
-/// to writers to take turns.
+/// the first. It is always a new file, never one that another process has put there. Where a file system has no locks,
+/// writers have to take turns by themselves.
 public struct AtomicFile: ~Copyable {
-    /// What is gathered before it is written, so that many small pieces cost few calls.
+    /// How much is buffered before it is written, so that many small writes cost few calls.
     private static let bufferByteCount = 1 << 18
 
     private let target: ReplacedFile

@@ -10,7 +10,7 @@ import DescentErrors
 
 /// A regular file that is open to be read.
 ///
-/// It is read and not mapped: a mapped file that somebody else cuts short ends the process.
+/// It is read and not mapped: a mapped file that another process truncates would end this one.
 final class OpenFile: Sendable {
     /// The most that one call may read or write on every system.
     static let largestTransfer = 1 << 30
@@ -25,7 +25,7 @@ final class OpenFile: Sendable {
     ///   pipe or a device; none of them is waited for.
     init(_ path: String) throws(DescentError) {
         guard !path.utf8.contains(0) else { throw .zeroByte(in: path, "read") }
-        // Opening a pipe waits for somebody to write to it, unless it is told not to.
+        // Opening a pipe waits for a writer, unless it is told not to.
         let descriptor = retryingInterrupted { open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
         guard descriptor >= 0 else { throw .fileAccess("read", path) }
         var status = stat()

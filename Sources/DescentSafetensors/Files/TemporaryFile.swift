@@ -12,7 +12,7 @@ import DescentErrors
 enum TemporaryFile {
     /// Makes the temporary file, locked; removes one that a killed process left, and waits while another is written.
     ///
-    /// - Throws: ``DescentError`` with code `fileAccess`; after `limit` if somebody else is still writing.
+    /// - Throws: ``DescentError`` with code `fileAccess`; after `limit` if another writer is not done.
     static func make(
         _ path: String, for target: ReplacedFile, waitingAtMost limit: Duration
     ) throws(DescentError) -> CInt {
@@ -24,14 +24,14 @@ enum TemporaryFile {
             guard ContinuousClock.now - start < limit else {
                 throw DescentError(
                     .fileAccess,
-                    "Cannot write \(target.path.quotedBriefly): after \(limit), somebody else is still writing it.")
+                    "Cannot write \(target.path.quotedBriefly): after \(limit), another writer is not done with it.")
             }
             usleep(pause)
             pause = min(pause * 2, 20_000)
         }
     }
 
-    /// Makes the file, if there is none, and locks it; nil if there is one, or somebody else was faster.
+    /// Makes the file, if there is none, and locks it; nil if there is one, or another writer was faster.
     private static func create(_ path: String, for target: ReplacedFile) throws(DescentError) -> CInt? {
         let flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         let descriptor = retryingInterrupted { open(path, flags, target.firstPermissions) }
@@ -51,7 +51,7 @@ enum TemporaryFile {
         return nil
     }
 
-    /// Removes the file if nobody writes to it; false if somebody does.
+    /// Removes the file unless it is being written; false if it is.
     private static func removeLeftover(_ path: String, for target: ReplacedFile) throws(DescentError) -> Bool {
         let descriptor = retryingInterrupted { open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) }
         guard descriptor >= 0 else {
@@ -75,7 +75,7 @@ enum TemporaryFile {
             .fileAccess, "Cannot write \(target.path.quotedBriefly): \(path.quotedBriefly) is in the way: \(reason).")
     }
 
-    /// Locks an open file; false if somebody else has.
+    /// Locks an open file; false if another process has.
     ///
     /// A file system without locks always says yes.
     private static func lock(_ descriptor: CInt, _ path: String) throws(DescentError) -> Bool {

@@ -35,7 +35,7 @@ struct SafetensorsChecksums {
         guard tensors.count == header.entries.count, header.entries.allSatisfy({ tensors[$0.name] != nil })
         else { throw Self.invalid("are of other tensors than the file holds") }
         guard checksum(of: header) == expected else {
-            throw Self.invalid("do not match the header: it is damaged, or somebody has edited it")
+            throw Self.invalid("do not match the header: it is damaged, or was edited")
         }
     }
 

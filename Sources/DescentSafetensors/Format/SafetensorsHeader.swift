@@ -7,7 +7,7 @@ struct SafetensorsHeader {
     static let maximumByteCount = 100_000_000
     /// The most dimensions of a tensor, as many as PyTorch and NumPy allow.
     static let maximumRank = 64
-    /// The most pieces of text: what a dictionary of them takes may be more than their text, but not a mebibyte.
+    /// The most entries of metadata: a dictionary of them may take more memory than their text, but not a mebibyte.
     static let maximumMetadataCount = 10_000
     /// The key of the text in the header, which no tensor can have as its name.
     static let metadataKey = "__metadata__"
@@ -133,7 +133,8 @@ extension SafetensorsHeader {
         try reader.readObject { reader, key throws(DescentError) in
             metadata[key] = try reader.readString()
             guard metadata.count <= maximumMetadataCount else {
-                throw DescentError(.invalidFile, "the header has more than \(maximumMetadataCount) pieces of metadata.")
+                throw DescentError(
+                    .invalidFile, "the header has more than \(maximumMetadataCount) entries of metadata.")
             }
         }
         return metadata

@@ -122,9 +122,9 @@ public struct SafetensorsWriter: Sendable {
         else {
             throw DescentError(
                 .invalidFile,
-                "The header would have \(bytes.count) bytes with \(header.metadata.count) pieces of metadata; readers refuse "
+                "The header would have \(bytes.count) bytes with \(header.metadata.count) entries of metadata; readers refuse "
                     + "one of more than \(SafetensorsHeader.maximumByteCount) bytes or "
-                    + "\(SafetensorsHeader.maximumMetadataCount) pieces.")
+                    + "\(SafetensorsHeader.maximumMetadataCount) entries.")
         }
         try bytes.span.withUnsafeBytes(append)
         for tensor in tensors {

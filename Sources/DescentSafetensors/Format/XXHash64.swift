@@ -1,6 +1,6 @@
 /// The 64-bit checksum XXH64 of Yann Collet's xxHash, with seed 0.
 ///
-/// It finds damage, not forgery. Bytes may come in pieces of any size; they give what they would give together.
+/// It finds damage, not forgery. Bytes may come in chunks of any size; the digest is that of all together.
 /// Source: the specification in xxHash's repository, `doc/xxhash_spec.md`.
 struct XXHash64 {
     private static let primes: (UInt64, UInt64, UInt64, UInt64, UInt64) = (
@@ -11,7 +11,7 @@ struct XXHash64 {
 
     private var lanes = SIMD4<UInt64>(primes.0 &+ primes.1, primes.1, 0, 0 &- primes.0)
     private var byteCount: UInt64 = 0
-    /// What is left over from pieces so far: less than a stripe.
+    /// What is left over from chunks so far: less than a stripe, which is what xxHash calls 32 bytes.
     private var rest: [UInt8] = []
 
     /// The checksum of bytes.

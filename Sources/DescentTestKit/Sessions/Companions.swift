@@ -25,7 +25,7 @@ struct Turn: GradientScaling {
 }
 
 /// A stage that vetoes steps when it is told to, after all stages before it have been prepared.
-struct Objection: GradientScaling {
+struct Veto: GradientScaling {
     /// Whether it is told to.
     final class Switch: Sendable {
         private let mutex = Mutex(false)

@@ -41,7 +41,7 @@ struct Session<Backend: TensorBackend> {
     let log = ProbeLog()
     private let example: Case
     private let access: TensorAccess<Backend>
-    private let objection = Objection.Switch()
+    private let veto = Veto.Switch()
     private let isStreamed: Bool
     private let resume: ((GradientPipeline<Backend>, Backend.Tensors) throws -> GradientPipeline<Backend>)?
     private var pipeline: GradientPipeline<Backend>
@@ -59,7 +59,7 @@ struct Session<Backend: TensorBackend> {
         let parameters = access.tensors(example.parameters(of: layout, variant: options.parameters))
         let parts = subject.parts(
             log: log, earlier: options.earlier,
-            later: options.later + (options.hasVetoes ? [Objection(isTold: objection)] : []))
+            later: options.later + (options.hasVetoes ? [Veto(isTold: veto)] : []))
         do {
             pipeline = try GradientPipeline(
                 for: parameters, configuration: .init(nonFinite: options.nonFinite), on: backend, { parts.stages },
@@ -78,8 +78,8 @@ struct Session<Backend: TensorBackend> {
 
     /// Carries out one step.
     mutating func step(_ event: Event) throws -> Trace.Step {
-        objection.isOn = event.isVetoed
-        defer { objection.isOn = false }
+        veto.isOn = event.isVetoed
+        defer { veto.isOn = false }
         var values = example.gradients(step: event.gradients, of: layout)
         if let edit = event.edit {
             for (index, parameter) in layout.enumerated() { edit(parameter, &values[index]) }

@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [ElementType.float16, .bfloat16]) func `foreign buffers of 16 bits are read where they lie`(
+    @Test(arguments: [ElementType.float16, .bfloat16]) func `external buffers of 16 bits are read where they lie`(
         _ elementType: ElementType
     ) throws {
         let layout = try makeLayout([[4, 6], [4]])
@@ -93,7 +93,7 @@ import Testing
         var pipeline = try makePipeline()
         #expect(try pipeline.step(&expected, gradients: narrow).isApplied)
 
-        var foreign = try makePipeline()
+        var external = try makePipeline()
         var (weight, bias) = (initial["layer0.weight"], initial["layer0.bias"])
         func patterns(_ name: String) -> [UInt16] {
             narrow[name].map { elementType == .float16 ? Binary16($0).bitPattern : BFloat16($0).bitPattern }
@@ -103,7 +103,7 @@ import Testing
             try bias.withUnsafeMutableBufferPointer { bias in
                 try ofWeight.withUnsafeMutableBufferPointer { first in
                     try ofBias.withUnsafeMutableBufferPointer { second in
-                        let outcome = try foreign.step(
+                        let outcome = try external.step(
                             unsafeParameters: [
                                 UnsafeTensor("layer0.bias", bias), UnsafeTensor("layer0.weight", weight),
                             ],
@@ -119,7 +119,7 @@ import Testing
         #expect(weight.map(\.bitPattern) + bias.map(\.bitPattern) == expected.bits)
     }
 
-    @Test func `foreign buffers of two element types in one set are refused by name`() throws {
+    @Test func `external buffers of two element types in one set are refused by name`() throws {
         let layout = try makeLayout([[2], [2]])
         var chain = try Chain(for: layout) {}
         var (floats, words) = ([Float](repeating: 1, count: 2), [UInt16](repeating: 1, count: 2))

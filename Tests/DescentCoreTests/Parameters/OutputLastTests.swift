@@ -157,10 +157,10 @@ private struct SlowCentering: GradientTransform {
         _ test: Case
     ) throws {
         let (last, first) = (try makeLayout(.last), try makeLayout(.first))
-        func stripes(_ threads: Int) -> SIMDBackend {
+        func backend(_ threads: Int) -> SIMDBackend {
             SIMDBackend(threads: threads, blockLength: 64, elementsPerThread: 64)
         }
-        let found = try train(last, test, on: stripes(1)) { .random(last, seed: $0) }
+        let found = try train(last, test, on: backend(1)) { .random(last, seed: $0) }
         let expected = try train(first, test, on: SIMDBackend(threads: 1)) {
             transposed(.random(last, seed: $0), into: first)
         }
@@ -172,7 +172,7 @@ private struct SlowCentering: GradientTransform {
                 #expect(largestDifference(found, back) <= test.tolerance, "\(parameter.name)")
             }
         }
-        let threaded = try train(last, test, on: stripes(3)) { .random(last, seed: $0) }
+        let threaded = try train(last, test, on: backend(3)) { .random(last, seed: $0) }
         #expect(threaded.map(\.bits) == found.map(\.bits))
     }
 

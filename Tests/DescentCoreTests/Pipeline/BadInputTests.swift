@@ -45,7 +45,7 @@ import Testing
         #expect(pipeline.appliedSteps == 0)
     }
 
-    @Test func `a wrong list of foreign buffers is refused by name and changes nothing`() throws {
+    @Test func `a wrong list of external buffers is refused by name and changes nothing`() throws {
         var pipeline = try makePipeline()
         var (weights, biases) = ([Float](repeating: 1, count: 12), [Float](repeating: 1, count: 12))
         let cases: [(DescentError.Code, [(String, Int)])] = [

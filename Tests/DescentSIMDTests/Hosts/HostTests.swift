@@ -124,7 +124,7 @@ private final class ReferenceHost {
         #expect(abs(variables[1].values[5] - 4) < 1e-5)
     }
 
-    @Test func `a pipeline updates parameters that lie in memory of somebody else's, as it updates its own`() throws {
+    @Test func `a pipeline updates parameters in external memory as it updates its own`() throws {
         var owned = TensorSet.random(layout, seed: 1)
         let variables = layout.map { ReferenceHost.Variable($0.name, $0.count) }
         for variable in variables { _ = variable.values.update(from: owned[variable.name]) }

@@ -154,7 +154,7 @@ extension KernelRace {
                 $0.addCenteredSquares($1.floats[0], rows: 1, columns: length, means: $1.floats[1], to: &total)
             },
             KernelRace("unitMeans", 0, writes: false) {
-                PortableKernels.unitMeans($1.floats[0], lines: 1, stride: length, units: length, into: $1.floats[1])
+                PortableKernels.unitMeans($1.floats[0], segments: 1, stride: length, units: length, into: $1.floats[1])
                 _ = $0
             },
         ]

@@ -230,7 +230,7 @@ import Testing
             try tensors.save(to: path, waitingAtMost: .milliseconds(100))
         }
         #expect(error?.code == .fileAccess)
-        #expect(error?.message.contains("somebody else is still writing it") == true)
+        #expect(error?.message.contains("another writer is not done with it") == true)
         #expect(ContinuousClock.now - start >= .milliseconds(100))
         #expect(try folder.read("t") == [1])
         #expect(try folder.contents == [".t.partial", "t"])

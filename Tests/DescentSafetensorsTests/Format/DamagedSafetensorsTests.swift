@@ -185,7 +185,7 @@ import Testing
         }
     }
 
-    @Test func `metadata edited by somebody else is found, and without the checksums it is accepted`() throws {
+    @Test func `edited metadata is found, and without the checksums it is accepted`() throws {
         let original = try SafetensorsFile(bytes: saved())
         for drops in [false, true] {
             var metadata = original.metadata
@@ -202,7 +202,7 @@ import Testing
             if drops {
                 #expect(try SafetensorsFile(bytes: bytes).metadata == metadata)
             } else {
-                #expect(try open(bytes).message.contains("somebody has edited it"))
+                #expect(try open(bytes).message.contains("or was edited"))
             }
         }
     }

@@ -76,7 +76,7 @@ final class Branch {
         _ name: String, _ found: [[Float]], _ expected: [[Approximate]]?
     ) throws(Disagreement) {
         if name == model.sumName {
-            guard model.reception == nil, model.window.included > 0 else { return }
+            guard model.receivedGradients == nil, model.window.included > 0 else { return }
             if let expected {
                 try compare(found, expected, .window, "the window's sum")
                 model.window.sum = found
@@ -123,7 +123,7 @@ final class Branch {
             "\(kind.rawValue): parameters \(companion.parameters.arrays), not \(machine.parameters.arrays)")
         let (slots, others) = (machine.slots, companion.slots)
         for (name, slot) in slots
-        where name != model.sumName || (comparesSum && model.reception == nil && model.window.included > 0) {
+        where name != model.sumName || (comparesSum && model.receivedGradients == nil && model.window.included > 0) {
             try require(
                 others[name]?.bits == slot.bits, .companion,
                 "\(kind.rawValue): \(name) \(others[name] ?? []), not \(slot)")

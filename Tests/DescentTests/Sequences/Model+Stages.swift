@@ -36,7 +36,7 @@ extension Model {
         let repairing = stages.last { subject.stages[$0].repairs }
         if checksInput, repairing == nil { check(&pass) }
         for position in stages {
-            // What comes after an objection does not matter.
+            // What comes after a veto does not matter.
             if pass.objects { break }
             run(position, &pass)
             if checksInput, repairing == position { check(&pass) }

@@ -18,7 +18,7 @@ extension Model {
         _ values: [[Float]], weight: Double, lossScale: Float?, _ circumstances: Circumstances
     ) throws(Disagreement) -> Consequence {
         var refusals: [String] = []
-        if reception != nil { refusals.append("missingParameter") }
+        if receivedGradients != nil { refusals.append("missingParameter") }
         if let lossScale, lossScale != self.lossScale { refusals.append("lossScaleMismatch") }
         if !refusals.isEmpty { return try refuse(refusals, circumstances.observation) }
         return try takeIn(values, weight: weight, circumstances)
@@ -26,28 +26,28 @@ extension Model {
 
     /// Takes in a micro-batch whose gradients have been received.
     mutating func stepReceived(_ circumstances: Circumstances) throws(Disagreement) -> Consequence {
-        let isComplete = layout.indices.allSatisfy { layout[$0].count == 0 || reception?.values[$0] != nil }
+        let isComplete = layout.indices.allSatisfy { layout[$0].count == 0 || receivedGradients?.values[$0] != nil }
         // Tensors without elements need not be received, so that a micro-batch of nothing else is complete at once.
-        guard isComplete, reception != nil || layout.elementCount == 0 else {
+        guard isComplete, receivedGradients != nil || layout.elementCount == 0 else {
             return try refuse(["missingParameter"], circumstances.observation)
         }
-        let values = layout.indices.map { reception?.values[$0] ?? [] }
+        let values = layout.indices.map { receivedGradients?.values[$0] ?? [] }
         var circumstances = circumstances
         circumstances.isReceived = true
         let before = self
-        reception = nil
-        if before.isReceptionVetoed, circumstances.command?.fault != .throwInFinish { circumstances.command = nil }
+        receivedGradients = nil
+        if before.isReceivedVetoed, circumstances.command?.fault != .throwInFinish { circumstances.command = nil }
         let consequence = try takeIn(
-            values, weight: before.reception?.weight ?? 1, isVetoed: before.isReceptionVetoed, circumstances)
+            values, weight: before.receivedGradients?.weight ?? 1, isVetoed: before.isReceivedVetoed, circumstances)
         if circumstances.fired == .throwInPrepare { self = before }
         return consequence
     }
 
-    private var isReceptionVetoed: Bool { reception?.vetoedBy != nil }
+    private var isReceivedVetoed: Bool { receivedGradients?.vetoedBy != nil }
 
     /// Closes the window.
     mutating func flush(_ circumstances: Circumstances) throws(Disagreement) -> Consequence {
-        if reception != nil { return try refuse(["incompleteMicroBatch"], circumstances.observation) }
+        if receivedGradients != nil { return try refuse(["incompleteMicroBatch"], circumstances.observation) }
         guard window.received > 0 else {
             try require(circumstances.observation.kind == .nothing, .outcome, "no window is open")
             return Consequence()
@@ -151,11 +151,11 @@ extension Model {
         original: [[Float]]? = nil, _ circumstances: Circumstances
     ) throws(Disagreement) -> Consequence {
         guard let accumulation else { return Consequence() }
-        var objections: [String] = []
+        var skipReasons: [String] = []
         if let rejection = window.rejection, !accumulation.drops {
-            objections = [rejection]
+            skipReasons = [rejection]
         } else if window.included == 0 || (accumulation.reduction == .weighted && window.weights == 0) {
-            objections = ["emptyWindow"]
+            skipReasons = ["emptyWindow"]
         }
         let divisor =
             switch accumulation.reduction {
@@ -163,12 +163,12 @@ extension Model {
             case .sum: 1.0
             case .weighted: window.weights
             }
-        let factor = Approximate(rounding: objections.isEmpty ? 1 / divisor : 1, 0)
+        let factor = Approximate(rounding: skipReasons.isEmpty ? 1 / divisor : 1, 0)
         let gradients =
             window.included == 0
             ? layout.map { [Approximate](repeating: Approximate(0), count: $0.count) }
             : sum.indices.map { parameter in frozen[parameter] ? sum[parameter] : sum[parameter].map { $0 * factor } }
-        var pass = pass(gradients, objections, isVetoed, circumstances)
+        var pass = pass(gradients, skipReasons, isVetoed, circumstances)
         // The report tells of the stages before the accumulation, too, as they worked on the last micro-batch.
         if let microBatch {
             pass.0.norms = microBatch.norms + pass.0.norms
@@ -180,7 +180,7 @@ extension Model {
 
     /// Runs the stages behind the accumulation, and gathers what speaks against the step.
     private func pass(
-        _ gradients: [[Approximate]], _ objections: [String], _ isVetoed: Bool, _ circumstances: Circumstances
+        _ gradients: [[Approximate]], _ skipReasons: [String], _ isVetoed: Bool, _ circumstances: Circumstances
     ) -> (Pass, codes: [String]) {
         let first = accumulation.map { $0.position + 1 } ?? 0
         let pass = run(first..<subject.stages.count, on: gradients, checksInput: subject.policy != .propagate)
@@ -190,8 +190,8 @@ extension Model {
             codes.append("vetoed")
         }
         // A window that cannot become a step is not one that stages are asked about.
-        if !objections.isEmpty {
-            codes = objections
+        if !skipReasons.isEmpty {
+            codes = skipReasons
         } else {
             if pass.hasInvalidFactor { codes.append("nonFiniteSetting") }
             if pass.objects { codes.append("nonFinite") }

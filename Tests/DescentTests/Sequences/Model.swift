@@ -19,7 +19,7 @@ struct Model {
     var skippedSteps = 0
     var skipsInARow = 0
     var window = Window()
-    var reception: Reception?
+    var receivedGradients: ReceivedGradients?
     var ownScale: ModelLossScale?
     var sharedScale: SharedModelLossScale?
     /// How often stages have been told how a step ended.
@@ -40,7 +40,7 @@ struct Model {
     }
 
     /// A micro-batch whose gradients arrive one by one.
-    struct Reception {
+    struct ReceivedGradients {
         var weight: Double
         var type: ElementType
         var values: [[Float]?]

@@ -4,7 +4,7 @@ import TestSupport
 extension Runner {
     /// Carries out a call on a pipeline, its companion and its model; nil where it makes no sense.
     func perform(_ action: Call.Action, on branch: Branch, _ command: Model.Command?) throws -> Performance? {
-        let isReceiving = branch.model.reception != nil
+        let isReceiving = branch.model.receivedGradients != nil
         switch action {
         case .step(let gradients, let weight, let argument, let closingWindow):
             return try step(branch, gradients, weight, argument, closingWindow, command)
@@ -49,7 +49,7 @@ extension Runner {
         let told = [command].compactMap { $0 }
         let observation = observe(branch.machine, told, call)
         // A companion that is given all at once has nothing to do while others receive.
-        let skipsCompanion = branch.companion?.companion == .whole && branch.model.reception != nil
+        let skipsCompanion = branch.companion?.companion == .whole && branch.model.receivedGradients != nil
         let companion = skipsCompanion ? nil : branch.companion.map { observe($0, told, call) }
         let consequence = try expecting(
             .init(observation: observation, command: command, closesWindow: closesWindow))
@@ -98,8 +98,8 @@ extension Runner {
     ) throws -> Performance? {
         guard branch.machine.pipeline != nil, !layout.isEmpty else { return nil }
         guard Feature.chosen.contains(.emptyTensorsReceived) || layout[parameter].count > 0 else { return nil }
-        let weight = branch.model.reception?.weight ?? weight
-        let type = branch.model.reception?.type ?? gradients.type
+        let weight = branch.model.receivedGradients?.weight ?? weight
+        let type = branch.model.receivedGradients?.type ?? gradients.type
         let tensors = try makeTensors(gradients.values(of: layout, lossScale: branch.model.lossScale), type)
         let told = [command].compactMap { $0 }
         let observation = observe(branch.machine, told) { $0.receive(tensors, of: parameter, weight: weight) }
@@ -115,10 +115,10 @@ extension Runner {
     private func stepReceived(
         _ branch: Branch, _ closingWindow: Bool, _ command: Model.Command?
     ) throws -> Performance? {
-        guard branch.machine.pipeline != nil, branch.model.reception != nil || layout.elementCount > 0 else {
+        guard branch.machine.pipeline != nil, branch.model.receivedGradients != nil || layout.elementCount > 0 else {
             return nil
         }
-        let (model, reception) = (branch.model, branch.model.reception)
+        let (model, receivedGradients) = (branch.model, branch.model.receivedGradients)
         // The sum of a window that is full with one micro-batch alone is the micro-batch; closed early, it is divided
         // by its weight again where gradients arrived one by one.
         let isEarly = closingWindow && model.window.received == 0 && model.accumulation?.steps ?? 1 > 1
@@ -130,15 +130,15 @@ extension Runner {
         if let companion = branch.companion {
             if companion.companion != .whole {
                 other = observe(companion, told) { $0.stepReceived(closingWindow: closingWindow) }
-            } else if !isRefused, let reception {
-                let values = layout.indices.map { reception.values[$0] ?? [] }
-                let tensors = try makeTensors(values, reception.type)
+            } else if !isRefused, let receivedGradients {
+                let values = layout.indices.map { receivedGradients.values[$0] ?? [] }
+                let tensors = try makeTensors(values, receivedGradients.type)
                 // It is told to do the same wrong at once.
                 var toldAtOnce =
                     observation.hasFired || command?.fault == .throwInFinish ? [command].compactMap { $0 } : []
-                if let position = reception.vetoedBy { toldAtOnce.append((position, .veto)) }
+                if let position = receivedGradients.vetoedBy { toldAtOnce.append((position, .veto)) }
                 other = observe(companion, toldAtOnce) {
-                    $0.step(tensors, weight: reception.weight, lossScale: nil, closingWindow: closingWindow)
+                    $0.step(tensors, weight: receivedGradients.weight, lossScale: nil, closingWindow: closingWindow)
                 }
             }
         }
@@ -161,13 +161,13 @@ extension Runner {
     }
 
     /// Whether no window is open anywhere, so that a shared scale may change.
-    var isQuiet: Bool { branches.allSatisfy { $0.model.reception == nil && $0.model.window.received == 0 } }
+    var isQuiet: Bool { branches.allSatisfy { $0.model.receivedGradients == nil && $0.model.window.received == 0 } }
 }
 
 extension Model {
     /// What a copy at this moment is an example of.
     fileprivate var copyingFeature: Feature {
-        guard let reception else { return .copying }
-        return reception.values.contains { $0 == nil } ? .copyingWhileReceiving : .copyingWhenReceived
+        guard let receivedGradients else { return .copying }
+        return receivedGradients.values.contains { $0 == nil } ? .copyingWhileReceiving : .copyingWhenReceived
     }
 }

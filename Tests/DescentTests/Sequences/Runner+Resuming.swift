@@ -7,7 +7,7 @@ extension Runner {
         guard shared == nil || isQuiet else { return nil }
         if case .restore = action { return try restore(branch) }
         let machine = branch.machine
-        guard branch.model.reception == nil else {
+        guard branch.model.receivedGradients == nil else {
             let observation = Observation { () throws(DescentError) in
                 _ = try machine.state
                 return nil
@@ -61,7 +61,7 @@ extension Runner {
         let larger = try ParameterDescription(last.name, shape: last.shape + [2], outputAxis: last.outputAxis)
         let wrong = TensorSet(zeros: try ParameterLayout(layout.dropLast() + [larger]))
         let fewer = TensorSet(zeros: try ParameterLayout(Array(layout.dropLast())))
-        let before = branch.model.reception == nil ? [] : ["missingParameter"]
+        let before = branch.model.receivedGradients == nil ? [] : ["missingParameter"]
         let (observation, codes): (Observation, [String])
         func step(_ gradients: TensorSet, weight: Double = 1) -> Observation {
             machine.step(gradients, weight: weight, lossScale: nil, closingWindow: false)

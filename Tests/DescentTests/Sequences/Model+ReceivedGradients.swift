@@ -7,9 +7,9 @@ extension Model {
     ) throws(Disagreement) -> Consequence {
         let observation = circumstances.observation
         var refusals: [String] = []
-        if let reception {
-            if reception.weight != weight { refusals.append("invalidWeight") }
-            if reception.values[parameter] != nil { refusals.append("duplicateParameter") }
+        if let receivedGradients {
+            if receivedGradients.weight != weight { refusals.append("invalidWeight") }
+            if receivedGradients.values[parameter] != nil { refusals.append("duplicateParameter") }
         }
         let isEmptyTwice = refusals == ["duplicateParameter"] && values.isEmpty
         if !refusals.isEmpty, !(isEmptyTwice && observation.kind == .nothing) {
@@ -19,18 +19,18 @@ extension Model {
             return try refuse([FaultyStage.errorCode.description], observation)
         }
         try require(observation.kind == .nothing, .outcome, "expected the gradient to be received")
-        var reception =
-            self.reception ?? Reception(weight: weight, type: type, values: layout.map { _ in nil })
-        reception.values[parameter] = values
-        if circumstances.fired == .veto { reception.vetoedBy = circumstances.command?.position }
-        self.reception = reception
+        var receivedGradients =
+            self.receivedGradients ?? ReceivedGradients(weight: weight, type: type, values: layout.map { _ in nil })
+        receivedGradients.values[parameter] = values
+        if circumstances.fired == .veto { receivedGradients.vetoedBy = circumstances.command?.position }
+        self.receivedGradients = receivedGradients
         return Consequence()
     }
 
     /// Abandons a micro-batch whose gradients have been arriving.
     mutating func discardReceived(_ observation: Observation) throws(Disagreement) -> Consequence {
         try require(observation.kind == .nothing, .outcome, "expected what was received to be discarded")
-        reception = nil
+        receivedGradients = nil
         return Consequence()
     }
 }

@@ -1,7 +1,7 @@
 public import DescentCore
 
 extension GradientPipeline where Backend == SIMDBackend {
-    /// Takes in one micro-batch of gradients and updates parameters that lie in memory of somebody else's.
+    /// Takes in one micro-batch of gradients and updates parameters in external memory.
     ///
     /// - Parameters:
     ///   - parameters: The parameters, in any order; for the duration of the call.
@@ -18,10 +18,10 @@ extension GradientPipeline where Backend == SIMDBackend {
     ) throws(DescentError) -> StepOutcome {
         let (layout, written) = (layout, parameters)
         return try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
-            try TensorSet.withUnsafeTensors(gradients, layout: layout) { foreign throws(DescentError) in
+            try TensorSet.withUnsafeTensors(gradients, layout: layout) { external throws(DescentError) in
                 try DescentError.requireSeparate(written: written, read: gradients)
                 return try step(
-                    &parameters, gradients: foreign, weight: weight, lossScale: lossScale,
+                    &parameters, gradients: external, weight: weight, lossScale: lossScale,
                     closingWindow: closingWindow)
             }
         }
@@ -50,7 +50,7 @@ extension GradientPipeline where Backend == SIMDBackend {
         if let failure { throw failure }
     }
 
-    /// Takes in the gradient of one parameter, which lies in memory of somebody else's, for the duration of the call.
+    /// Takes in the gradient of one parameter, which lies in external memory, for the duration of the call.
     ///
     /// - Throws: `DescentError` if there is no such parameter, or if the gradient has another size or has
     ///   been received before.
@@ -61,7 +61,7 @@ extension GradientPipeline where Backend == SIMDBackend {
 }
 
 extension GradientChain where Backend == SIMDBackend {
-    /// Transforms, in place, gradients that lie in memory of somebody else's.
+    /// Transforms, in place, gradients in external memory.
     ///
     /// - Parameters:
     ///   - gradients: The gradients of one micro-batch, in any order; for the duration of the call.
@@ -75,9 +75,9 @@ extension GradientChain where Backend == SIMDBackend {
         unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try TensorSet.withUnsafeTensors(gradients, layout: layout) { foreign throws(DescentError) in
+        try TensorSet.withUnsafeTensors(gradients, layout: layout) { external throws(DescentError) in
             try DescentError.requireSeparate(written: gradients)
-            return try transform(&foreign, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
+            return try transform(&external, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
         }
     }
 }
