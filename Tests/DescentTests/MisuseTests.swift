@@ -10,19 +10,20 @@ import Testing
     init() throws { layout = try makeLayout([[4, 3], [4]]) }
 
     @Test func `every misuse in the documentation names a test that exists`() throws {
-        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        let article = tests.appendingPathComponent("../../Sources/Descent/Descent.docc/Misuse.md")
+        let sources = Markdown.repository.appendingPathComponent("Sources")
+        let codes = try String(
+            contentsOf: sources.appendingPathComponent("DescentErrors/DescentError.swift"), encoding: .utf8)
+        let article = sources.appendingPathComponent("Descent/Descent.docc/Misuse.md")
         let rows = try String(contentsOf: article, encoding: .utf8).split(separator: "\n")
             .filter { $0.hasPrefix("| ") }.dropFirst(2)
         #expect(rows.count > 20)
         for row in rows {
             let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
             let reference = try #require(cells.last?.wholeMatch(of: /`(\w+)`: `([^`]+)`/), "\(row)")
-            let suite = try Markdown.testFile(named: reference.1)
+            let suite = Documentation.testFile(named: reference.1)
             #expect(suite.contains("func `\(reference.2)`("), "\(reference.1) has no test named \(reference.2)")
             for code in cells[2].matches(of: /`(\w+)`/) {
-                let source = tests.appendingPathComponent("../../Sources/DescentErrors/DescentError.swift")
-                #expect(try String(contentsOf: source, encoding: .utf8).contains("Code(\"\(code.1)\")"), "\(row)")
+                #expect(codes.contains("Code(\"\(code.1)\")"), "\(row)")
             }
         }
     }

@@ -9,13 +9,7 @@ import Testing
         "Planning", "State", "Engine", "Pipeline",
     ]
 
-    private static var core: URL {
-        var folder = URL(fileURLWithPath: #filePath)
-        while !FileManager.default.fileExists(atPath: folder.appendingPathComponent("Package.swift").path) {
-            folder.deleteLastPathComponent()
-        }
-        return folder.appendingPathComponent("Sources/DescentCore")
-    }
+    private static let core = Markdown.repository.appendingPathComponent("Sources/DescentCore")
 
     /// The code of a folder's files, without comments and text.
     private func code(of folder: String) throws -> [(file: String, code: String)] {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Gradients that arrive one by one, as a backward pass makes them.
-@Suite struct ReceptionTests {
+@Suite struct ReceivedGradientsTests {
     static let chains: [@Sendable () -> [any Stage]] = [
         { [] },
         { [Unscale(.dynamic(growthInterval: 2)), Centralize(), ClipByGlobalNorm(0.5), ClipLayerwise(default: 0.2)] },
