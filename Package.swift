@@ -73,16 +73,33 @@ let package = Package(
                 intent: .custom(verb: "new-stage", description: "Makes a package with a stage for gradient pipelines."),
                 permissions: [.writeToPackageDirectory(reason: "The new package is written to a folder in it.")])
         ),
+
+        // Tests, by the module that they are about; what crosses modules is in DescentTests.
+        .target(
+            name: "TestSupport", dependencies: ["Descent", "DescentCore", "DescentJSON", "SeededNumbers"],
+            path: "Tests/TestSupport"),
+        .executableTarget(
+            name: "endurance", dependencies: ["AllocationCounter", "Descent", "ExampleSupport", "SeededNumbers"],
+            path: "Tests/Endurance"),
+        .testTarget(
+            name: "DescentCoreTests", dependencies: ["AllocationCounter", "Descent", "DescentCore", "TestSupport"]),
+        .testTarget(name: "DescentTransformsTests", dependencies: ["Descent", "DescentTransforms", "TestSupport"]),
+        .testTarget(name: "DescentOptimizersTests", dependencies: ["Descent", "DescentOptimizers", "TestSupport"]),
+        .testTarget(name: "DescentSIMDTests", dependencies: ["Descent", "DescentSIMD", "TestSupport"]),
+        .testTarget(name: "DescentJSONTests", dependencies: ["Descent", "DescentJSON", "TestSupport"]),
+        .testTarget(
+            name: "DescentSafetensorsTests",
+            dependencies: ["AllocationCounter", "Descent", "DescentSafetensors", "TestSupport"]),
+        .testTarget(
+            name: "DescentCheckpointsTests",
+            dependencies: ["Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"]),
+        .testTarget(
+            name: "DescentDescriptionsTests", dependencies: ["Descent", "DescentDescriptions", "TestSupport"]),
+        .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
         .testTarget(
             name: "DescentTests",
-            dependencies: [
-                "Descent", "DescentCore", "DescentTransforms", "DescentJSON", "DescentSafetensors", "DescentTestKit",
-                "AllocationCounter", "SeededNumbers", "endurance",
-            ],
+            dependencies: ["Descent", "DescentCore", "DescentTestKit", "TestSupport", "endurance"],
             resources: [.copy("Fixtures")]),
-        .executableTarget(
-            name: "endurance",
-            dependencies: ["AllocationCounter", "Descent", "ExampleSupport", "SeededNumbers"], path: "Tests/Endurance"),
     ],
     swiftLanguageModes: [.v6]
 )

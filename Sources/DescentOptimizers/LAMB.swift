@@ -83,7 +83,7 @@ public struct LAMB: Optimizer {
         }
     }
 
-    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
+    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
         for index in trustRatios.indices {
             let isDefined = updateNorms[index] > 0 && parameterNorms[index] > 0
             let ratio = isDefined ? parameterNorms[index] / updateNorms[index] : 1

@@ -1,5 +1,6 @@
 import Descent
 import Foundation
+import TestSupport
 import Testing
 
 /// A run that is killed again and again, and goes on from its checkpoint each time.

@@ -1,5 +1,6 @@
 import Descent
 import Foundation
+import TestSupport
 import Testing
 
 /// Ways to use a pipeline that cannot be meant; `Misuse.md` lists them all, with the tests.
@@ -17,8 +18,7 @@ import Testing
         for row in rows {
             let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
             let reference = try #require(cells.last?.wholeMatch(of: /`(\w+)`: `([^`]+)`/), "\(row)")
-            let suite = try String(
-                contentsOf: tests.appendingPathComponent("\(reference.1).swift"), encoding: .utf8)
+            let suite = try Markdown.testFile(named: reference.1)
             #expect(suite.contains("func `\(reference.2)`("), "\(reference.1) has no test named \(reference.2)")
             for code in cells[2].matches(of: /`(\w+)`/) {
                 let source = tests.appendingPathComponent("../../Sources/DescentErrors/DescentError.swift")

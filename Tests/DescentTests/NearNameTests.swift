@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 import Testing
 
 /// Names that nothing knows, in documents and elsewhere: what is near is named, and what is long is cut.

@@ -1,5 +1,6 @@
 import Descent
 import DescentCore
+import TestSupport
 import Testing
 
 /// Random chains, fed with anything: NaN, infinities, subnormals, the largest finite numbers.

@@ -1,5 +1,6 @@
 import Descent
 import DescentCore
+import TestSupport
 import Testing
 
 /// What holds for every chain, shown on random ones; a failure names its seed as the argument.

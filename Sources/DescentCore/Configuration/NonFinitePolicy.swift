@@ -6,7 +6,7 @@ public enum NonFinitePolicy: Sendable, Hashable {
     case skip
     /// The same, but so many skipped steps in a row throw: a model that never recovers is not trained in silence.
     case skipAtMost(Int)
-    /// The step is applied, NaN and infinities included, unless a stage objects.
+    /// The step is applied, NaN and infinities included, unless a stage vetoes it.
     case propagate
 
     var skips: Bool { self != .propagate }

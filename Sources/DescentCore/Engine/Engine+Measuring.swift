@@ -108,7 +108,7 @@ extension Engine {
     mutating func updateAsProposed(_ proposal: (update: Int, parameter: Int), _ tensors: Tensors) {
         combineBlocks(of: proposal.update)
         combineBlocks(of: proposal.parameter)
-        drivers[0].decide(
+        drivers[0].prepareUpdate(
             updateNorms: measurements.values(proposal.update), parameterNorms: measurements.values(proposal.parameter))
         var tensors = tensors
         tensors.gradients = tensors.gradients ?? sweeps.windowSlot.map { sweeps.slots[$0] }

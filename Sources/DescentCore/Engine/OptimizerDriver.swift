@@ -25,7 +25,7 @@ struct OptimizerDriver: Sendable {
     }
 
     /// Tells an optimizer that proposes updates how large they are.
-    mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
-        optimizer.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
+    mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
+        optimizer.prepareUpdate(updateNorms: updateNorms, parameterNorms: parameterNorms)
     }
 }

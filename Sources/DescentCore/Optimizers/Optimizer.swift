@@ -52,15 +52,15 @@ public protocol Optimizer: Sendable {
     /// Whether the step depends on the size of the whole update of a parameter, as LAMB's does; by default false.
     ///
     /// Such an optimizer takes one sweep more: in the first ``propose(_:)`` turns gradients into proposed updates and keeps
-    /// what it needs in slots, the engine measures them, ``decide(updateNorms:parameterNorms:)`` is told, and
+    /// what it needs in slots, the engine measures them, ``prepareUpdate(updateNorms:parameterNorms:)`` is told, and
     /// ``update(_:)`` then moves the parameters in a second sweep, from the slots alone.
     var proposesUpdate: Bool { get }
 
     /// Turns a block's gradient into the update proposed for it, and brings the slots up to date; by default nothing.
     func propose(_ block: inout some UpdateBlock)
 
-    /// Decides on the step, knowing the L2 norms of every parameter and of the update proposed for it; by default nothing.
-    mutating func decide(updateNorms: [Double], parameterNorms: [Double])
+    /// Makes ready to move the parameters, knowing the L2 norms of each and of the update proposed for it; by default nothing.
+    mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double])
 }
 
 extension Optimizer {
@@ -73,7 +73,7 @@ extension Optimizer {
     public mutating func prepare(appliedSteps: Int) {}
     public var proposesUpdate: Bool { false }
     public func propose(_ block: inout some UpdateBlock) {}
-    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {}
+    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {}
 }
 
 extension Optimizer where State == Stateless {

@@ -57,8 +57,8 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
 
     public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
 
-    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
-        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
+    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
+        base.prepareUpdate(updateNorms: updateNorms, parameterNorms: parameterNorms)
     }
 
     public func update(_ block: inout some UpdateBlock) {
@@ -118,8 +118,8 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
 
     public func propose(_ block: inout some UpdateBlock) { base.propose(&block) }
 
-    public mutating func decide(updateNorms: [Double], parameterNorms: [Double]) {
-        base.decide(updateNorms: updateNorms, parameterNorms: parameterNorms)
+    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
+        base.prepareUpdate(updateNorms: updateNorms, parameterNorms: parameterNorms)
     }
 
     public func update(_ block: inout some UpdateBlock) {

@@ -23,7 +23,7 @@ public struct SkipReason: Sendable, Hashable, Codable, CustomStringConvertible {
     /// The parameter concerned, where there is one: if several are bad, the first of them in the order of the layout.
     ///
     /// Where micro-batches are summed as they come, only their sum is looked at, when the window closes: no reason says in
-    /// which of them the number was. With `Accumulate(nonFinite: .dropMicrobatch)` each is checked as it arrives, and
+    /// which of them the number was. With `Accumulate(nonFinite: .dropMicroBatch)` each is checked as it arrives, and
     /// ``WindowProgress/rejection`` names the parameter at once.
     public let parameter: String?
     /// The stage that objected, where there is one.

@@ -26,7 +26,7 @@ public protocol GradientExchange: Stage {
     /// Connects to the other processes, once, when the pipeline is built and all stages are configured.
     ///
     /// - Parameters:
-    ///   - parameters: The positions of those that are exchanged, in ascending order; a stage may have taken out others.
+    ///   - parameters: The positions of those that are exchanged, in ascending order; a stage may have frozen others.
     ///   - layout: The parameters.
     ///   - setup: What the pipeline consists of, for the processes to compare.
     /// - Throws: ``DescentError`` if the processes do not agree on what they train, or how.

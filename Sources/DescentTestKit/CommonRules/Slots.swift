@@ -46,7 +46,7 @@ extension Rule where Subject == DescentTestKit.Subject {
             if optimizer.proposesUpdate {
                 run(step) { [optimizer] block in optimizer.propose(&block) }
                 let norms = layout.map { _ in 1.0 }
-                optimizer.decide(updateNorms: norms, parameterNorms: norms)
+                optimizer.prepareUpdate(updateNorms: norms, parameterNorms: norms)
             }
             run(step) { [optimizer] block in optimizer.update(&block) }
         }

@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 /// One of the pipelines of a sequence, what it is compared with, and what was saved of it.
 final class Branch {

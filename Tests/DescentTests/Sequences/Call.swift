@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 /// One call of a sequence.
 struct Call {

@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 extension SequenceGenerator {
     /// One call, or several that make a micro-batch.

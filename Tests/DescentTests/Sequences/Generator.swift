@@ -1,8 +1,9 @@
 import Descent
+import TestSupport
 
 /// Draws sequences from seeds.
-struct SequenceGenerator {
-    private var generator: SeededGenerator
+struct SequenceGenerator: RandomChoices {
+    var generator: SeededGenerator
     let features: Set<Feature>
 
     /// The sequence of a seed.
@@ -11,10 +12,6 @@ struct SequenceGenerator {
             generator: SeededGenerator(seed: seed &* 0x9e37_79b9_7f4a_7c15 &+ 1), features: features)
         return generator.sequence(seed)
     }
-
-    mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
-    mutating func isLucky(oneIn count: Int) -> Bool { number(1...count) == 1 }
-    mutating func element<Element>(_ elements: [Element]) -> Element { elements[number(0...elements.count - 1)] }
 
     /// Whether to make use of a feature, if it is not left out.
     mutating func uses(_ feature: Feature, oneIn count: Int) -> Bool {

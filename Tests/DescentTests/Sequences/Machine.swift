@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 /// A pipeline or a chain, and the tensors that go with it: what is tested.
 ///

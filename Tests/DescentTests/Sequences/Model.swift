@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 /// What a pipeline does, in the plainest way: arrays, whole gradients, one stage after the other.
 ///

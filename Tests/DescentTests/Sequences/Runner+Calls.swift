@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 extension Runner {
     /// Carries out a call on a pipeline, its companion and its model; nil where it makes no sense.

@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 extension Runner {
     /// Saves or goes back; nil where the pipeline is not to be called further.

@@ -1,4 +1,5 @@
 import Descent
+import TestSupport
 
 /// Carries out a sequence on pipelines and on their models, and finds where they do not agree.
 final class Runner {

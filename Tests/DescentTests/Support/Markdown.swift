@@ -33,6 +33,14 @@ struct Markdown {
     static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../..").standardizedFileURL
 
+    /// The text of the file of tests with a name, in whichever folder of `Tests` it is.
+    static func testFile(named name: some StringProtocol) throws -> String {
+        let tests = repository.appendingPathComponent("Tests")
+        let paths = FileManager.default.enumerator(atPath: tests.path)?.compactMap { $0 as? String } ?? []
+        let path = try #require(paths.first { $0.hasSuffix("/\(name).swift") }, "there is no \(name).swift")
+        return try String(contentsOf: tests.appendingPathComponent(path), encoding: .utf8)
+    }
+
     let file: URL
     private(set) var blocks: [Block] = []
     /// The lines outside blocks.

@@ -1,0 +1,284 @@
+import DescentCore
+import TestSupport
+import Testing
+
+@testable import DescentSIMD
+
+/// Every kernel at every level that the machine has, against the portable one, bit for bit.
+@Suite struct KernelTests {
+    static let levels = InstructionSet.allCases.filter { $0 != .portable && $0.isAvailable }
+    static let counts = Array(0...70) + [4_095, 4_096, 4_097, 9_000]
+
+    private let portable = Kernels(.portable)
+
+    /// Floats of all kinds, from a seed, in memory that starts at an odd place.
+    private struct Floats {
+        private let storage: UnsafeMutableBufferPointer<Float>
+        var start: UnsafeMutablePointer<Float>
+
+        init(_ count: Int, seed: UInt64, misaligned offset: Int = 1, special: Bool = false) {
+            storage = .allocate(capacity: count + offset + 16)
+            var generator = SeededGenerator(seed: seed)
+            for index in storage.indices {
+                storage[index] =
+                    generator.normal()
+                    * Float(sign: .plus, exponent: Int.random(in: -8...8, using: &generator), significand: 1)
+                guard special, Int.random(in: 0..<9, using: &generator) == 0 else { continue }
+                let specials: [Float] = [
+                    0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -.leastNormalMagnitude,
+                    .greatestFiniteMagnitude, Float(bitPattern: 0x0001_2345), 1e-30, -1e30,
+                ]
+                storage[index] = specials[Int.random(in: specials.indices, using: &generator)]
+            }
+            start = storage.baseAddress.map { $0 + offset } ?? UnsafeMutablePointer.allocate(capacity: 1)
+        }
+
+        func bits(_ count: Int) -> [UInt32] { (0..<count).map { start[$0].isNaN ? 0x7fc0_0000 : start[$0].bitPattern } }
+        func deallocate() { storage.deallocate() }
+    }
+
+    private func same(_ first: Double, _ second: Double) -> Bool {
+        first.bitPattern == second.bitPattern || (first.isNaN && second.isNaN)
+    }
+
+    @Test(arguments: levels, [false, true]) func `reductions give the bits of the portable ones`(
+        _ level: InstructionSet, _ special: Bool
+    ) {
+        let wide = Kernels(level)
+        for count in Self.counts {
+            let floats = Floats(count, seed: UInt64(count), misaligned: count % 5, special: special)
+            defer { floats.deallocate() }
+            for mean: Float in [0, 0.3] {
+                let (a, b) = (
+                    portable.sumOfSquares(floats.start, count: count, minus: mean),
+                    wide.sumOfSquares(floats.start, count: count, minus: mean)
+                )
+                #expect(same(a, b), "squares of \(count)")
+                let (c, d) = (
+                    portable.sumOfMagnitudes(floats.start, count: count, minus: mean),
+                    wide.sumOfMagnitudes(floats.start, count: count, minus: mean)
+                )
+                #expect(same(c, d), "magnitudes of \(count)")
+                let (e, f) = (
+                    portable.largestMagnitude(floats.start, count: count, minus: mean),
+                    wide.largestMagnitude(floats.start, count: count, minus: mean)
+                )
+                #expect(same(Double(e), Double(f)), "largest of \(count)")
+            }
+        }
+    }
+
+    @Test(arguments: levels, [false, true]) func `row means and centered norms give the bits of the portable ones`(
+        _ level: InstructionSet, _ special: Bool
+    ) {
+        let wide = Kernels(level)
+        for columns in Array(1...70) + [4_097] {
+            let rows = columns > 1000 ? 2 : 5
+            let floats = Floats(rows * columns, seed: UInt64(columns), special: special)
+            let (first, second) = (Floats(rows, seed: 0), Floats(rows, seed: 1))
+            defer { for floats in [floats, first, second] { floats.deallocate() } }
+            var (a, b) = (0.5, 0.5)
+            portable.addCenteredSquares(floats.start, rows: rows, columns: columns, means: first.start, to: &a)
+            wide.addCenteredSquares(floats.start, rows: rows, columns: columns, means: second.start, to: &b)
+            #expect(same(a, b), "\(columns) columns")
+            #expect(first.bits(rows) == second.bits(rows))
+            portable.rowMeans(floats.start, rows: rows, columns: columns, into: first.start)
+            wide.rowMeans(floats.start, rows: rows, columns: columns, into: second.start)
+            #expect(first.bits(rows) == second.bits(rows))
+        }
+    }
+
+    /// Runs an element-wise kernel at two levels over copies of the same memory and compares all of it.
+    private func compare(
+        _ level: InstructionSet, special: Bool, buffers: Int,
+        _ run: (Kernels, PendingGradient, [UnsafeMutablePointer<Float>]) -> Void
+    ) {
+        for count in Self.counts {
+            for (rows, columns, factor, isCentered) in [
+                (1, count, 1 as Float, false), (1, count, 0.37, false), (3, count / 3, -1.5, true),
+            ] {
+                let source = Floats(count, seed: 1, misaligned: 3, special: special)
+                let means = Floats(rows, seed: 2, special: false)
+                let first = (0..<buffers).map { Floats(count, seed: UInt64($0) + 3, misaligned: $0, special: special) }
+                let second = (0..<buffers).map { Floats(count, seed: UInt64($0) + 3, misaligned: $0, special: special) }
+                defer { for floats in [source, means] + first + second { floats.deallocate() } }
+                let gradient = PendingGradient(
+                    source: source.start, .float32, rows: rows, columns: columns, factor: factor,
+                    means: isCentered ? UnsafePointer(means.start) : nil)
+                run(portable, gradient, first.map(\.start))
+                run(Kernels(level), gradient, second.map(\.start))
+                for index in 0..<buffers {
+                    #expect(first[index].bits(count) == second[index].bits(count), "\(count) elements")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: levels, [false, true]) func `updates give the bits of the portable ones`(
+        _ level: InstructionSet, _ special: Bool
+    ) {
+        for (amsgrad, decoupled) in [(false, true), (true, false)] {
+            let rule = AdamRule(
+                beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: amsgrad, decouplesWeightDecay: decoupled, step: 2)
+            let step = rule.coefficients(for: UpdateRates(learningRate: 0.01, weightDecay: 0.1))
+            compare(level, special: special, buffers: 4) { kernels, gradient, memory in
+                // A second moment is never negative.
+                for index in 0..<gradient.rows * gradient.columns { memory[2][index] = memory[2][index].magnitude }
+                kernels.adam(
+                    gradient, memory[0], first: memory[1], second: memory[2], largest: amsgrad ? memory[3] : nil, step)
+            }
+        }
+        for rule in [
+            SGDRule(momentum: 0.9, dampening: 0.1, nesterov: false, maximize: true, isFirst: false),
+            SGDRule(momentum: 0.9, dampening: 0, nesterov: true, maximize: false, isFirst: true),
+            SGDRule(momentum: 0, dampening: 0, nesterov: false, maximize: false, isFirst: false),
+        ] {
+            let step = SGDCoefficients(rule, UpdateRates(learningRate: 0.01, weightDecay: 0.1))
+            compare(level, special: special, buffers: 2) { kernels, gradient, memory in
+                kernels.sgd(gradient, memory[0], velocity: rule.momentum == 0 ? nil : memory[1], step)
+            }
+        }
+    }
+
+    @Test(arguments: levels) func `every mixture of signed zeros gives the bits of the portable kernels`(
+        _ level: InstructionSet
+    ) {
+        // All combinations of four buffers, in a count that does not fill the last vector.
+        let (values, count): ([Float], Int) = ([0, -0.0, 1, -1], 259)
+        let adam = AdamRule(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: true, decouplesWeightDecay: true)
+        for (factor, mean) in [(1, nil), (-1, nil), (0.5, nil), (1, 0), (-1, 0), (1, -0.0)] as [(Float, Float?)] {
+            let source = (0..<count).map { values[$0 % 4] }
+            let means = mean.map { [$0] }
+            func run(_ kernels: Kernels) -> [UInt32] {
+                var memory = (0..<6).map { buffer in (0..<count).map { values[$0 >> (2 * (buffer % 3) + 2) & 3] } }
+                // Second moments are never negative.
+                memory[2] = memory[2].map(\.magnitude)
+                func update(_ body: (PendingGradient, [UnsafeMutablePointer<Float>]) -> Void) {
+                    let starts = memory.map { values -> UnsafeMutablePointer<Float> in
+                        let copy = UnsafeMutablePointer<Float>.allocate(capacity: count)
+                        copy.initialize(from: values, count: count)
+                        return copy
+                    }
+                    source.withUnsafeBytes { source in
+                        guard let address = source.baseAddress else { return }
+                        (means ?? []).withUnsafeBufferPointer {
+                            body(
+                                PendingGradient(
+                                    source: address, .float32, rows: 1, columns: count, factor: factor,
+                                    means: means == nil ? nil : $0.baseAddress), starts)
+                        }
+                    }
+                    memory = starts.map { Array(UnsafeBufferPointer(start: $0, count: count)) }
+                    for start in starts { start.deallocate() }
+                }
+                for (momentum, maximize) in [(0, false), (0, true), (0.9, false), (0.9, true)] as [(Double, Bool)] {
+                    let step = SGDCoefficients(
+                        SGDRule(momentum: momentum, dampening: 0, nesterov: false, maximize: maximize, isFirst: false),
+                        UpdateRates(learningRate: 0.5))
+                    update { kernels.sgd($0, $1[0], velocity: momentum == 0 ? nil : $1[3], step) }
+                }
+                let step = adam.coefficients(for: UpdateRates(learningRate: 0.5))
+                update { kernels.adam($0, $1[1], first: $1[4], second: $1[2], largest: $1[5], step) }
+                update { kernels.accumulate($0, onto: UnsafePointer($1[3]), into: $1[3], factor: 1) }
+                update { kernels.materialize($0, into: $1[4]) }
+                update { kernels.accumulate($0, onto: nil, into: $1[5], factor: 1) }
+                return memory.flatMap { $0.map(\.bitPattern) }
+            }
+            #expect(run(Kernels(level)) == run(portable), "factor \(factor), mean \(mean ?? .nan)")
+        }
+    }
+
+    @Test(arguments: levels, [false, true]) func `materializing and accumulating give the bits of the portable ones`(
+        _ level: InstructionSet, _ special: Bool
+    ) {
+        compare(level, special: special, buffers: 3) { kernels, gradient, memory in
+            kernels.materialize(gradient, into: memory[0])
+            kernels.accumulate(gradient, onto: memory[1], into: memory[1], factor: 0.25)
+            kernels.accumulate(gradient, onto: nil, into: memory[2], factor: 3)
+        }
+    }
+
+    @Test(arguments: levels, [ElementType.float16, .bfloat16])
+    func `kernels that widen as they load give the bits of widening first`(
+        _ level: InstructionSet, _ type: ElementType
+    ) {
+        let wide = Kernels(level)
+        let rule = AdamRule(
+            beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: false, decouplesWeightDecay: true, step: 2)
+        let adam = rule.coefficients(for: UpdateRates(learningRate: 0.01, weightDecay: 0.1))
+        let sgd = SGDCoefficients(
+            SGDRule(momentum: 0.9, dampening: 0, nesterov: false, maximize: false, isFirst: false),
+            UpdateRates(learningRate: 0.01, weightDecay: 0.1))
+        for (count, special) in Self.counts.flatMap({ [($0, false), ($0, true)] }) {
+            let (rows, columns) = count % 3 == 0 ? (3, count / 3) : (1, count)
+            let floats = Floats(count, seed: 9, special: special)
+            let words = UnsafeMutablePointer<UInt16>.allocate(capacity: count + 1)
+            defer {
+                floats.deallocate()
+                words.deallocate()
+            }
+            portable.narrow(floats.start, type, into: words + 1, count: count)
+            portable.widen(words + 1, type, into: floats.start, count: count)
+
+            if let squares = wide.sumOfSquares(words + 1, type, count: count) {
+                #expect(same(squares, wide.sumOfSquares(floats.start, count: count, minus: 0)), "\(count) elements")
+            } else {
+                #expect(special || count == 0, "\(count) ordinary elements had to be widened")
+            }
+            let (means, expected) = (Floats(rows, seed: 2), Floats(rows, seed: 3))
+            defer { for floats in [means, expected] { floats.deallocate() } }
+            var total = 0.0
+            wide.addCenteredSquares(floats.start, rows: rows, columns: columns, means: expected.start, to: &total)
+            if let squares = wide.centeredSquares(words + 1, type, rows: rows, columns: columns, means: means.start) {
+                #expect(same(squares, total), "\(count) elements")
+                #expect(means.bits(rows) == expected.bits(rows))
+            } else {
+                #expect(special || count == 0, "\(count) ordinary elements had to be widened")
+            }
+
+            let memory = (0..<2).map { _ in (0..<5).map { Floats(count, seed: UInt64($0), misaligned: $0) } }
+            defer { for floats in memory.joined() { floats.deallocate() } }
+            for (index, source) in [UnsafeRawPointer(words + 1), UnsafeRawPointer(floats.start)].enumerated() {
+                for isCentered in [false, true] {
+                    let gradient = PendingGradient(
+                        source: source, index == 0 ? type : .float32, rows: rows, columns: columns,
+                        factor: isCentered ? 0.37 : 1, means: isCentered ? UnsafePointer(expected.start) : nil)
+                    let starts = memory[index].map(\.start)
+                    wide.materialize(gradient, into: starts[0])
+                    wide.accumulate(gradient, onto: starts[1], into: starts[1], factor: 0.25)
+                    wide.adam(gradient, starts[0], first: starts[2], second: starts[3], largest: nil, adam)
+                    wide.sgd(gradient, starts[0], velocity: starts[4], sgd)
+                }
+            }
+            for (stored, widened) in zip(memory[0], memory[1]) {
+                #expect(stored.bits(count) == widened.bits(count), "\(count) elements")
+            }
+        }
+    }
+
+    @Test(arguments: levels) func `conversions give the bits of the portable ones, for every pattern of 16 bits`(
+        _ level: InstructionSet
+    ) {
+        let wide = Kernels(level)
+        let patterns = (0...UInt16.max).map { $0 }
+        for type in [ElementType.float16, .bfloat16] {
+            for count in [65_536, 17, 3] {
+                var (first, second) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+                portable.widen(patterns, type, into: &first, count: count)
+                wide.widen(patterns, type, into: &second, count: count)
+                #expect(first.map(\.bitPattern) == second.map(\.bitPattern), "\(type)")
+            }
+            let floats = Floats(20_011, seed: 5, special: true)
+            defer { floats.deallocate() }
+            for count in Self.counts {
+                var (first, second) = ([UInt16](repeating: 0, count: count), [UInt16](repeating: 0, count: count))
+                portable.narrow(floats.start, type, into: &first, count: count)
+                wide.narrow(floats.start, type, into: &second, count: count)
+                #expect(first == second, "\(count) of \(type)")
+                portable.narrowAtRandom(floats.start, into: &first, count: count, seed: 77, first: 1_000)
+                wide.narrowAtRandom(floats.start, into: &second, count: count, seed: 77, first: 1_000)
+                #expect(first == second, "\(count) at random")
+            }
+        }
+    }
+}

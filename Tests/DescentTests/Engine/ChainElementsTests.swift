@@ -1,0 +1,78 @@
+import DescentOptimizers
+import DescentTransforms
+import Testing
+
+@testable import DescentCore
+
+/// A chain sorted into what it is made of, and whose slots are whose.
+@Suite struct ChainElementsTests {
+    private struct Exchange: GradientExchange {
+        let order = StageOrder(expects: [.window, .local], leaves: [.reduced])
+        let exchanged = ExchangedValues.gradients
+    }
+
+    /// Keeps two buffers.
+    private struct Keeper: GradientTransform {
+        var slots: [Slot] { ["first", Slot("second", .bfloat16)] }
+        func transform(_ block: inout some GradientBlock) {}
+    }
+
+    /// Has a slot of the name that an average has.
+    private struct NamedAverage: Optimizer {
+        let learningRate: Schedule = 1
+        var slots: [Slot] { ["average"] }
+        func update(_ block: inout some UpdateBlock) {}
+    }
+
+    private func error(_ stages: any Stage...) -> DescentError? {
+        do throws(DescentError) { try ChainElements(stages).requireExchangeInOrder() } catch { return error }
+        return nil
+    }
+
+    @Test func `stages are sorted by what they are`() throws {
+        let elements = try ChainElements([
+            Freeze(prefix: "a"), Centralize(), Accumulate(steps: 2), Exchange(), Keeper(), Freeze(prefix: "b"),
+        ])
+        #expect(elements.transforms.map(\.name) == ["Centralize", "Keeper"])
+        #expect(elements.transformPositions == [1, 4])
+        #expect(elements.window?.position == 2)
+        #expect(elements.window?.transformsBefore == 1)
+        #expect(elements.exchange?.position == 3)
+        #expect(elements.freezes.map(\.position) == [0, 5])
+    }
+
+    @Test func `a second window and a second exchange are refused`() {
+        #expect(error(Accumulate(steps: 2), Accumulate(steps: 2))?.code == .stageOrder)
+        #expect(error(Exchange(), Exchange())?.code == .stageOrder)
+        #expect(error(Accumulate(steps: 2), Freeze(prefix: "a"), Exchange(), Centralize()) == nil)
+    }
+
+    @Test func `a transform between a window and the exchange is refused with the right order`() {
+        let error = error(Accumulate(steps: 2), Centralize(), Exchange())
+        #expect(error?.code == .stageOrder)
+        #expect(error?.message.contains("Accumulate(steps: 2, mean), Exchange, Centralize.") == true)
+    }
+
+    @Test func `slots of two stages of a type are told apart, and come in the order of the chain`() throws {
+        let elements = try ChainElements([Keeper(), Accumulate(steps: 2), Keeper()])
+        let table = try SlotTable(elements, elements.transforms, AdamW())
+        #expect(
+            table.names == [
+                "Keeper.first", "Keeper.second", "Accumulate(steps: 2, mean).sum", "Keeper#2.first", "Keeper#2.second",
+                "AdamW.first moment", "AdamW.second moment",
+            ])
+        #expect(table.ofTransforms == [0..<2, 3..<5])
+        #expect(table.ofWindow == 2)
+        #expect(table.ofOptimizer == 5..<7)
+        #expect(table.types[1] == .bfloat16)
+    }
+
+    @Test func `the average is what its owner keeps as one, whatever it is called`() throws {
+        let elements = try ChainElements([])
+        #expect(try SlotTable(elements, [], NamedAverage()).parameterAverage == nil)
+        let averaging = NamedAverage().averagingParameters(decay: 0.5).lookingAhead()
+        #expect(throws: DescentError.self) { try SlotTable(elements, [], averaging) }
+        let average = SGD(learningRate: 1, momentum: 0.5).averagingParameters(decay: 0.5).lookingAhead()
+        #expect(try SlotTable(elements, [], average).parameterAverage == 1)
+    }
+}

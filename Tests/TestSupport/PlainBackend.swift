@@ -1,0 +1,219 @@
+package import DescentCore
+import Synchronization
+
+/// The smallest backend there can be: arrays, one block a tensor, and every operation the plain default.
+///
+/// Where units are the last dimension, it transposes tensors on their way in and out, so that rows are rows. It is what
+/// faster backends are compared with, and it counts sweeps and what they visit.
+package struct PlainBackend: TensorBackend {
+    package let threadCount = 1
+    package let log = TrafficLog()
+
+    package init() {}
+
+    package func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> PlainTensors {
+        PlainTensors(layout, elementType: elementType)
+    }
+
+    package func blocks(of layout: ParameterLayout) -> [BlockExtent] {
+        layout.indices.filter { layout[$0].count > 0 }.map {
+            BlockExtent(parameterIndex: $0, rows: 0..<layout[$0].rowCount, firstRow: 0)
+        }
+    }
+
+    package func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> TrafficLog { log }
+
+    package func scratchBytes(_ workspace: TrafficLog) -> Int { 0 }
+
+    package func run(
+        _ sweep: borrowing Sweep<PlainTensors>, in workspace: TrafficLog,
+        _ body: @Sendable (inout PlainBlock, Int) -> Void
+    ) {
+        workspace.add { $0.sweeps += 1 }
+        for index in sweep.range {
+            let extent = sweep.blocks[index]
+            var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], copy sweep, workspace)
+            body(&block, index)
+        }
+    }
+}
+
+/// Counts sweeps, and the elements of the blocks that are worked on in them.
+///
+/// How often a stage looks at a block while it has it is not counted: a block is small enough to be in cache.
+package final class TrafficLog: Sendable {
+    package struct Counts: Equatable {
+        package var sweeps = 0
+        package var elementsVisited = 0
+
+        package init(sweeps: Int = 0, elementsVisited: Int = 0) {
+            self.sweeps = sweeps
+            self.elementsVisited = elementsVisited
+        }
+    }
+
+    private let counts = Mutex(Counts())
+
+    package func add(_ change: (inout Counts) -> Void) { counts.withLock { change(&$0) } }
+
+    /// What has been counted since the last call.
+    package func take() -> Counts {
+        counts.withLock { counts in
+            defer { counts = Counts() }
+            return counts
+        }
+    }
+}
+
+/// Tensors as arrays; a reference inside, so that a sweep can write through a copy.
+package struct PlainTensors: TensorStorage, @unchecked Sendable {
+    package final class Storage {
+        package var values: [[Float]]
+        package init(_ values: [[Float]]) { self.values = values }
+    }
+
+    package let layout: ParameterLayout
+    package let elementType: ElementType
+    package var storage: Storage
+
+    package init(_ layout: ParameterLayout, _ values: [[Float]]? = nil, elementType: ElementType = .float32) {
+        self.layout = layout
+        self.elementType = elementType
+        storage = Storage(values ?? layout.map { [Float](repeating: 0, count: $0.count) })
+    }
+
+    package mutating func makeUnique() {
+        if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.values) }
+    }
+
+    package var values: [[Float]] { storage.values }
+
+    package func withBytes<Result>(
+        of position: Int, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        let values = storage.values[position]
+        let bytes =
+            switch elementType {
+            case .float32: values.withUnsafeBytes { Array($0) }
+            case .float16: values.map { Binary16($0).bitPattern }.withUnsafeBytes { Array($0) }
+            case .bfloat16: values.map { BFloat16($0).bitPattern }.withUnsafeBytes { Array($0) }
+            }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 4)
+        defer { buffer.deallocate() }
+        buffer.copyBytes(from: bytes)
+        return try body(UnsafeRawBufferPointer(buffer))
+    }
+
+    package mutating func withMutableBytes<Result>(
+        of position: Int, _ body: (UnsafeMutableRawBufferPointer) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        makeUnique()
+        let count = storage.values[position].count
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * elementType.byteCount, alignment: 4)
+        defer { buffer.deallocate() }
+        try withBytes(of: position) { buffer.copyMemory(from: $0) }
+        let result = try body(buffer)
+        storage.values[position] =
+            switch elementType {
+            case .float32: Array(buffer.bindMemory(to: Float.self))
+            case .float16: buffer.bindMemory(to: UInt16.self).map { Float(Binary16(bitPattern: $0)) }
+            case .bfloat16: buffer.bindMemory(to: UInt16.self).map { Float(BFloat16(bitPattern: $0)) }
+            }
+        return result
+    }
+}
+
+package struct PlainBlock: UpdateBlock {
+    package let parameterIndex: Int
+    package let firstRow: Int
+    package let rank: Int
+    package let rowCount: Int
+    package let columnCount: Int
+    package var slotAccess = SlotAccess()
+    package var rates = UpdateRates()
+    private let sweep: Sweep<PlainTensors>
+    private let log: TrafficLog
+    /// Copies of the slots, for as long as an access lasts.
+    private var slots = UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>(start: nil, count: 0)
+    private let outputAxis: OutputAxis
+    private var gradient: [Float]?
+    private var remembered: [Float] = []
+
+    package init(
+        _ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>, _ log: TrafficLog
+    ) {
+        parameterIndex = extent.parameterIndex
+        firstRow = extent.rows.lowerBound
+        rank = parameter.rank
+        rowCount = extent.rows.count
+        columnCount = parameter.columnCount
+        outputAxis = parameter.outputAxis
+        self.sweep = sweep
+        self.log = log
+    }
+
+    /// A tensor row by row: transposed where units are the last dimension.
+    private func rows(_ values: [Float]) -> [Float] {
+        guard outputAxis == .last, !values.isEmpty else { return values }
+        return (0..<count).map { values[$0 % columnCount * rowCount + $0 / columnCount] }
+    }
+
+    /// Rows as they lie in memory.
+    private func memoryOrder(_ rows: [Float]) -> [Float] {
+        guard outputAxis == .last, !rows.isEmpty else { return rows }
+        return (0..<count).map { rows[$0 % rowCount * columnCount + $0 / rowCount] }
+    }
+
+    package mutating func beginAccess() -> UnsafeBlockElements {
+        let index = parameterIndex
+        if gradient == nil {
+            gradient = rows(sweep.gradients.storage.values[index])
+            let count = count
+            log.add { $0.elementsVisited += count }
+        }
+        slots = .allocate(capacity: slotAccess.count)
+        for offset in slots.indices {
+            slots.initializeElement(
+                at: offset, to: Self.allocate(rows(sweep.slots[slotAccess.first + offset].storage.values[index])))
+        }
+        return UnsafeBlockElements(
+            gradient: Self.allocate(gradient ?? []),
+            parameters: Self.allocate(rows(sweep.parameters?.storage.values[index] ?? [])),
+            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? [])), slots: UnsafeBufferPointer(slots))
+    }
+
+    package mutating func endAccess(_ elements: UnsafeBlockElements) {
+        gradient = Array(elements.gradient)
+        sweep.parameters?.storage.values[parameterIndex] = memoryOrder(Array(elements.parameters))
+        sweep.output?.storage.values[parameterIndex] = memoryOrder(Array(elements.output))
+        if slotAccess.isKept {
+            for offset in 0..<slotAccess.count {
+                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = memoryOrder(
+                    Array(slots[offset]))
+            }
+        }
+        for buffer in [elements.gradient, elements.parameters, elements.output] + slots { buffer.deallocate() }
+        slots.deallocate()
+    }
+
+    private static func allocate(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+        _ = buffer.initialize(from: values)
+        return buffer
+    }
+
+    package mutating func rememberParameters() { remembered = sweep.parameters?.storage.values[parameterIndex] ?? [] }
+
+    package mutating func updateNorm() -> Double {
+        var combiner = Norm.Combiner(.l2)
+        for (old, new) in zip(remembered, sweep.parameters?.storage.values[parameterIndex] ?? []) {
+            combiner.add(Double((new - old).magnitude))
+        }
+        return combiner.value
+    }
+
+    package mutating func copyParameters() {
+        guard let copy = sweep.parameterCopy, let parameters = sweep.parameters else { return }
+        copy.storage.values[parameterIndex] = parameters.storage.values[parameterIndex].map(copy.elementType.rounded)
+    }
+}
