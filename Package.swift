@@ -92,7 +92,8 @@ let package = Package(
             dependencies: ["AllocationCounter", "Descent", "DescentSafetensors", "TestSupport"]),
         .testTarget(
             name: "DescentCheckpointsTests",
-            dependencies: ["Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"]),
+            dependencies: ["Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         .testTarget(
             name: "DescentDescriptionsTests", dependencies: ["Descent", "DescentDescriptions", "TestSupport"]),
         .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
