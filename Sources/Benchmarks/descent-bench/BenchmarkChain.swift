@@ -14,11 +14,11 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     case half
     /// Unscale, clip by value, clip by the global norm, AdamW.
     case value
-    /// The same with a stage of a stranger's that clips by value.
+    /// The same with a custom stage that clips by value.
     case ownValue = "own-value"
     /// Unscale, clip each tensor by its norm, clip by the global norm, AdamW.
     case norm
-    /// The same with a stage of a stranger's that clips tensors by their norms.
+    /// The same with a custom stage that clips tensors by their norms.
     case ownNorm = "own-norm"
 
     /// The chains that are measured unless others are asked for.

@@ -34,7 +34,7 @@ final class AlignedMemory: @unchecked Sendable {
         isOwned = true
     }
 
-    /// Wraps memory of somebody else's; nil stands for an empty tensor.
+    /// Wraps external memory; nil stands for an empty tensor.
     init(borrowing tensors: [UnsafeMutableRawPointer?], _ elementType: ElementType) {
         base = .allocate(byteCount: 1, alignment: Self.alignment)
         byteCount = 0

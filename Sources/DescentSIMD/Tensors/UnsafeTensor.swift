@@ -1,7 +1,7 @@
 public import DescentCore
 
 extension TensorSet {
-    /// Runs a body with a set of tensors that lie in memory of somebody else's, without a copy.
+    /// Runs a body with a set of tensors that lie in external memory, without a copy.
     ///
     /// What the body changes is changed there. The set must not be used after the body returns.
     ///
@@ -96,7 +96,7 @@ extension TensorSet {
     }
 }
 
-/// A tensor that lies in memory of somebody else's.
+/// A tensor that lies in external memory.
 public struct UnsafeTensor {
     /// The parameter's name.
     public let name: String

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct CustomStageTests {
-    @Test func `a stranger's stages are fused in the same two sweeps`() throws {
+    @Test func `custom stages are fused in the same two sweeps`() throws {
         let layout = try makeLayout([[40, 30], [40]])
         var parameters = TensorSet(zeros: layout)
         var pipeline = try Pipeline(for: parameters) {
@@ -43,7 +43,7 @@ import Testing
         #expect(parameters["layer0.weight"] == [Float](repeating: -0.5 - 0.75, count: 20))
     }
 
-    @Test func `a stranger's optimizer ends a chain`() throws {
+    @Test func `a custom optimizer ends a chain`() throws {
         let layout = try makeLayout([[2, 2]])
         var parameters = TensorSet(zeros: layout)
         var gradients = parameters

@@ -51,16 +51,6 @@ enum Documentation {
     }
 }
 
-extension Documentation {
-    /// The text of the file of tests with a name, in whichever folder of `Tests` it is; empty if there is none.
-    static func testFile(named name: some StringProtocol) -> String {
-        let tests = Markdown.repository.appendingPathComponent("Tests")
-        let files = FileManager.default.enumerator(atPath: tests.path)?.compactMap { $0 as? String } ?? []
-        guard let file = files.first(where: { $0.hasSuffix("/\(name).swift") }) else { return "" }
-        return (try? String(contentsOf: tests.appendingPathComponent(file), encoding: .utf8)) ?? ""
-    }
-}
-
 extension Markdown {
     /// What the prose links to: paths, addresses, and `doc:` with the name of an article; without links to a heading.
     var links: [String] {

@@ -59,7 +59,7 @@ import Testing
         try #require(!promises.isEmpty)
         for promise in promises {
             let reference = try #require(promise.last?.wholeMatch(of: /`(\w+)`: `([^`]+)`/), "\(promise)")
-            let exists = Documentation.testFile(named: reference.1).contains("func `\(reference.2)`(")
+            let exists = try Markdown.testFile(named: reference.1).contains("func `\(reference.2)`(")
             #expect(exists, "\(reference.1) has no test named \(reference.2)")
         }
     }
@@ -105,6 +105,12 @@ import Testing
                 #expect(isBelow, "\(dependency) is not drawn below \(target.name)")
             }
         }
+    }
+
+    @Test func `the order of the core's folders is the one that they keep to`() throws {
+        let line = try #require(
+            try Markdown("\(Documentation.catalog)/Architecture.md").prose.first { $0.hasPrefix("`Numerics`, ") })
+        #expect(line.matches(of: /`(\w+)`/).map { String($0.1) } == CoreFoldersTests.order)
     }
 
     @Test func `the files that the story of a step names exist`() throws {
