@@ -49,6 +49,14 @@ enum Documentation {
             output = lines.isEmpty ? (isBelow ? next?.text : nil) : lines
         }
     }
+
+    /// The text of a suite's file, anywhere among the tests; empty if there is none.
+    static func testFile(named name: some StringProtocol) -> String {
+        let tests = Markdown.repository.appendingPathComponent("Tests")
+        let files = FileManager.default.enumerator(atPath: tests.path)?.compactMap { $0 as? String } ?? []
+        guard let file = files.first(where: { $0.hasSuffix("/\(name).swift") }) else { return "" }
+        return (try? String(contentsOf: tests.appendingPathComponent(file), encoding: .utf8)) ?? ""
+    }
 }
 
 extension Markdown {

@@ -59,7 +59,7 @@ import Testing
         try #require(!promises.isEmpty)
         for promise in promises {
             let reference = try #require(promise.last?.wholeMatch(of: /`(\w+)`: `([^`]+)`/), "\(promise)")
-            let exists = try Markdown.testFile(named: reference.1).contains("func `\(reference.2)`(")
+            let exists = Documentation.testFile(named: reference.1).contains("func `\(reference.2)`(")
             #expect(exists, "\(reference.1) has no test named \(reference.2)")
         }
     }
