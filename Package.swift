@@ -33,7 +33,9 @@ let package = Package(
         .target(name: "DescentCheckpoints", dependencies: ["DescentCore", "DescentJSON", "DescentSafetensors"]),
         .target(
             name: "DescentDescriptions",
-            dependencies: ["DescentCore", "DescentJSON", "DescentOptimizers", "DescentTransforms"]),
+            dependencies: [
+                "DescentCheckpoints", "DescentCore", "DescentJSON", "DescentOptimizers", "DescentTransforms",
+            ]),
         .target(
             name: "Descent",
             dependencies: [
@@ -92,13 +94,15 @@ let package = Package(
             dependencies: ["AllocationCounter", "Descent", "DescentSafetensors", "TestSupport"]),
         .testTarget(
             name: "DescentCheckpointsTests",
-            dependencies: ["Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"]),
+            dependencies: ["Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "DescentDescriptionsTests", dependencies: ["Descent", "DescentDescriptions", "TestSupport"]),
+            name: "DescentDescriptionsTests",
+            dependencies: ["Descent", "DescentDescriptions", "DescentJSON", "TestSupport"]),
         .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
         .testTarget(
             name: "DescentTests",
-            dependencies: ["Descent", "DescentCore", "DescentTestKit", "TestSupport", "endurance"],
+            dependencies: ["Descent", "DescentCore", "DescentJSON", "DescentTestKit", "TestSupport", "endurance"],
             resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]

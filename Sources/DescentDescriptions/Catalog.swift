@@ -1,20 +1,22 @@
-import DescentCore
-import DescentJSON
+public import DescentCore
 import DescentOptimizers
-import DescentTransforms
+public import DescentTransforms
 
-/// The stages and optimizers that a document may name.
+/// The stages, optimizers and shared loss scales that a document may name.
 ///
 /// It is a value that is handed over where a document is read: nothing is registered, and nothing depends on what has
 /// been loaded when.
 /// ```swift
-/// let catalog = Catalog.standard.adding(GradientNoise.self)
+/// let catalog = Catalog.standard.adding(GradientNoise.self).adding(scale, named: "adversarial")
 /// ```
 public struct Catalog: Sendable {
-    private var stages: [String: any DescribedStage.Type] = [:]
-    private var optimizers: [String: any DescribedOptimizer.Type] = [:]
+    /// The stages, by the names of their types.
+    public private(set) var stages: [String: any DescribedStage.Type] = [:]
+    /// The optimizers, by the names of their types.
+    public private(set) var optimizers: [String: any DescribedOptimizer.Type] = [:]
+    private var lossScales: [String: SharedLossScale] = [:]
 
-    /// All stages and optimizers of Descent's that can be described.
+    /// All stages and optimizers of Descent's.
     public static let standard = Catalog()
         .adding(Accumulate.self).adding(AddNoise.self).adding(Centralize.self).adding(ClipAdaptively.self)
         .adding(ClipByGlobalNorm.self).adding(ClipByNorm.self).adding(ClipByPercentile.self)
@@ -22,6 +24,7 @@ public struct Catalog: Sendable {
         .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(Unscale.self).adding(ZeroNonFinite.self)
         .adding(Adagrad.self).adding(Adam.self).adding(AdamW.self).adding(LAMB.self).adding(Lion.self)
         .adding(RMSProp.self).adding(SGD.self)
+        .adding(ExponentialMovingAverage<SGD>.self).adding(Lookahead<SGD>.self)
 
     /// A catalog without anything in it.
     public init() {}
@@ -29,15 +32,29 @@ public struct Catalog: Sendable {
     /// The same catalog with a stage, by the name of its type; it takes the place of another of that name.
     public func adding<Stage: DescribedStage>(_ stage: Stage.Type) -> Catalog {
         var catalog = self
-        catalog.stages[String(describing: stage)] = stage
+        catalog.stages[stage.typeName] = stage
         return catalog
     }
 
     /// The same catalog with an optimizer, by the name of its type; it takes the place of another of that name.
+    ///
+    /// One that wraps another is listed around any: `Lookahead<SGD>.self` stands for all `Lookahead`s.
     public func adding<Described: DescribedOptimizer>(_ optimizer: Described.Type) -> Catalog {
         var catalog = self
-        catalog.optimizers[String(describing: optimizer)] = optimizer
+        catalog.optimizers[optimizer.typeName] = optimizer
         return catalog
+    }
+
+    /// The same catalog with a loss scale that pipelines share: `{"stage": "Unscale", "shared": "adversarial"}`.
+    public func adding(_ scale: SharedLossScale, named name: String) -> Catalog {
+        var catalog = self
+        catalog.lossScales[name] = scale
+        return catalog
+    }
+
+    /// What stages look up while they are read and written.
+    var userInfo: [CodingUserInfoKey: any Sendable] {
+        CodingUserInfoKey.sharedLossScales.map { [$0: lossScales] } ?? [:]
     }
 
     func stage(_ name: String, at place: String) throws(DescentError) -> any DescribedStage.Type {
@@ -50,14 +67,6 @@ public struct Catalog: Sendable {
             throw Self.unknown("optimizer", name, at: place, among: optimizers.keys)
         }
         return optimizer
-    }
-
-    /// Whether a document may name the type of a stage.
-    func contains(_ stage: any DescribedStage) -> Bool { stages[String(describing: type(of: stage))] != nil }
-
-    /// Whether a document may name the type of an optimizer.
-    func contains(_ optimizer: any DescribedOptimizer) -> Bool {
-        optimizers[String(describing: type(of: optimizer))] != nil
     }
 
     private static func unknown(

@@ -2,7 +2,7 @@ public import DescentCore
 import DescentJSON
 import Foundation
 
-/// A chain and its optimizer, as a document in JSON describes them.
+/// A chain, its optimizer and how they run, as a document in JSON describes them.
 ///
 /// ```json
 /// {
@@ -12,32 +12,43 @@ import Foundation
 ///     "Centralize",
 ///     {"stage": "ClipByGlobalNorm", "maximum": 1, "only": "decoder."}
 ///   ],
-///   "optimizer": {"optimizer": "AdamW", "learningRate": 0.001, "weightDecay": 0.01}
+///   "optimizer": {"optimizer": "AdamW", "learningRate": 0.001, "weightDecay": 0.01},
+///   "configuration": {"nonFinite": {"skipAtMost": 20}, "reporting": ["layerNorms"]}
 /// }
 /// ```
-/// Names are those of types, settings those of initializers; what is left out is what it is there. `only` restricts a
-/// stage to parameters whose names begin so. Whatever is unknown is an error, with the nearest name that is known.
+/// Names are those of types, settings those of initializers; what is left out is what it is there. Whatever is unknown is
+/// an error, with the nearest name that is known.
+///
+/// `only` restricts a transform: to parameters whose names begin so, in one of several ways (`["encoder.", "decoder."]`),
+/// or by their ranks (`{"rank": [2, 4]}`). An optimizer may stand in another one:
+/// `{"optimizer": "ExponentialMovingAverage", "decay": 0.999, "of": {"optimizer": "AdamW"}}`.
 public struct PipelineDescription: Sendable {
     /// The stages, in the order in which gradients flow.
-    public let stages: [any Stage]
+    public var stages: [any Stage]
     /// What ends the chain; nil for a chain alone.
-    public let optimizer: (any Optimizer)?
+    public var optimizer: (any Optimizer)?
+    /// How the pipeline runs, whatever its stages.
+    public var configuration: PipelineConfiguration
 
     /// Describes a chain and its optimizer.
-    public init(stages: [any Stage], optimizer: (any Optimizer)? = nil) {
+    public init(
+        stages: [any Stage], optimizer: (any Optimizer)? = nil,
+        configuration: PipelineConfiguration = PipelineConfiguration()
+    ) {
         self.stages = stages
         self.optimizer = optimizer
+        self.configuration = configuration
     }
 
     /// Reads a document.
     ///
     /// - Parameters:
     ///   - text: The document, in JSON.
-    ///   - catalog: The stages and optimizers that it may name.
+    ///   - catalog: What it may name.
     /// - Throws: `DescentError` with code `invalidJSON`, `invalidDocument` or `unknownSetting`, and the
     ///   place in the document.
     public init(parsing text: String, _ catalog: Catalog = .standard) throws(DescentError) {
-        (stages, optimizer) = try Self.read(JSON(parsing: text), catalog)
+        self = try DescriptionDocument(catalog: catalog).read(JSON(parsing: text))
     }
 
     /// Reads a document from a file.
@@ -56,38 +67,12 @@ public struct PipelineDescription: Sendable {
 
     /// The document, with every setting.
     ///
-    /// - Parameter catalog: The stages and optimizers that it may name.
+    /// - Parameter catalog: What it may name.
     /// - Returns: JSON, over several lines.
     /// - Throws: `DescentError` with code `invalidDocument` that names a stage or optimizer that cannot be
     ///   described: one that has been given a closure, is not in the catalog, or does not conform to
-    ///   ``DescribedTransform`` or ``DescribedOptimizer``.
+    ///   `DescribedTransform` or `DescribedOptimizer`.
     public func text(_ catalog: Catalog = .standard) throws(DescentError) -> String {
-        try Self.write(stages, optimizer, catalog).formatted()
+        try DescriptionDocument(catalog: catalog).write(self).formatted()
     }
-}
-
-extension GradientPipeline {
-    /// Builds the pipeline that a document describes.
-    ///
-    /// - Parameters:
-    ///   - parameters: The parameters to train.
-    ///   - description: The chain and the optimizer.
-    ///   - configuration: How the pipeline runs, whatever its stages.
-    ///   - backend: Who does the arithmetic.
-    /// - Throws: `DescentError` with code `invalidDocument` if there is no optimizer, or what building the
-    ///   pipeline throws.
-    public init(
-        for parameters: Backend.Tensors, _ description: PipelineDescription,
-        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend()
-    ) throws(DescentError) {
-        guard let optimizer = description.optimizer else {
-            throw DescentError(.invalidDocument, "The description has no optimizer, which a pipeline needs.")
-        }
-        try self.init(
-            for: parameters, configuration: configuration, on: backend,
-            { description.stages }, driving: { optimizer })
-    }
-
-    /// What describes the chain and the optimizer.
-    public var pipelineDescription: PipelineDescription { PipelineDescription(stages: stages, optimizer: optimizer) }
 }

@@ -99,3 +99,20 @@ public struct Adagrad: Optimizer {
         }
     }
 }
+
+extension Adagrad: DescribedOptimizer {
+    private enum CodingKeys: CodingKey {
+        case learningRate, learningRateDecay, initialAccumulator, epsilon, weightDecay, maximize, groups
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(
+            learningRate: settings.value(.learningRate, or: usual.learningRate),
+            learningRateDecay: settings.value(.learningRateDecay, or: usual.learningRateDecay),
+            initialAccumulator: settings.value(.initialAccumulator, or: usual.initialAccumulator),
+            epsilon: settings.value(.epsilon, or: usual.epsilon),
+            weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+    }
+}

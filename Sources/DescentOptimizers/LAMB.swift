@@ -120,3 +120,17 @@ public struct LAMB: Optimizer {
         }
     }
 }
+
+extension LAMB: DescribedOptimizer {
+    private enum CodingKeys: CodingKey { case learningRate, beta1, beta2, epsilon, weightDecay, maximize, groups }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(
+            learningRate: settings.value(.learningRate, or: usual.learningRate),
+            beta1: settings.value(.beta1, or: usual.beta1), beta2: settings.value(.beta2, or: usual.beta2),
+            epsilon: settings.value(.epsilon, or: usual.epsilon),
+            weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+    }
+}

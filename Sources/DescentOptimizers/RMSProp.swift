@@ -137,3 +137,20 @@ public struct RMSProp: Optimizer {
         }
     }
 }
+
+extension RMSProp: DescribedOptimizer {
+    private enum CodingKeys: CodingKey {
+        case learningRate, alpha, epsilon, momentum, centered, weightDecay, maximize, groups
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(
+            learningRate: settings.value(.learningRate, or: usual.learningRate),
+            alpha: settings.value(.alpha, or: usual.alpha), epsilon: settings.value(.epsilon, or: usual.epsilon),
+            momentum: settings.value(.momentum, or: usual.momentum),
+            centered: settings.value(.centered, or: usual.centered),
+            weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+    }
+}

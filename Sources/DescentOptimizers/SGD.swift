@@ -74,3 +74,19 @@ public struct SGD: Optimizer {
         block.apply(rules[block.parameterIndex])
     }
 }
+
+extension SGD: DescribedOptimizer {
+    private enum CodingKeys: CodingKey {
+        case learningRate, momentum, dampening, nesterov, weightDecay, maximize, groups
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(learningRate: 0))
+        try self.init(
+            learningRate: settings.value(.learningRate), momentum: settings.value(.momentum, or: usual.momentum),
+            dampening: settings.value(.dampening, or: usual.dampening),
+            nesterov: settings.value(.nesterov, or: usual.nesterov),
+            weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+    }
+}

@@ -11,20 +11,3 @@ func requireNotNegative(_ value: Double, _ setting: String, of optimizer: String
         Float(value).isFinite && value >= 0, optimizer,
         "\(setting) is \(value); it has to be a finite number of at least 0.")
 }
-
-/// The rules of Adam, AdamW and LAMB, checked.
-func adamRules(
-    _ usual: AdamRule, _ groups: [ParameterGroup], of optimizer: String, in layout: ParameterLayout
-) throws(DescentError) -> GroupedRules<AdamRule> {
-    try GroupedRules(groups, of: optimizer, in: layout) { settings, owner throws(DescentError) in
-        var rule = usual
-        rule.beta1 = settings.beta1 ?? usual.beta1
-        rule.beta2 = settings.beta2 ?? usual.beta2
-        rule.epsilon = settings.epsilon ?? usual.epsilon
-        rule.maximize = settings.maximize ?? usual.maximize
-        try requireDecay(rule.beta1, "beta1", of: owner)
-        try requireDecay(rule.beta2, "beta2", of: owner)
-        try requireNotNegative(Double(rule.epsilon), "epsilon", of: owner)
-        return rule
-    }
-}

@@ -1,6 +1,6 @@
 public import DescentCore
 
-/// Gathers the gradients of several micro-batches into one step.
+/// Accumulates the gradients of several micro-batches into one step.
 ///
 /// Micro-batches are added in float32; the first one overwrites what the last window left, so that nothing is ever
 /// zeroed. What stands before this stage works on each micro-batch, what stands behind it on the window.
@@ -18,11 +18,22 @@ public struct Accumulate: Stage {
     public typealias Reduction = AccumulationWindow.Reduction
 
     /// What a micro-batch with NaN or infinities does to its window.
-    public enum NonFinite: String, Sendable, Hashable, Codable {
+    public enum NonFinite: String, Sendable, Hashable, Codable, CaseIterable {
         /// It spoils the window, which is skipped when it closes; the outcome of the micro-batch says so.
         case skipWindow
         /// It is left out, and the window is made of the others; costs a sweep that reads each micro-batch.
         case dropMicroBatch
+
+        /// Reads its name, also as documents of old spell it.
+        public init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            let name = try container.decode(String.self)
+            guard let known = Self(rawValue: name == "dropMicrobatch" ? "dropMicroBatch" : name) else {
+                throw DecodingError.dataCorruptedError(
+                    in: container, debugDescription: "expected skipWindow or dropMicroBatch")
+            }
+            self = known
+        }
     }
 
     /// After how many micro-batches a window closes.
@@ -32,7 +43,7 @@ public struct Accumulate: Stage {
     /// What happens to micro-batches that are not finite.
     public let nonFinite: NonFinite
 
-    /// Gathers micro-batches.
+    /// Accumulates micro-batches.
     ///
     /// - Parameters:
     ///   - steps: After how many micro-batches a window closes, at least 1.
@@ -48,5 +59,16 @@ public struct Accumulate: Stage {
     public var order: StageOrder { StageOrder(expects: [.microBatch], leaves: [.window]) }
     public var element: ChainElement {
         .window(.init(length: steps, reduction: reduction, dropsNonFinite: nonFinite == .dropMicroBatch))
+    }
+}
+
+extension Accumulate: DescribedStage {
+    private enum CodingKeys: CodingKey { case steps, reduction, nonFinite }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(steps: 1))
+        try self.init(
+            steps: settings.value(.steps), reduction: settings.value(.reduction, or: usual.reduction),
+            nonFinite: settings.value(.nonFinite, or: usual.nonFinite))
     }
 }

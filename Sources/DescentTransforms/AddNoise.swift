@@ -66,3 +66,14 @@ public struct AddNoise: GradientTransform {
         }
     }
 }
+
+extension AddNoise: DescribedStage {
+    private enum CodingKeys: CodingKey { case eta, gamma, seed }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(seed: 0))
+        try self.init(
+            eta: settings.value(.eta, or: usual.eta), gamma: settings.value(.gamma, or: usual.gamma),
+            seed: settings.value(.seed))
+    }
+}

@@ -12,3 +12,5 @@ public struct Centralize: GradientTransform {
 
     public func transform(_ block: inout some GradientBlock) { block.subtractRowMeans() }
 }
+
+extension Centralize: DescribedStage {}

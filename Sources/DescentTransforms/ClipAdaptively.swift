@@ -59,9 +59,7 @@ public struct ClipAdaptively: GradientTransform {
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
         excluded = layout.map { exclusion?.contains($0) ?? false }
         // A name that matches nothing is a slip; a condition may hold for none, such as one on ranks.
-        let isFound = exclusion?.prefix == nil || excluded.contains(true)
-        try DescentError.require(
-            layout.isEmpty || isFound, name, "no parameter is excluded; there are \(layout.firstNames).")
+        if let exclusion, exclusion.prefixes != nil { try exclusion.requireMatch(in: layout, of: name) }
         // A tensor with a single row is that row, whichever way it is looked at; so is a single row of one that is spread
         // over processes.
         isVector = layout.map { $0.rank <= 1 || $0.columnCount == 1 }
@@ -84,5 +82,19 @@ public struct ClipAdaptively: GradientTransform {
         } else {
             block.clipRows(factor: factor, minimumNorm: epsilon, epsilon: Self.smallestNorm)
         }
+    }
+}
+
+extension ClipAdaptively: DescribedStage {
+    private enum CodingKeys: String, CodingKey {
+        case factor, epsilon
+        case exclusion = "excluding"
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(
+            factor: settings.value(.factor, or: usual.factor), epsilon: settings.value(.epsilon, or: usual.epsilon),
+            excluding: settings.decodeIfPresent(ParameterSelection.self, forKey: .exclusion))
     }
 }

@@ -43,3 +43,14 @@ public struct ClipByGlobalNorm: GradientScaling {
             step.layout.indices, norm: step.incoming.norm(norm), to: maximum, epsilon: epsilon, kind: norm)
     }
 }
+
+extension ClipByGlobalNorm: DescribedStage {
+    private enum CodingKeys: CodingKey { case maximum, norm, epsilon }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(1))
+        try self.init(
+            settings.value(.maximum), norm: settings.value(.norm, or: usual.norm),
+            epsilon: settings.value(.epsilon, or: usual.epsilon))
+    }
+}

@@ -39,3 +39,12 @@ public struct ClipByNorm: GradientScaling {
         }
     }
 }
+
+extension ClipByNorm: DescribedStage {
+    private enum CodingKeys: CodingKey { case maximum, epsilon }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(1))
+        try self.init(settings.value(.maximum), epsilon: settings.value(.epsilon, or: usual.epsilon))
+    }
+}

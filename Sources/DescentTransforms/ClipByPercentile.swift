@@ -75,7 +75,7 @@ public struct ClipByPercentile: GradientScaling {
     /// - Complexity: O(n) in the length of the history.
     public mutating func finish(_ result: StepResult) throws(DescentError) {
         let norm = result.incoming.norm(.l2)
-        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        // A pipeline may let gradients pass that are not finite; their norms say nothing about later ones.
         guard result.isApplied, norm.isFinite else { return }
         remember(remembered(norm))
     }
@@ -102,5 +102,36 @@ public struct ClipByPercentile: GradientScaling {
             if sorted[middle] < norm { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+}
+
+extension ClipByPercentile: DescribedStage {
+    private enum CodingKeys: CodingKey { case percentile, historyLength, epsilon }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(1))
+        try self.init(
+            settings.value(.percentile), historyLength: settings.value(.historyLength, or: usual.historyLength),
+            epsilon: settings.value(.epsilon, or: usual.epsilon))
+    }
+}
+
+extension ClipByPercentile {
+    /// Refuses a history that cannot be one of this stage's, and puts one that may grow in order of age.
+    mutating func resumeHistory() throws(DescentError) {
+        let count = state.history.count
+        try DescentError.requireState(
+            count <= historyLength, name, "its history has \(count) norms, more than the \(historyLength) that it keeps"
+        )
+        try DescentError.requireState(
+            state.history.allSatisfy { $0.isFinite && $0 >= 0 }, name,
+            "its history has norms that are negative or not finite")
+        try DescentError.requireState(
+            state.next >= 0 && state.next < max(count, 1), name,
+            "its history has \(count) norms, and the oldest of them is said to be number \(state.next)")
+        // A history that was full may have become longer: the oldest norm comes first as long as there is room.
+        guard count < historyLength, state.next > 0 else { return }
+        state.history = Array(state.history[state.next...] + state.history[..<state.next])
+        state.next = 0
     }
 }

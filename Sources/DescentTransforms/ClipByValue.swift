@@ -32,3 +32,29 @@ public struct ClipByValue: GradientTransform {
 
     public func transform(_ block: inout some GradientBlock) { block.clamp(to: lower...upper) }
 }
+
+/// Written as its limit, or as both ends of its range.
+extension ClipByValue: DescribedStage {
+    private enum CodingKeys: CodingKey { case limit, lower, upper }
+
+    public init(from decoder: any Decoder) throws {
+        let settings = try decoder.container(keyedBy: CodingKeys.self)
+        if let limit = try settings.decodeIfPresent(Float.self, forKey: .limit) {
+            self.init(limit)
+            return
+        }
+        let (lower, upper): (Float, Float) = try (settings.value(.lower), settings.value(.upper))
+        guard lower <= upper else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .lower, in: settings, debugDescription: "expected at most \(upper), found \(lower)")
+        }
+        self.init(lower...upper)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var settings = encoder.container(keyedBy: CodingKeys.self)
+        if lower == -upper { return try settings.encode(upper, forKey: .limit) }
+        try settings.encode(lower, forKey: .lower)
+        try settings.encode(upper, forKey: .upper)
+    }
+}

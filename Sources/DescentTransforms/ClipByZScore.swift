@@ -80,7 +80,7 @@ public struct ClipByZScore: GradientScaling {
     }
 
     public mutating func finish(_ result: StepResult) throws(DescentError) {
-        // Norms that are not finite come by if the pipeline lets them through; nothing can be told from them.
+        // A pipeline may let gradients pass that are not finite; their norms say nothing about later ones.
         guard result.isApplied, clippedNorm.isFinite else { return }
         guard state.isWarm else { return warmUp() }
         state.mean = decay * state.mean + (1 - decay) * clippedNorm
@@ -97,5 +97,38 @@ public struct ClipByZScore: GradientScaling {
         state.variance = state.warmup.reduce(0) { $0 + (Double($1) - state.mean) * (Double($1) - state.mean) } / count
         state.isWarm = true
         state.warmup = []
+    }
+}
+
+extension ClipByZScore: DescribedStage {
+    private enum CodingKeys: CodingKey { case threshold, decay, warmup }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(
+            threshold: settings.value(.threshold, or: usual.threshold), decay: settings.value(.decay, or: usual.decay),
+            warmup: settings.value(.warmup, or: usual.warmup))
+    }
+}
+
+extension ClipByZScore {
+    /// Refuses statistics that cannot be this stage's.
+    func requireValidState() throws(DescentError) {
+        // Norms beyond Float are not watched, so that no mean of them lies beyond it, and no variance beyond its square.
+        let largest = Double(Float.greatestFiniteMagnitude)
+        try DescentError.requireState(
+            (0...largest).contains(state.mean) && (0...largest * largest).contains(state.variance), name,
+            "norms have a mean of \(state.mean) and a variance of \(state.variance)")
+        try DescentError.requireState(
+            state.warmup.allSatisfy { $0.isFinite && $0 >= 0 }, name,
+            "norms of the warm-up are negative or not finite")
+        let count = state.warmup.count
+        guard state.isWarm else {
+            try DescentError.requireState(
+                state.mean == 0 && state.variance == 0, name, "norms have a mean before the warm-up has ended")
+            return try DescentError.requireState(
+                count < max(warmup, 1), name, "the warm-up has \(count) norms and ends after \(warmup)")
+        }
+        try DescentError.requireState(count == 0, name, "the warm-up has ended and still keeps \(count) norms")
     }
 }

@@ -94,3 +94,24 @@ public struct ClipLayerwise: GradientScaling {
         }
     }
 }
+
+extension ClipLayerwise: DescribedStage {
+    private enum CodingKeys: CodingKey { case `default`, layers, epsilon }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(default: nil))
+        try self.init(
+            default: settings.decodeIfPresent(Float.self, forKey: .default),
+            layers: settings.value(.layers, or: usual.maxima), epsilon: settings.value(.epsilon, or: usual.epsilon))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        guard layer == nil else {
+            throw DescentError(.invalidDocument, stage: name, "layers that a closure makes cannot be written down")
+        }
+        var settings = encoder.container(keyedBy: CodingKeys.self)
+        try settings.encodeIfPresent(defaultMaximum, forKey: .default)
+        if !maxima.isEmpty { try settings.encode(maxima, forKey: .layers) }
+        try settings.encode(epsilon, forKey: .epsilon)
+    }
+}

@@ -1,3 +1,5 @@
+import DescentCore
+
 /// How a loss scale is chosen.
 ///
 /// Half-precision gradients below 2^-24 become 0. Multiplying the loss by a large number before gradients are taken,
@@ -46,7 +48,7 @@ public struct LossScale: Sendable, Hashable {
 
     /// Follows the largest gradient instead of waiting for an overflow.
     ///
-    /// A running mean and deviation of log2 of the largest magnitude foretell what the next one will not exceed; the
+    /// A running mean and deviation of log2 of the largest magnitude predict what the next one will not exceed; the
     /// scale is the largest power of two that keeps it within Float16. If too many of the nonzero elements are still
     /// below 6.1e-5, Float16's smallest normal number, it is doubled as far as the last gradient would have allowed.
     /// The LogMax method of NVIDIA's OpenSeq2Seq, with a power of two, and the raise added. Costs nothing but two
@@ -82,4 +84,99 @@ public struct LossScale: Sendable, Hashable {
 
     /// Whether the scale can change.
     public var isDynamic: Bool { growthFactor != 1 || backoffFactor != 1 }
+}
+
+extension LossScale {
+    /// Refuses settings out of range.
+    func validate(for name: String) throws(DescentError) {
+        try DescentError.requirePositive(initial, "the loss scale", of: name)
+        try DescentError.requirePositive(minimum, "minimum", of: name)
+        try DescentError.requirePositive(maximum, "maximum", of: name)
+        try DescentError.require(
+            Float(1 / Double(minimum)).isFinite, name,
+            "the loss scale \(minimum) is so small that dividing by it leaves the range of Float.")
+        try DescentError.require(
+            minimum <= initial && initial <= maximum, name,
+            "the initial scale \(initial) has to lie between the minimum \(minimum) and the maximum \(maximum).")
+        try DescentError.require(
+            growthFactor.isFinite && growthFactor >= 1, name,
+            "growthFactor is \(growthFactor); it has to be a finite number of at least 1.")
+        try DescentError.require(
+            backoffFactor > 0 && backoffFactor <= 1, name,
+            "backoffFactor is \(backoffFactor); it has to lie above 0 and not above 1.")
+        try DescentError.require(
+            growthInterval >= 1, name, "growthInterval is \(growthInterval); it has to be at least 1.")
+        try DescentError.require(hysteresis >= 1, name, "hysteresis is \(hysteresis); it has to be at least 1.")
+        guard let adaptation else { return }
+        try DescentError.require(
+            adaptation.deviations.isFinite && adaptation.deviations >= 0, name,
+            "deviations is \(adaptation.deviations); it has to be a finite number of at least 0.")
+        try DescentError.require(
+            (0..<1).contains(adaptation.meanDecay) && (0..<1).contains(adaptation.varianceDecay), name,
+            "meanDecay and varianceDecay have to lie in 0..<1.")
+        try DescentError.require(
+            (0...1).contains(adaptation.smallShareLimit), name,
+            "smallShareLimit is \(adaptation.smallShareLimit); it has to lie in 0...1.")
+    }
+}
+
+/// Written under the name of what made it: `{"static": 1024}`, `{"dynamic": {"growthInterval": 500}}`,
+/// `{"adaptive": {}}`.
+extension LossScale: Codable {
+    private enum Form: String, CodingKey { case `static`, dynamic, adaptive }
+    private enum Setting: String, CodingKey {
+        case initial, growthFactor, backoffFactor, growthInterval, hysteresis, minimum, maximum
+        case deviations, meanDecay, varianceDecay, smallShareLimit
+    }
+
+    /// Reads a loss scale; settings that are left out are what they are by default.
+    public init(from decoder: any Decoder) throws {
+        let form = try decoder.container(keyedBy: Form.self)
+        if form.contains(.static) {
+            self = .static(try form.decode(Float.self, forKey: .static))
+            return
+        }
+        let isAdaptive = form.contains(.adaptive)
+        var scale = isAdaptive ? LossScale.adaptive() : .dynamic()
+        let settings = try form.nestedContainer(keyedBy: Setting.self, forKey: isAdaptive ? .adaptive : .dynamic)
+        func read<Value: Decodable>(_ setting: Setting, into value: inout Value) throws {
+            value = try settings.decodeIfPresent(Value.self, forKey: setting) ?? value
+        }
+        try read(.initial, into: &scale.initial)
+        try read(.minimum, into: &scale.minimum)
+        try read(.maximum, into: &scale.maximum)
+        if var adaptation = scale.adaptation {
+            try read(.deviations, into: &adaptation.deviations)
+            try read(.meanDecay, into: &adaptation.meanDecay)
+            try read(.varianceDecay, into: &adaptation.varianceDecay)
+            try read(.smallShareLimit, into: &adaptation.smallShareLimit)
+            scale.adaptation = adaptation
+        } else {
+            try read(.growthFactor, into: &scale.growthFactor)
+            try read(.backoffFactor, into: &scale.backoffFactor)
+            try read(.growthInterval, into: &scale.growthInterval)
+            try read(.hysteresis, into: &scale.hysteresis)
+        }
+        self = scale
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var form = encoder.container(keyedBy: Form.self)
+        if self == .static(initial) { return try form.encode(initial, forKey: .static) }
+        var settings = form.nestedContainer(keyedBy: Setting.self, forKey: adaptation == nil ? .dynamic : .adaptive)
+        try settings.encode(initial, forKey: .initial)
+        try settings.encode(minimum, forKey: .minimum)
+        try settings.encode(maximum, forKey: .maximum)
+        if let adaptation {
+            try settings.encode(adaptation.deviations, forKey: .deviations)
+            try settings.encode(adaptation.meanDecay, forKey: .meanDecay)
+            try settings.encode(adaptation.varianceDecay, forKey: .varianceDecay)
+            try settings.encode(adaptation.smallShareLimit, forKey: .smallShareLimit)
+        } else {
+            try settings.encode(growthFactor, forKey: .growthFactor)
+            try settings.encode(backoffFactor, forKey: .backoffFactor)
+            try settings.encode(growthInterval, forKey: .growthInterval)
+            try settings.encode(hysteresis, forKey: .hysteresis)
+        }
+    }
 }

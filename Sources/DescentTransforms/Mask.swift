@@ -11,11 +11,14 @@ public struct Mask: GradientTransform {
 
     /// Sets to 0 the gradients of parameters for which a condition holds; it has to hold for one.
     public init(where condition: @escaping @Sendable (ParameterDescription) -> Bool) {
-        selection = .satisfying(condition)
+        self.init(.satisfying(condition))
     }
 
     /// Sets to 0 the gradients of parameters whose name begins like this, of which there has to be one.
-    public init(prefix: String) { selection = .named(prefix: prefix) }
+    public init(prefix: String) { self.init(.named(prefix: prefix)) }
+
+    /// Sets to 0 the gradients of a selection of parameters, such as `.rank(0...1)`; it has to hold one.
+    public init(_ selection: ParameterSelection) { self.selection = selection }
 
     public var effect: StageEffect { .linear }
     public var repairsNonFinite: Bool { true }
@@ -28,4 +31,10 @@ public struct Mask: GradientTransform {
     public func transform(_ block: inout some GradientBlock) {
         if isZeroed[block.parameterIndex] { block.clear() }
     }
+}
+
+extension Mask: DescribedStage {
+    public init(from decoder: any Decoder) throws { try self.init(ParameterSelection(from: decoder)) }
+
+    public func encode(to encoder: any Encoder) throws { try selection.encodeMembers(to: encoder) }
 }

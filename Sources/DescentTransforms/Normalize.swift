@@ -25,3 +25,12 @@ public struct Normalize: GradientScaling {
         step.scale(by: Float(1 / (step.incoming.norm(.l2) + Double(epsilon))))
     }
 }
+
+extension Normalize: DescribedStage {
+    private enum CodingKeys: CodingKey { case epsilon }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(epsilon: settings.value(.epsilon, or: usual.epsilon))
+    }
+}

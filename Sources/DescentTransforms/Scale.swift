@@ -22,3 +22,7 @@ public struct Scale: GradientScaling {
         step.scale(by: factor.value(at: step.appliedSteps))
     }
 }
+
+extension Scale: DescribedStage {
+    private enum CodingKeys: String, CodingKey { case factor = "by" }
+}

@@ -7,8 +7,3 @@ func requireThreshold(_ maximum: Float, _ epsilon: Float, of stage: String) thro
     try DescentError.require(
         epsilon.isFinite && epsilon >= 0, stage, "epsilon is \(epsilon); it has to be a finite number of at least 0.")
 }
-
-extension ParameterLayout {
-    /// The names of the first parameters, for messages.
-    var firstNames: String { prefix(8).map { $0.name.cut(to: 80) }.joined(separator: ", ") }
-}

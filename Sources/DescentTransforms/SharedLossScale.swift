@@ -79,3 +79,15 @@ public final class SharedLossScale: Sendable {
         }
     }
 }
+
+extension CodingUserInfoKey {
+    /// Under which decoders and encoders hold the shared loss scales that a document may name: `[String: SharedLossScale]`.
+    public static var sharedLossScales: CodingUserInfoKey? { CodingUserInfoKey(rawValue: "descent.sharedLossScales") }
+}
+
+extension [CodingUserInfoKey: Any] {
+    /// The shared loss scales that a document may name.
+    var sharedLossScales: [String: SharedLossScale] {
+        CodingUserInfoKey.sharedLossScales.flatMap { self[$0] as? [String: SharedLossScale] } ?? [:]
+    }
+}

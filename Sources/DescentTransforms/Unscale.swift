@@ -95,36 +95,40 @@ public struct Unscale: GradientScaling {
     }
 }
 
-extension LossScale {
-    /// Refuses settings out of range.
-    func validate(for name: String) throws(DescentError) {
-        try DescentError.requirePositive(initial, "the loss scale", of: name)
-        try DescentError.requirePositive(minimum, "minimum", of: name)
-        try DescentError.requirePositive(maximum, "maximum", of: name)
-        try DescentError.require(
-            Float(1 / Double(minimum)).isFinite, name,
-            "the loss scale \(minimum) is so small that dividing by it leaves the range of Float.")
-        try DescentError.require(
-            minimum <= initial && initial <= maximum, name,
-            "the initial scale \(initial) has to lie between the minimum \(minimum) and the maximum \(maximum).")
-        try DescentError.require(
-            growthFactor.isFinite && growthFactor >= 1, name,
-            "growthFactor is \(growthFactor); it has to be a finite number of at least 1.")
-        try DescentError.require(
-            backoffFactor > 0 && backoffFactor <= 1, name,
-            "backoffFactor is \(backoffFactor); it has to lie above 0 and not above 1.")
-        try DescentError.require(
-            growthInterval >= 1, name, "growthInterval is \(growthInterval); it has to be at least 1.")
-        try DescentError.require(hysteresis >= 1, name, "hysteresis is \(hysteresis); it has to be at least 1.")
-        guard let adaptation else { return }
-        try DescentError.require(
-            adaptation.deviations.isFinite && adaptation.deviations >= 0, name,
-            "deviations is \(adaptation.deviations); it has to be a finite number of at least 0.")
-        try DescentError.require(
-            (0..<1).contains(adaptation.meanDecay) && (0..<1).contains(adaptation.varianceDecay), name,
-            "meanDecay and varianceDecay have to lie in 0..<1.")
-        try DescentError.require(
-            (0...1).contains(adaptation.smallShareLimit), name,
-            "smallShareLimit is \(adaptation.smallShareLimit); it has to lie in 0...1.")
+extension Unscale: DescribedStage {
+    private enum CodingKeys: CodingKey { case lossScale, shared }
+
+    /// Reads the settings of the scale, or the name of one that is shared.
+    public init(from decoder: any Decoder) throws {
+        let settings = try decoder.container(keyedBy: CodingKeys.self)
+        guard let name = try settings.decodeIfPresent(String.self, forKey: .shared) else {
+            try self.init(settings.value(.lossScale, or: .dynamic()))
+            return
+        }
+        guard !settings.contains(.lossScale) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .lossScale, in: settings,
+                debugDescription: "expected no settings beside the name of a shared loss scale, which has its own,")
+        }
+        guard let scale = decoder.userInfo.sharedLossScales[name] else {
+            let nearest = name.nearest(among: decoder.userInfo.sharedLossScales.keys)
+            let hint = nearest.map { " (did you mean \($0.quotedBriefly)?)" } ?? ""
+            throw DecodingError.dataCorruptedError(
+                forKey: .shared, in: settings,
+                debugDescription:
+                    "expected the name of a shared loss scale in the catalog\(hint), found \(name.quotedBriefly),")
+        }
+        self.init(scale)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var settings = encoder.container(keyedBy: CodingKeys.self)
+        guard let shared else { return try settings.encode(self.settings, forKey: .lossScale) }
+        guard let name = encoder.userInfo.sharedLossScales.first(where: { $0.value === shared })?.key else {
+            throw DescentError(
+                .invalidDocument, stage: self.name,
+                "a loss scale that pipelines share is written down by its name; add it to the catalog")
+        }
+        try settings.encode(name, forKey: .shared)
     }
 }

@@ -18,3 +18,5 @@ public struct ZeroNonFinite: GradientTransform {
 
     public func transform(_ block: inout some GradientBlock) { block.zeroNonFinite() }
 }
+
+extension ZeroNonFinite: DescribedStage {}

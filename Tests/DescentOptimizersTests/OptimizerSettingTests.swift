@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    @Test func `with an epsilon of 1e-30, Adam moves as far as the README says`() throws {
+    @Test func `with an epsilon of 1e-30, Adam moves as far as the limits say`() throws {
         let layout = try makeLayout([[1]])
         var (parameters, gradients) = (TensorSet(zeros: layout), TensorSet(zeros: layout))
         gradients["layer0.weight"] = [2.5e-18]

@@ -48,10 +48,10 @@ extension PipelineConfiguration: Codable {
     /// Reads the settings that are there; others are what they are by default.
     public init(from decoder: any Decoder) throws {
         let settings = try decoder.container(keyedBy: CodingKeys.self)
-        self.init(
-            nonFinite: try settings.decodeIfPresent(NonFinitePolicy.self, forKey: .nonFinite) ?? .skip,
-            parameterCopy: try settings.decodeIfPresent(ElementType.self, forKey: .parameterCopy),
-            reporting: try settings.decodeIfPresent(ReportOptions.self, forKey: .reporting) ?? [])
+        try self.init(
+            nonFinite: settings.value(.nonFinite, or: .skip),
+            parameterCopy: settings.decodeIfPresent(ElementType.self, forKey: .parameterCopy),
+            reporting: settings.value(.reporting, or: []))
     }
 
     /// Writes the settings that are not what they are by default.

@@ -13,29 +13,24 @@ public struct ReportOptions: OptionSet, Sendable, Hashable {
 
 /// Written as a list of names: `["layerNorms", "updateRatio"]`.
 extension ReportOptions: Codable {
-    private static let names: [(name: String, option: ReportOptions)] = [
-        ("layerNorms", .layerNorms), ("updateRatio", .updateRatio),
-    ]
+    private enum Name: String, Codable, CaseIterable {
+        case layerNorms, updateRatio
+
+        var option: ReportOptions {
+            switch self {
+            case .layerNorms: .layerNorms
+            case .updateRatio: .updateRatio
+            }
+        }
+    }
 
     /// Reads a list of names.
     public init(from decoder: any Decoder) throws {
-        var list = try decoder.unkeyedContainer()
-        self = []
-        while !list.isAtEnd {
-            let name = try list.decode(String.self)
-            guard let known = Self.names.first(where: { $0.name == name }) else {
-                throw DecodingError.dataCorruptedError(
-                    in: list,
-                    debugDescription:
-                        "unknown report option \(name.quotedBriefly)\(name.hint(among: Self.names.map(\.name)))")
-            }
-            insert(known.option)
-        }
+        self.init(try [Name](from: decoder).map(\.option))
     }
 
     /// Writes a list of names.
     public func encode(to encoder: any Encoder) throws {
-        var list = encoder.unkeyedContainer()
-        for known in Self.names where contains(known.option) { try list.encode(known.name) }
+        try Name.allCases.filter { contains($0.option) }.encode(to: encoder)
     }
 }

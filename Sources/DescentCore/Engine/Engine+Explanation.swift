@@ -7,7 +7,9 @@ extension Engine {
                 readsParameters: transform.requirements.contains(where: \.readsParameters), slots: slots)
         }
         let figures = Explanation.Figures(
-            stageNames: elements.stages.map(\.name), transforms: transforms, windowName: accumulation?.name,
+            stageNames: elements.stages.map(\.name), transforms: transforms,
+            freezes: elements.freezes.map { (elements.stages[$0.position].name, $0.selection) },
+            windowName: accumulation?.name, sumName: accumulation.map { slotTable.names[$0.slot] },
             exchangeName: exchangesGradients ? exchange?.name : nil, optimizerName: optimizer?.name,
             optimizerSlots: slotTable.ofOptimizer, slotNames: slotTable.names, slotTypes: slotTable.types,
             layout: layout, parameterCopy: configuration.parameterCopy, reportsLayers: reporter.reportsLayers,

@@ -1,11 +1,13 @@
 /// Settings that a group gives its parameters in place of the optimizer's, besides learning rate and weight decay.
 ///
 /// Nil leaves a setting as it is.
-public struct GroupSettings: Sendable, Hashable {
+public struct GroupSettings: Sendable, Hashable, Codable {
     /// The name of a setting, as optimizers and documents spell it.
     public enum Name: String, Sendable, CaseIterable, CodingKey {
         case momentum, dampening, nesterov, maximize, alpha, beta1, beta2, epsilon, learningRateDecay
     }
+
+    private typealias CodingKeys = Name
 
     /// The share of the velocity that remains after a step.
     public var momentum: Double?
@@ -59,35 +61,5 @@ public struct GroupSettings: Sendable, Hashable {
         settings.epsilon = later.epsilon ?? epsilon
         settings.learningRateDecay = later.learningRateDecay ?? learningRateDecay
         return settings
-    }
-}
-
-extension GroupSettings: Codable {
-    /// Reads the settings that are there.
-    public init(from decoder: any Decoder) throws {
-        let settings = try decoder.container(keyedBy: Name.self)
-        momentum = try settings.decodeIfPresent(Double.self, forKey: .momentum)
-        dampening = try settings.decodeIfPresent(Double.self, forKey: .dampening)
-        nesterov = try settings.decodeIfPresent(Bool.self, forKey: .nesterov)
-        maximize = try settings.decodeIfPresent(Bool.self, forKey: .maximize)
-        alpha = try settings.decodeIfPresent(Double.self, forKey: .alpha)
-        beta1 = try settings.decodeIfPresent(Double.self, forKey: .beta1)
-        beta2 = try settings.decodeIfPresent(Double.self, forKey: .beta2)
-        epsilon = try settings.decodeIfPresent(Float.self, forKey: .epsilon)
-        learningRateDecay = try settings.decodeIfPresent(Float.self, forKey: .learningRateDecay)
-    }
-
-    /// Writes the settings that are given.
-    public func encode(to encoder: any Encoder) throws {
-        var settings = encoder.container(keyedBy: Name.self)
-        try settings.encodeIfPresent(momentum, forKey: .momentum)
-        try settings.encodeIfPresent(dampening, forKey: .dampening)
-        try settings.encodeIfPresent(nesterov, forKey: .nesterov)
-        try settings.encodeIfPresent(maximize, forKey: .maximize)
-        try settings.encodeIfPresent(alpha, forKey: .alpha)
-        try settings.encodeIfPresent(beta1, forKey: .beta1)
-        try settings.encodeIfPresent(beta2, forKey: .beta2)
-        try settings.encodeIfPresent(epsilon, forKey: .epsilon)
-        try settings.encodeIfPresent(learningRateDecay, forKey: .learningRateDecay)
     }
 }

@@ -23,7 +23,8 @@ extension Optimizer {
 /// The average starts as the parameters after the first applied step. State: 4 bytes an element more. Polyak and
 /// Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
 public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
-    private(set) var base: Base
+    /// The optimizer that it is around.
+    public private(set) var base: Base
     /// What the average keeps of itself in a step.
     public let decay: Double
     private var weight: Float = 1
@@ -67,6 +68,20 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     }
 }
 
+/// Written around what it averages: `{"optimizer": "ExponentialMovingAverage", "decay": 0.999, "of": "AdamW"}`.
+extension ExponentialMovingAverage: Codable, DescribedOptimizer, DescribedWrapper where Base: DescribedOptimizer {
+    private enum CodingKeys: String, CodingKey {
+        case base = "of"
+        case decay
+    }
+
+    public static var typeName: String { "ExponentialMovingAverage" }
+
+    public static func around<Other: DescribedOptimizer>(_ base: Other.Type) -> any DescribedOptimizer.Type {
+        ExponentialMovingAverage<Other>.self
+    }
+}
+
 /// An optimizer that every k steps goes back part of the way to where it came from.
 ///
 ///     every k steps:  s = s + slowStepSize * (p - s);  p = s        (s = p before the first step)
@@ -74,7 +89,8 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
 /// State: 4 bytes an element more. Zhang, Lucas, Ba and Hinton, "Lookahead optimizer: k steps forward, 1 step back"
 /// (2019).
 public struct Lookahead<Base: Optimizer>: Optimizer {
-    private(set) var base: Base
+    /// The optimizer that it is around.
+    public private(set) var base: Base
     /// After how many steps it goes back.
     public let synchronizationPeriod: Int
     /// How far along the way the slow parameters follow.
@@ -128,5 +144,28 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
         if synchronizes {
             block.blendParameters(into: base.slots.count, weight: slowStepSize, replacing: true)
         }
+    }
+}
+
+/// Written around the optimizer that looks ahead: `{"optimizer": "Lookahead", "slowStepSize": 0.8, "of": "AdamW"}`.
+extension Lookahead: Codable, DescribedOptimizer, DescribedWrapper where Base: DescribedOptimizer {
+    private enum CodingKeys: String, CodingKey {
+        case base = "of"
+        case synchronizationPeriod, slowStepSize
+    }
+
+    public static var typeName: String { "Lookahead" }
+
+    public static func around<Other: DescribedOptimizer>(_ base: Other.Type) -> any DescribedOptimizer.Type {
+        Lookahead<Other>.self
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let settings = try decoder.container(keyedBy: CodingKeys.self)
+        let base: Base = try settings.value(.base)
+        let usual = base.lookingAhead()
+        try self.init(
+            base, synchronizationPeriod: settings.value(.synchronizationPeriod, or: usual.synchronizationPeriod),
+            slowStepSize: settings.value(.slowStepSize, or: usual.slowStepSize))
     }
 }

@@ -23,36 +23,38 @@ public struct ParameterGroup: Sendable {
         _ label: String, learningRate: Schedule? = nil, weightDecay: Float? = nil,
         where contains: @escaping @Sendable (ParameterDescription) -> Bool
     ) {
-        self.init(
-            label: label, .satisfying(contains), learningRate: learningRate, weightDecay: weightDecay, mustMatch: true)
+        self.init(.satisfying(contains), label: label, learningRate: learningRate, weightDecay: weightDecay)
     }
 
     private init(
-        label: String, _ selection: ParameterSelection, learningRate: Schedule?, weightDecay: Float?, mustMatch: Bool
+        _ selection: ParameterSelection, label: String? = nil, learningRate: Schedule?, weightDecay: Float?
     ) {
-        self.label = label
+        self.label = label ?? selection.label
         self.selection = selection
         self.learningRate = learningRate
         self.weightDecay = weightDecay
-        self.mustMatch = mustMatch
+        if case .rank = selection { mustMatch = false } else { mustMatch = true }
     }
 
     /// The parameters whose name begins like this, of which there has to be one.
     public static func named(
         prefix: String, learningRate: Schedule? = nil, weightDecay: Float? = nil
     ) -> ParameterGroup {
-        ParameterGroup(
-            label: "named \(prefix)*", .named(prefix: prefix), learningRate: learningRate, weightDecay: weightDecay,
-            mustMatch: true)
+        ParameterGroup(.named(prefix: prefix), learningRate: learningRate, weightDecay: weightDecay)
+    }
+
+    /// The parameters whose name begins in one of several ways; there has to be one for each.
+    public static func named(
+        prefixes: [String], learningRate: Schedule? = nil, weightDecay: Float? = nil
+    ) -> ParameterGroup {
+        ParameterGroup(.named(prefixes: prefixes), learningRate: learningRate, weightDecay: weightDecay)
     }
 
     /// The parameters with a rank in a range, if there are any.
     public static func rank(
         _ ranks: ClosedRange<Int>, learningRate: Schedule? = nil, weightDecay: Float? = nil
     ) -> ParameterGroup {
-        ParameterGroup(
-            label: "rank \(ranks.lowerBound) to \(ranks.upperBound)", .rank(ranks), learningRate: learningRate,
-            weightDecay: weightDecay, mustMatch: false)
+        ParameterGroup(.rank(ranks), learningRate: learningRate, weightDecay: weightDecay)
     }
 
     /// The same group, with more settings of the optimizer given to its parameters; nil leaves one as it is.
@@ -92,4 +94,35 @@ public struct ParameterGroup: Sendable {
 
     /// The parameters of rank 0 and 1, biases and gains, without weight decay.
     public static let vectorsWithoutDecay = ParameterGroup.rank(0...1, weightDecay: 0)
+}
+
+/// Written as what tells its parameters and what it gives them: `{"prefix": "head.", "learningRate": 0.1}`,
+/// `{"rank": [0, 1], "weightDecay": 0}`, `{"prefix": ["head.", "body."], "beta2": 0.95}`.
+extension ParameterGroup: Codable {
+    private enum CodingKeys: CodingKey { case learningRate, weightDecay }
+
+    /// Reads a group by the beginnings of names or by ranks.
+    public init(from decoder: any Decoder) throws {
+        let settings = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            ParameterSelection(from: decoder),
+            learningRate: settings.decodeIfPresent(Schedule.self, forKey: .learningRate),
+            weightDecay: settings.decodeIfPresent(Float.self, forKey: .weightDecay))
+        self.settings = try GroupSettings(from: decoder)
+    }
+
+    /// Writes the group.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidDocument` for one made with a closure.
+    public func encode(to encoder: any Encoder) throws {
+        if case .satisfying = selection {
+            throw DescentError(
+                .invalidDocument, "the group \"\(label)\" is made with a closure and cannot be written down")
+        }
+        try selection.encodeMembers(to: encoder)
+        var settings = encoder.container(keyedBy: CodingKeys.self)
+        try settings.encodeIfPresent(learningRate, forKey: .learningRate)
+        try settings.encodeIfPresent(weightDecay, forKey: .weightDecay)
+        try self.settings.encode(to: encoder)
+    }
 }

@@ -31,6 +31,7 @@ struct ResolvedRates: Sendable {
             let names = layout.prefix(8).map(\.name).joined(separator: ", ")
             try DescentError.require(
                 !isEmpty || !group.mustMatch, name, "no parameter is in group \(group.label); there are \(names).")
+            if group.mustMatch { try group.selection.requireMatch(in: layout, of: owner) }
         }
         self.schedules = schedules
         self.owners = owners

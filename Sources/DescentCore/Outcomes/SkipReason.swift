@@ -22,11 +22,10 @@ public struct SkipReason: Sendable, Hashable, Codable, CustomStringConvertible {
     public let code: Code
     /// The parameter concerned, where there is one: if several are bad, the first of them in the order of the layout.
     ///
-    /// Where micro-batches are summed as they come, only their sum is looked at, when the window closes: no reason says in
-    /// which of them the number was. With `Accumulate(nonFinite: .dropMicroBatch)` each is checked as it arrives, and
-    /// ``WindowProgress/rejection`` names the parameter at once.
+    /// Where micro-batches are summed, their sum is checked after each, and ``WindowProgress/rejection`` names the parameter
+    /// at once. With `Accumulate(nonFinite: .dropMicroBatch)` each is checked before it becomes part of the sum.
     public let parameter: String?
-    /// The stage that objected, where there is one.
+    /// The stage that decided against the step, where there is one.
     public let stage: String?
     /// Which micro-batch of the window it was, counted from 1, where that is known.
     public let microBatch: Int?

@@ -15,8 +15,12 @@ struct Explanation {
         /// The names of all stages, in the order in which gradients flow.
         let stageNames: [String]
         let transforms: [Transform]
+        /// What is frozen, with the names of the stages.
+        let freezes: [(name: String, selection: ParameterSelection)]
         /// The stage that accumulates, by its name.
         let windowName: String?
+        /// The slot of the window's sum, by its name.
+        let sumName: String?
         /// The stage that exchanges gradients, by its name.
         let exchangeName: String?
         let optimizerName: String?
@@ -46,12 +50,16 @@ struct Explanation {
     var text: String {
         let layout = figures.layout
         var lines = [
-            "Pipeline: " + (figures.stageNames + [figures.optimizerName ?? "gradients out"]).joined(separator: " → ")
+            "\(figures.optimizerName == nil ? "Chain" : "Pipeline"): "
+                + (figures.stageNames + [figures.optimizerName ?? "gradients out"]).joined(separator: " → ")
         ]
         lines.append(
             "  \(count(layout.count, "parameter")), \(count(layout.elementCount, "element")) in "
                 + "\(count(figures.blockCount, "block")), up to \(count(figures.threadCount, "thread"))")
-        lines += figures.transforms.compactMap(restriction)
+        lines += figures.freezes.map { "  \($0.name) leaves out \(those($0.selection))" }
+        lines += figures.transforms.compactMap { transform in
+            transform.restriction.map { "  \(transform.name) works on \(those($0))" }
+        }
         if let exchange = figures.exchangeName {
             lines.append("  \(exchange) exchanges each window before it is measured")
         }
@@ -60,21 +68,23 @@ struct Explanation {
         lines.append("Kept between steps\(slots.isEmpty ? ": nothing" : "")")
         lines += slots
         if figures.rowMeanCount > 0 {
-            lines.append("Kept from one sweep of a step to the next")
-            lines.append("  4 B for each of \(count(figures.rowMeanCount, "row")): their means, if a stage takes them")
+            lines.append("Kept within a step")
+            lines.append("  4 B for each of \(count(figures.rowMeanCount, "row")): row means")
         }
         let scratch = figures.scratchBytes
         lines.append(scratch > 0 ? "Scratch: \(scratch) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
     }
 
-    /// Which parameters a transform for some of them works on.
-    private func restriction(of transform: Figures.Transform) -> String? {
-        guard let selection = transform.restriction else { return nil }
+    /// The parameters of a selection: how many they are, and the first ones' names.
+    private func those(_ selection: ParameterSelection) -> String {
         let names = figures.layout.filter(selection.contains).map(\.name)
         let shown = names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
-        return "  \(transform.name) works on \(names.count) of \(count(figures.layout.count, "parameter")): \(shown)"
+        return "\(names.count) of \(count(figures.layout.count, "parameter")): \(shown)"
     }
+
+    /// What the window's sum is called.
+    private var sum: String { figures.sumName ?? "sum" }
 
     // MARK: Sweeps
 
@@ -82,7 +92,7 @@ struct Explanation {
         guard let microBatch = plan.microBatch else { return section("A step", windowSweeps(source: "gradient")) }
         let measuring = microBatch.measuring.map { Work(operations: $0.operations, source: "gradient") }
         let adding = Work(operations: microBatch.final + [.accumulate], source: "gradient")
-        var window = windowSweeps(source: "accumulator")
+        var window = windowSweeps(source: sum)
         // Until nothing can go wrong any more, the sum is not written, and every sweep reads what it is made of.
         let isWritten = !plan.mayReopenWindow && window.count > 1
         for index in window.indices where index == 0 || !isWritten {
@@ -141,7 +151,7 @@ struct Explanation {
         if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
         for operation in sweep.operations {
             switch operation {
-            case .accumulate: touch("accumulator", 4, isWritten: !sweep.closes)
+            case .accumulate: touch(sum, 4, isWritten: !sweep.closes)
             case .transform(let position):
                 touchSlots(figures.transforms[position].slots, isWritten: sweep.isLast)
                 if figures.transforms[position].readsParameters { touch("parameter", 4, isWritten: false) }
@@ -180,7 +190,7 @@ struct Explanation {
         case .update: return "\(optimizer) updates"
         case .copyParameters: return "copy parameters"
         case .measureUpdate: return "measure the change of parameters for the report"
-        case .store: return "store"
+        case .store: return "store the gradients"
         case .addToHistograms: return "count magnitudes"
         case .rememberParameters, .discardGradient, .checkGradient: return nil
         }

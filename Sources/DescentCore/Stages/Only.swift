@@ -8,11 +8,14 @@ extension GradientTransform {
     /// - Returns: The stage, restricted. One that leaves gradients in another condition than it finds them, as `Unscale`
     ///   does, cannot be: others would be left behind. That is refused when the pipeline is built.
     public func only(where condition: @escaping @Sendable (ParameterDescription) -> Bool) -> Only<Self> {
-        Only(self, .satisfying(condition))
+        only(.satisfying(condition))
     }
 
     /// The same stage for the parameters whose names begin like this; see ``only(where:)``.
-    public func only(prefix: String) -> Only<Self> { Only(self, .named(prefix: prefix)) }
+    public func only(prefix: String) -> Only<Self> { only(.named(prefix: prefix)) }
+
+    /// The same stage for a selection of the parameters, such as `.rank(2...4)`; see ``only(where:)``.
+    public func only(_ selection: ParameterSelection) -> Only<Self> { Only(self, selection) }
 }
 
 /// A stage that works on some of the parameters; made by ``GradientTransform/only(where:)``.
@@ -71,5 +74,32 @@ public struct Only<Base: GradientTransform>: GradientTransform {
 
     private func chosen(within outer: [Bool]?) -> [Bool] {
         outer.map { zip($0, isChosen).map { $0 && $1 } } ?? isChosen
+    }
+}
+
+/// Written as the stage, with the selection among its settings: `{"stage": "ClipByNorm", "maximum": 1, "only": "head."}`.
+extension Only: Codable, DescribedStage where Base: DescribedStage {
+    private enum CodingKeys: CodingKey { case only }
+
+    /// The name of the stage that is restricted.
+    public static var typeName: String { Base.typeName }
+
+    /// Reads the stage and its selection.
+    public init(from decoder: any Decoder) throws {
+        try self.init(Base(from: decoder), decoder.container(keyedBy: CodingKeys.self).value(.only))
+    }
+
+    /// Writes the stage and its selection.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidDocument` for a selection by a closure, and for a stage that is restricted
+    ///   twice.
+    public func encode(to encoder: any Encoder) throws {
+        guard base.restriction == nil else {
+            throw DescentError(
+                .invalidDocument, stage: name, "a stage that is restricted twice cannot be written down")
+        }
+        try base.encode(to: encoder)
+        var settings = encoder.container(keyedBy: CodingKeys.self)
+        try settings.encode(selection, forKey: .only)
     }
 }

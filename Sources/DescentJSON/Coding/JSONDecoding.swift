@@ -9,19 +9,20 @@ extension JSON {
     ///     it did ask for: `unknown setting "maximumnorm" at stages[2]; did you mean "maximumNorm"?`
     ///   - alsoKnown: Members that belong to the value, but were taken out before: they are named where one is near.
     ///   - place: Where in a larger document this value is, for messages: "stages[2]".
+    ///   - userInfo: What types look up while they are decoded.
     /// - Returns: The value.
     /// - Throws: `DescentError` with code `invalidDocument` or `unknownSetting` and the path in the
     ///   document. An error that the type itself throws keeps its code, stage and parameter.
     public func decode<Value: Decodable>(
         _ type: Value.Type = Value.self, refusingUnknownKeys: Bool = false, alsoKnown: [String] = [],
-        at place: String = ""
+        at place: String = "", userInfo: [CodingUserInfoKey: any Sendable] = [:]
     ) throws(DescentError) -> Value {
         let usage = refusingUnknownKeys ? KeyUsage(alsoKnown: alsoKnown) : nil
         // A type without settings asks for none.
         if object != nil { usage?.note([], of: []) }
         let value: Value
         do {
-            value = try DecodingNode(json: self, codingPath: [], usage: usage).decode()
+            value = try DecodingNode(json: self, codingPath: [], userInfo: userInfo, usage: usage).decode()
         } catch let error as DecodingError {
             try usage?.requireNoMisspelling(of: error, in: self, at: place)
             throw DescentError(error, in: self, at: place)
@@ -135,8 +136,8 @@ extension KeyUsage {
 struct DecodingNode: Decoder {
     let json: JSON
     let codingPath: [any CodingKey]
+    let userInfo: [CodingUserInfoKey: Any]
     fileprivate let usage: KeyUsage?
-    var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func decode<Value: Decodable>() throws -> Value {
         if let json = json as? Value { return json }
@@ -174,7 +175,7 @@ struct DecodingNode: Decoder {
     }
 
     fileprivate func child(_ json: JSON, _ key: any CodingKey) -> DecodingNode {
-        DecodingNode(json: json, codingPath: codingPath + [key], usage: usage)
+        DecodingNode(json: json, codingPath: codingPath + [key], userInfo: userInfo, usage: usage)
     }
 
     // MARK: Containers

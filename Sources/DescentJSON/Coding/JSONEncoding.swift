@@ -7,10 +7,15 @@ extension JSON {
     /// and "-Infinity"; a NaN's payload is lost). The members of dictionaries and the elements of sets are sorted, so
     /// that equal values give equal text.
     ///
+    /// - Parameters:
+    ///   - value: The value.
+    ///   - userInfo: What types look up while they are encoded.
     /// - Throws: `DescentError` with code `invalidDocument` if the value refuses to be encoded, or is
     ///   nested more than ``maximumDepth`` deep.
-    public init(encoding value: some Encodable) throws(DescentError) {
-        let node = EncodingNode(codingPath: [])
+    public init(
+        encoding value: some Encodable, userInfo: [CodingUserInfoKey: any Sendable] = [:]
+    ) throws(DescentError) {
+        let node = EncodingNode(codingPath: [], userInfo: userInfo)
         do {
             try node.encode(value)
         } catch let error as DescentError {
@@ -40,11 +45,14 @@ private final class EncodingNode: Encoder {
     }
 
     let codingPath: [any CodingKey]
-    var userInfo: [CodingUserInfoKey: Any] { [:] }
+    let userInfo: [CodingUserInfoKey: Any]
     private var content = Content.nothing
     private var isUnordered = false
 
-    init(codingPath: [any CodingKey]) { self.codingPath = codingPath }
+    init(codingPath: [any CodingKey], userInfo: [CodingUserInfoKey: Any]) {
+        self.codingPath = codingPath
+        self.userInfo = userInfo
+    }
 
     func encode(_ value: some Encodable) throws {
         switch value {
@@ -112,7 +120,7 @@ private final class EncodingNode: Encoder {
             stopForMisuse("A member was encoded into what is no object.")
         }
         content = .nothing
-        let node = EncodingNode(codingPath: codingPath + [key])
+        let node = EncodingNode(codingPath: codingPath + [key], userInfo: userInfo)
         if let position = positions[key.stringValue] {
             nodes[position] = node
         } else {
@@ -128,7 +136,7 @@ private final class EncodingNode: Encoder {
     func element() -> EncodingNode {
         guard case .array(var nodes) = content else { stopForMisuse("An element was encoded into no array.") }
         content = .nothing
-        let node = EncodingNode(codingPath: codingPath + [JSONKey(intValue: nodes.count)])
+        let node = EncodingNode(codingPath: codingPath + [JSONKey(intValue: nodes.count)], userInfo: userInfo)
         nodes.append(node)
         content = .array(nodes)
         return node

@@ -29,14 +29,15 @@ import Testing
             text.contains(
                 """
                 Kept between steps: nothing
-                Kept from one sweep of a step to the next
-                  4 B for each of 6 rows: their means, if a stage takes them
+                Kept within a step
+                  4 B for each of 6 rows: row means
                 """), "\(text)")
     }
 
-    @Test func `a restricted stage says to which parameters`() throws {
+    @Test func `a stage for some of the parameters says for which`() throws {
         let text = try Pipeline(for: parameters) {
             ClipByGlobalNorm(1).only(prefix: "layer0.")
+            Freeze(prefix: "layer1.bias")
             Centralize().only { $0.name == "layer1.weight" }
         } driving: {
             SGD(learningRate: 1)
@@ -45,6 +46,7 @@ import Testing
             text.contains(
                 """
 
+                  Freeze leaves out 1 of 4 parameters: layer1.bias
                   ClipByGlobalNorm(1.0).only works on 2 of 4 parameters: layer0.weight, layer0.bias
                   Centralize.only works on 1 of 4 parameters: layer1.weight
 
@@ -72,7 +74,7 @@ import Testing
             func update(_ model: inout Int, gradients: TensorSet) { model += 1 }
         }
         let optimizer = try WrappedOptimizer(Host(), for: parameters.layout) { ClipByGlobalNorm(1) }
-        #expect(optimizer.explain().hasPrefix("Pipeline: ClipByGlobalNorm(1.0) → gradients out\n"))
+        #expect(optimizer.explain().hasPrefix("Chain: ClipByGlobalNorm(1.0) → gradients out\n"))
         #expect(optimizer.explain() == optimizer.chain.explain())
     }
 

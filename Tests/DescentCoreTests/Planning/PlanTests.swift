@@ -91,7 +91,7 @@ import Testing
         let text = pipeline.explain()
         for part in [
             "sweep 1", "sweep 2", "Accumulate(steps: 4, mean)", "measure L2 norms for ClipByGlobalNorm(1.0)",
-            "AdamW updates", "reads 16 B for each element: accumulator, parameter", "first moment",
+            "AdamW updates", "reads 16 B for each element: Accumulate(steps: 4, mean).sum, parameter", "first moment",
             "4 parameters, 63 elements", "A micro-batch that closes its window: 2 sweeps",
         ] {
             #expect(text.contains(part), "no \"\(part)\" in:\n\(text)")

@@ -3,7 +3,7 @@ import Testing
 
 /// The folders of the core, which know each other one way: each those before it in this list, none those after it.
 @Suite struct CoreFoldersTests {
-    private static let order = [
+    static let order = [
         "Numerics", "Parameters", "Statistics", "Outcomes", "Blocks", "Backend", "Stages", "Optimizers",
         "Configuration",
         "Planning", "State", "Engine", "Pipeline",

@@ -49,10 +49,8 @@ enum Documentation {
             output = lines.isEmpty ? (isBelow ? next?.text : nil) : lines
         }
     }
-}
 
-extension Documentation {
-    /// The text of the file of tests with a name, in whichever folder of `Tests` it is; empty if there is none.
+    /// The text of a suite's file, anywhere among the tests; empty if there is none.
     static func testFile(named name: some StringProtocol) -> String {
         let tests = Markdown.repository.appendingPathComponent("Tests")
         let files = FileManager.default.enumerator(atPath: tests.path)?.compactMap { $0 as? String } ?? []

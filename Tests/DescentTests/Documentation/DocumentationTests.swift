@@ -107,6 +107,12 @@ import Testing
         }
     }
 
+    @Test func `the order of the core's folders is the one that they keep to`() throws {
+        let line = try #require(
+            try Markdown("\(Documentation.catalog)/Architecture.md").prose.first { $0.hasPrefix("`Numerics`, ") })
+        #expect(line.matches(of: /`(\w+)`/).map { String($0.1) } == CoreFoldersTests.order)
+    }
+
     @Test func `the files that the story of a step names exist`() throws {
         let page = try Markdown("\(Documentation.catalog)/Architecture.md")
         let named = page.prose.flatMap { $0.matches(of: /`([\w+\/]+\.(swift|inc))`/).map { "/" + $0.1 } }

@@ -1,5 +1,5 @@
 import Descent
-import Foundation
+import DescentJSON
 import TestSupport
 
 /// One training run that PyTorch or Optax computed; the schema is described in `Fixtures/Goldens/README.md`.
@@ -48,51 +48,15 @@ struct GoldenCase: Decodable {
         }
     }
 
-    /// Settings of which only some are there, according to the kind.
-    typealias Settings = [String: Setting]
-
-    enum Setting: Decodable {
-        case null
-        case flag(Bool)
-        case number(Double)
-        case text(String)
-        case object([String: Setting])
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if container.decodeNil() {
-                self = .null
-            } else if let flag = try? container.decode(Bool.self) {
-                self = .flag(flag)
-            } else if let number = try? container.decode(Double.self) {
-                self = .number(number)
-            } else if let text = try? container.decode(String.self) {
-                self = .text(text)
-            } else {
-                self = .object(try container.decode([String: Setting].self))
-            }
-        }
-
-        var number: Double? { if case .number(let number) = self { number } else { nil } }
-        var text: String? { if case .text(let text) = self { text } else { nil } }
-        var flag: Bool { if case .flag(let flag) = self { flag } else { false } }
-        var object: Settings? { if case .object(let object) = self { object } else { nil } }
-    }
-
     let schema: Int
     let name: String
     let parameters: [Parameter]
-    let pipeline: [Settings]
-    let optimizer: Settings
+    let pipeline: [JSON]
+    let optimizer: JSON
     let microbatches: [Microbatch]
     let skipsNonFinite: Bool?
     let expected: [Expectation]
     let tolerance: Tolerance
-}
-
-/// Something that the schema names and the library does not have.
-struct NotSupported: Error, CustomStringConvertible {
-    let description: String
 }
 
 extension GoldenCase {
@@ -100,112 +64,57 @@ extension GoldenCase {
         try ParameterLayout(parameters.map { try ParameterDescription($0.name, shape: $0.shape) })
     }
 
-    func makeStages() throws -> [any Stage] { try pipeline.map(makeStage) }
-
-    private func makeStage(_ settings: Settings) throws -> any Stage {
-        func float(_ key: String, _ fallback: Float) -> Float { settings[key]?.number.map { Float($0) } ?? fallback }
-        switch settings["stage"]?.text ?? "" {
-        case "scale":
-            return Scale(by: .constant(settings["factor"]?.number ?? .nan))
-        case "accumulate":
-            guard let reduction = Accumulate.Reduction(rawValue: settings["reduction"]?.text ?? "mean") else {
-                throw NotSupported(description: "reduction \(settings["reduction"]?.text ?? "")")
-            }
-            return Accumulate(steps: Int(float("steps", .nan)), reduction: reduction)
-        case "unscale":
-            return Unscale(makeLossScale(settings["lossScale"]?.object ?? [:]))
-        case "clipByValue":
-            return ClipByValue(float("limit", .nan))
-        case "clipByNorm":
-            return ClipByNorm(float("maximum", .nan), epsilon: float("epsilon", 1e-6))
-        case "clipByGlobalNorm":
-            let norms: [String: Norm] = ["l1": .l1, "l2": .l2, "linf": .lInfinity]
-            guard let norm = norms[settings["norm"]?.text ?? "l2"] else {
-                throw NotSupported(description: "norm \(settings["norm"]?.text ?? "")")
-            }
-            return ClipByGlobalNorm(float("maximum", .nan), norm: norm, epsilon: float("epsilon", 1e-6))
-        case "clipLayerwise":
-            let maxima = (settings["layers"]?.object ?? [:]).compactMapValues { $0.number.map { Float($0) } }
-            return ClipLayerwise(
-                default: settings["default"]?.number.map { Float($0) }, layers: maxima, epsilon: float("epsilon", 1e-6))
-        case "clipAdaptively":
-            return ClipAdaptively(factor: float("factor", 0.01), epsilon: float("epsilon", 1e-3))
-        case "centralize":
-            return Centralize()
-        case let other:
-            throw NotSupported(description: "stage \(other)")
-        }
+    /// The pipeline as the library's own documents describe it.
+    func makeDescription() throws -> PipelineDescription {
+        let document: JSON = [
+            "stages": .array(pipeline.map(stage)), "optimizer": describedOptimizer,
+            "configuration": ["nonFinite": skipsNonFinite == true ? "skip" : "propagate"],
+        ]
+        return try PipelineDescription(parsing: document.description)
     }
 
-    private func makeLossScale(_ settings: Settings) -> LossScale {
-        if let scale = settings["static"]?.number { return .static(Float(scale)) }
-        var scale = LossScale.dynamic()
-        if let initial = settings["initial"]?.number { scale.initial = Float(initial) }
-        if let factor = settings["growthFactor"]?.number { scale.growthFactor = factor }
-        if let factor = settings["backoffFactor"]?.number { scale.backoffFactor = factor }
-        if let interval = settings["growthInterval"]?.number { scale.growthInterval = Int(interval) }
-        scale.maximum = .greatestFiniteMagnitude
-        scale.minimum = .leastNormalMagnitude
-        return scale
+    // MARK: The schema's names, and the library's
+
+    /// The name of a type: "ClipByNorm" for "clipByNorm".
+    private func typeName(_ name: String?) -> JSON {
+        let abbreviations = ["sgd": "SGD", "lamb": "LAMB", "rmsProp": "RMSProp"]
+        let name = name ?? ""
+        return .string(abbreviations[name] ?? name.prefix(1).uppercased() + name.dropFirst())
     }
 
-    func makeOptimizer() throws -> any Optimizer {
-        func double(_ key: String, _ fallback: Double) -> Double { optimizer[key]?.number ?? fallback }
-        func float(_ key: String, _ fallback: Float) -> Float { optimizer[key]?.number.map { Float($0) } ?? fallback }
-        let groups: [ParameterGroup] = optimizer["decayExcludesVectors"]?.flag == true ? [.vectorsWithoutDecay] : []
-        switch optimizer["kind"]?.text ?? "" {
-        case "sgd":
-            return SGD(
-                learningRate: try makeSchedule(), momentum: double("momentum", 0), dampening: double("dampening", 0),
-                nesterov: optimizer["nesterov"]?.flag ?? false, weightDecay: float("weightDecay", 0),
-                maximize: optimizer["maximize"]?.flag ?? false, groups: groups)
-        case "adam":
-            return Adam(
-                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.999),
-                epsilon: float("epsilon", 1e-8), weightDecay: float("weightDecay", 0),
-                amsgrad: optimizer["amsgrad"]?.flag ?? false, groups: groups)
-        case "rmsProp":
-            return RMSProp(
-                learningRate: try makeSchedule(), alpha: double("alpha", 0.99), epsilon: float("epsilon", 1e-8),
-                momentum: double("momentum", 0), centered: optimizer["centered"]?.flag ?? false,
-                weightDecay: float("weightDecay", 0), groups: groups)
-        case "adagrad":
-            return Adagrad(
-                learningRate: try makeSchedule(), learningRateDecay: float("learningRateDecay", 0),
-                initialAccumulator: float("initialAccumulator", 0), epsilon: float("epsilon", 1e-10),
-                weightDecay: float("weightDecay", 0), groups: groups)
-        case "lion":
-            return Lion(
-                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.99),
-                weightDecay: float("weightDecay", 0), groups: groups)
-        case "lamb":
-            return LAMB(
-                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.999),
-                epsilon: float("epsilon", 1e-6), weightDecay: float("weightDecay", 0), groups: groups)
-        case "adamW":
-            return AdamW(
-                learningRate: try makeSchedule(), beta1: double("beta1", 0.9), beta2: double("beta2", 0.999),
-                epsilon: float("epsilon", 1e-8), weightDecay: float("weightDecay", 0),
-                amsgrad: optimizer["amsgrad"]?.flag ?? false, groups: groups)
-        case let other:
-            throw NotSupported(description: "optimizer \(other)")
-        }
+    private func renamed(_ object: JSON.Object, _ names: [String: String]) -> JSON.Object {
+        var result = JSON.Object()
+        for (key, value) in object { result[names[key] ?? key] = value }
+        return result
     }
 
-    private func makeSchedule() throws -> Schedule {
-        let learningRate = optimizer["learningRate"]?.number ?? .nan
-        guard let settings = optimizer["schedule"]?.object else { return .constant(learningRate) }
-        func number(_ key: String, _ fallback: Double) -> Double { settings[key]?.number ?? fallback }
-        switch settings["kind"]?.text ?? "" {
-        case "warmupCosine":
-            return .warmupCosine(
-                peak: learningRate, warmup: Int(number("warmupSteps", 0)), total: Int(number("decaySteps", 1)),
-                initial: number("initial", 0), end: number("end", 0))
-        case "exponential":
-            return .exponential(
-                initial: learningRate, rate: number("rate", 1), transitionSteps: Int(number("transitionSteps", 1)))
-        case let other:
-            throw NotSupported(description: "schedule \(other)")
+    private func stage(_ entry: JSON) -> JSON {
+        let name = entry["stage"]?.string
+        var settings = renamed(entry.object ?? .init(), name == "scale" ? ["factor": "by"] : [:])
+        settings["stage"] = typeName(name)
+        if settings["norm"] == "linf" { settings["norm"] = "lInfinity" }
+        if var scale = settings["lossScale"]?.object, scale["static"] == nil {
+            // The schema's scale has no bounds.
+            scale["minimum"] = JSON.Number(Float.leastNormalMagnitude).map { .number($0) }
+            scale["maximum"] = JSON.Number(Float.greatestFiniteMagnitude).map { .number($0) }
+            settings["lossScale"] = ["dynamic": .object(scale)]
         }
+        return .object(settings)
+    }
+
+    private var describedOptimizer: JSON {
+        var settings = optimizer.object ?? .init()
+        settings["optimizer"] = typeName(settings["kind"]?.string)
+        if settings["decayExcludesVectors"] == true { settings["groups"] = [["rank": [0, 1], "weightDecay": 0]] }
+        if let schedule = settings["schedule"]?.object, let name = schedule["kind"]?.string {
+            var schedule = renamed(schedule, ["warmupSteps": "warmup", "decaySteps": "total"])
+            schedule["kind"] = nil
+            schedule[name == "exponential" ? "initial" : "peak"] = settings["learningRate"]
+            var form = JSON.Object()
+            form[name] = .object(schedule)
+            settings["learningRate"] = .object(form)
+        }
+        for key in ["kind", "schedule", "decayExcludesVectors"] { settings[key] = nil }
+        return .object(settings)
     }
 }

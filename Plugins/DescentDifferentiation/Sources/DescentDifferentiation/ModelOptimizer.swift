@@ -45,7 +45,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentErrors/DescentError`` for a parameter without a name, with a name that another one has, with a
+    /// - Throws: `DescentError` for a parameter without a name, with a name that another one has, with a
     ///   shape that is not that of the model, or with memory that another one has; for members left out; and for
     ///   stages that do not fit together.
     /// - Complexity: O(n) in the number of elements.
@@ -83,7 +83,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     ///   - lossScale: What the loss was multiplied by, to have it checked; nil trusts that it was ``lossScale``.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the update was accumulated, applied or skipped.
-    /// - Throws: ``DescentErrors/DescentError`` that names the parameter whose size in the model or in the gradient does
+    /// - Throws: `DescentError` that names the parameter whose size in the model or in the gradient does
     ///   not match, before anything has changed; also when a loss scale is exhausted.
     @discardableResult
     public mutating func update(
@@ -111,7 +111,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     /// Closes an open window early and updates the model with what it holds.
     ///
     /// - Returns: The outcome, or nil if no window is open.
-    /// - Throws: ``DescentErrors/DescentError``, as ``update(_:along:weight:lossScale:closingWindow:)`` does.
+    /// - Throws: `DescentError`, as ``update(_:along:weight:lossScale:closingWindow:)`` does.
     @discardableResult
     public mutating func flush(_ model: inout Model) throws(DescentError) -> StepOutcome? {
         for binding in bindings { try binding.requireMatch(of: model) }

@@ -10,7 +10,7 @@ struct ParameterBinding<Model: Differentiable>: Sendable {
 
     /// Binds the parameter at a position of the list.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` if it has no name, or another number of elements than its shape.
+    /// - Throws: `DescentError` if it has no name, or another number of elements than its shape.
     init(_ parameter: ModelParameter<Model>, at position: Int, in model: Model) throws(DescentError) {
         place = parameter.place
         if case .tensors(let path, _) = place {

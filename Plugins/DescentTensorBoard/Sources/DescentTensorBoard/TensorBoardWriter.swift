@@ -42,7 +42,7 @@ public final class TensorBoardWriter: Sendable {
     ///   - folder: The folder of the run, created where it is missing. `tensorboard --logdir` takes it or one above.
     ///   - onFailure: What to do when records begin to be lost: called for the first of them, and again if that happens
     ///     after others have been written. The default prints to standard error.
-    /// - Throws: ``DescentErrors/DescentError`` with code `eventFile` if the folder or the file cannot be created.
+    /// - Throws: `DescentError` with code `eventFile` if the folder or the file cannot be created.
     public convenience init(
         folder: String, onFailure: @escaping @Sendable (DescentError) -> Void = printToStandardError
     ) throws(DescentError) {
@@ -81,7 +81,7 @@ public final class TensorBoardWriter: Sendable {
     /// - Parameters:
     ///   - tag: The name of the chart; what precedes its first slash is the section that it is shown in.
     ///   - value: The number, rounded to float32; TensorBoard marks NaN and infinities.
-    ///   - step: The step, on the x-axis: ``DescentCore/GradientPipeline/appliedSteps``, as for reports.
+    ///   - step: The step, on the x-axis: `GradientPipeline.appliedSteps`, as for reports.
     public func scalar(_ tag: String, _ value: some BinaryFloatingPoint, step: Int) {
         var values = SummaryValues()
         values.add(tag, Float(value))
@@ -106,7 +106,7 @@ public final class TensorBoardWriter: Sendable {
 
     /// Brings all records to the disk and closes the file; what is recorded afterwards is lost.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `eventFile` if any record was lost, with the reason for the
+    /// - Throws: `DescentError` with code `eventFile` if any record was lost, with the reason for the
     ///   first, or if the disk fails. The file is closed in any case; closing it again does nothing.
     public func close() throws(DescentError) {
         let result = state.withLock { state -> Result<Void, DescentError> in

@@ -38,7 +38,7 @@ final class AllReduceExchange: @unchecked Sendable {
 
     /// Connects to the other ranks.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` if they train something else.
+    /// - Throws: `DescentError` with code `processMismatch` if they train something else.
     init(
         of parameters: [Int], in layout: ParameterLayout, as setup: PipelineSetup, over communicator: Communicator,
         reduction: AllReduce.Reduction, bucketLength: Int

@@ -113,7 +113,7 @@ final class PendingAnnouncements {
     ///
     /// - Parameter comparesDigests: Whether all of them have to have one digest.
     /// - Returns: The announcements.
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` unless all are about to do the same, with
+    /// - Throws: `DescentError` with code `processMismatch` unless all are about to do the same, with
     ///   `processFailure` if one of them cannot, and with `processTimeout` if they take too long.
     func wait(comparesDigests: Bool = true) throws(DescentError) -> [Announcement] {
         try world.finish(&request)

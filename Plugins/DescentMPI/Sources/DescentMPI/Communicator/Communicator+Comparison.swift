@@ -5,7 +5,7 @@ import Foundation
 extension Communicator {
     /// Makes sure that all ranks build the same pipeline, and gives it a number that is the same on all.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` that names what differs, and on which rank.
+    /// - Throws: `DescentError` with code `processMismatch` that names what differs, and on which rank.
     func connect(_ setup: PipelineSetup) throws(DescentError) -> UInt64 {
         let number = numberExchange()
         let bytes = encoded(setup)
@@ -34,7 +34,7 @@ extension Communicator {
 
     /// Makes sure that all ranks have the same parameters, bit for bit.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` that names the first that differs, and the rank.
+    /// - Throws: `DescentError` with code `processMismatch` that names the first that differs, and the rank.
     func compare(_ parameters: some TensorStorage) throws(DescentError) {
         var words: [UInt64] = []
         for position in parameters.layout.indices {

@@ -73,7 +73,7 @@ public final class Communicator: @unchecked Sendable {
 
     /// Waits until all ranks have come here.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` if one of them does something else.
+    /// - Throws: `DescentError` with code `processMismatch` if one of them does something else.
     public func barrier() throws(DescentError) {
         try agree(on: Announcement(.barrier))
     }
@@ -83,7 +83,7 @@ public final class Communicator: @unchecked Sendable {
     /// - Parameters:
     ///   - tensors: What the root has, and the others receive; their layouts have to match.
     ///   - root: The rank that has them.
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` if layouts or element types differ.
+    /// - Throws: `DescentError` with code `processMismatch` if layouts or element types differ.
     public func broadcast(_ tensors: inout some TensorStorage, from root: Int = 0) throws(DescentError) {
         stopUnless((0..<size).contains(root), "There is no rank \(root) among \(size).")
         var digest = Digest()
@@ -120,7 +120,7 @@ public final class Communicator: @unchecked Sendable {
 
     /// Waits for the end of an operation of all ranks.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `processTimeout` if it takes longer than the limit, or did so before.
+    /// - Throws: `DescentError` with code `processTimeout` if it takes longer than the limit, or did so before.
     func finish(_ request: inout MPI_Request?) throws(DescentError) {
         let (seconds, attoseconds) = timeLimit.components
         if !isLost, CMPI_waitFor(&request, Double(seconds) + Double(attoseconds) * 1e-18) != 0 { return }

@@ -19,7 +19,7 @@ final class ShardExchange: @unchecked Sendable {
 
     /// Connects to the other ranks.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `processMismatch` if they train something else.
+    /// - Throws: `DescentError` with code `processMismatch` if they train something else.
     init(
         of layout: ParameterLayout, as setup: PipelineSetup, over communicator: Communicator,
         reduction: AllReduce.Reduction, bucketLength: Int

@@ -72,7 +72,7 @@ struct ShardPlan {
 
     /// The parameters as a rank holds them: of the same names and with as many rows as it has.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` never, since parts of valid parameters are valid.
+    /// - Throws: `DescentError` never, since parts of valid parameters are valid.
     func layout(of rank: Int, from layout: ParameterLayout) throws(DescentError) -> ParameterLayout {
         var parameters: [ParameterDescription] = []
         for (parameter, range) in zip(layout, elements[rank]) {

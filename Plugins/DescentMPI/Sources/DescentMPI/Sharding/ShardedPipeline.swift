@@ -34,7 +34,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentErrors/DescentError`` for settings out of range, for stages in the wrong order, and
+    /// - Throws: `DescentError` for settings out of range, for stages in the wrong order, and
     ///   with code `processMismatch` if the ranks do not agree.
     public init(
         for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
@@ -61,7 +61,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: ``DescentErrors/DescentError`` with code `stateMismatch` if the chain is another one, errors that name a
+    /// - Throws: `DescentError` with code `stateMismatch` if the chain is another one, errors that name a
     ///   parameter if the state is that of other rows, and what building the pipeline throws.
     public init(
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
@@ -140,7 +140,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
 
     /// What this rank remembers between steps: counters, stages, and the buffers of its rows.
     ///
-    /// - Throws: ``DescentErrors/DescentError``, as the pipeline's own state does.
+    /// - Throws: `DescentError`, as the pipeline's own state does.
     public var state: PipelineState<Backend.Tensors> {
         get throws(DescentError) { try pipeline.state }
     }
@@ -154,7 +154,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early, on all ranks.
     /// - Returns: Whether the step was accumulated, applied or skipped; the same on all ranks.
-    /// - Throws: ``DescentErrors/DescentError`` if names or shapes do not match, before anything has changed, or if ranks
+    /// - Throws: `DescentError` if names or shapes do not match, before anything has changed, or if ranks
     ///   have lost step with each other; also when a loss scale is exhausted.
     public mutating func step(
         _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, weight: Double = 1, lossScale: Float? = nil,

@@ -53,7 +53,7 @@ struct EventFile: ~Copyable, Sendable {
 
     /// Writes a record.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `eventFile`; the file then ends where it did.
+    /// - Throws: `DescentError` with code `eventFile`; the file then ends where it did.
     mutating func append(_ data: [UInt8]) throws(DescentError) {
         let record = EventRecord.frame(data)
         var written = 0
@@ -78,7 +78,7 @@ struct EventFile: ~Copyable, Sendable {
 
     /// Waits until all records are on the disk.
     ///
-    /// - Throws: ``DescentErrors/DescentError`` with code `eventFile`.
+    /// - Throws: `DescentError` with code `eventFile`.
     func synchronize() throws(DescentError) {
         guard fsync(descriptor) == 0 else { throw Self.error(path, "cannot be brought to the disk", errno) }
     }

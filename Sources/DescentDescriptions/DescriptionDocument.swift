@@ -1,0 +1,150 @@
+import DescentCore
+import DescentJSON
+
+/// A description as JSON, read and written with the types that a catalog knows.
+struct DescriptionDocument {
+    let catalog: Catalog
+
+    /// Where in a document something is named.
+    private enum Key {
+        static let stage = "stage"
+        static let only = "only"
+        static let optimizer = "optimizer"
+        static let base = "of"
+    }
+
+    private struct Outline: Codable {
+        var stages: [JSON]?
+        var optimizer: JSON?
+        var configuration: PipelineConfiguration?
+    }
+
+    // MARK: Reading
+
+    func read(_ document: JSON) throws(DescentError) -> PipelineDescription {
+        let outline: Outline = try document.decode(refusingUnknownKeys: true)
+        var stages: [any Stage] = []
+        for (index, entry) in (outline.stages ?? []).enumerated() {
+            stages.append(try stage(entry, at: "stages[\(index)]"))
+        }
+        var optimizer: (any Optimizer)?
+        if let entry = outline.optimizer {
+            let (type, settings) = try optimizerType(entry, at: Key.optimizer)
+            optimizer = try decode(type, from: settings, at: Key.optimizer)
+        }
+        return PipelineDescription(
+            stages: stages, optimizer: optimizer, configuration: outline.configuration ?? PipelineConfiguration())
+    }
+
+    private func stage(_ entry: JSON, at place: String) throws(DescentError) -> any Stage {
+        var (name, settings) = try nameAndSettings(of: entry, key: Key.stage, at: place)
+        let type = try catalog.stage(name, at: place)
+        // As everywhere, null stands for what is left out.
+        if settings[Key.only] == .null { settings[Key.only] = nil }
+        guard settings[Key.only] != nil else {
+            return try decode(type, from: settings, alsoKnown: [Key.only], at: place)
+        }
+        // What a document may name is known by its type alone: that of a transform can be restricted.
+        guard let transform = type as? any DescribedTransform.Type else {
+            throw DescentError(
+                .invalidDocument, stage: name,
+                "\(name) concerns all parameters and cannot be restricted to some, at \(place).\(Key.only).")
+        }
+        func restricted<Base: DescribedTransform>(_ base: Base.Type) throws(DescentError) -> any Stage {
+            try decode(Only<Base>.self, from: settings, at: place)
+        }
+        return try restricted(transform)
+    }
+
+    /// The type that an entry names, and its settings; those of what it is around are among them, without the name.
+    private func optimizerType(
+        _ entry: JSON, at place: String
+    ) throws(DescentError) -> (any DescribedOptimizer.Type, JSON.Object) {
+        var (name, settings) = try nameAndSettings(of: entry, key: Key.optimizer, at: place)
+        let type = try catalog.optimizer(name, at: place)
+        guard let wrapper = type as? any DescribedWrapper.Type, let base = settings[Key.base] else {
+            return (type, settings)
+        }
+        let (baseType, baseSettings) = try optimizerType(base, at: "\(place).\(Key.base)")
+        settings[Key.base] = .object(baseSettings)
+        return (wrapper.around(baseType), settings)
+    }
+
+    private func decode<Described: Decodable>(
+        _ type: Described.Type, from settings: JSON.Object, alsoKnown: [String] = [], at place: String
+    ) throws(DescentError) -> Described {
+        try JSON.object(settings).decode(
+            type, refusingUnknownKeys: true, alsoKnown: alsoKnown, at: place, userInfo: catalog.userInfo)
+    }
+
+    /// A name alone, or an object in which it is a member among the settings.
+    private func nameAndSettings(
+        of entry: JSON, key: String, at place: String
+    ) throws(DescentError) -> (String, JSON.Object) {
+        if let name = entry.string { return (name, JSON.Object()) }
+        guard var settings = entry.object, let name = settings[key]?.string else {
+            let nearest = key.nearest(among: entry.object?.keys.filter { $0 != key } ?? [])
+            throw DescentError(
+                .invalidDocument,
+                "expected a name, or an object with a name as \"\(key)\", at \(place)"
+                    + (nearest.map { "; there is \($0.quotedBriefly)" } ?? "") + ".")
+        }
+        settings[key] = nil
+        return (name, settings)
+    }
+
+    // MARK: Writing
+
+    func write(_ description: PipelineDescription) throws(DescentError) -> JSON {
+        var stages: [JSON] = []
+        for stage in description.stages {
+            let object = try object(for: stage)
+            stages.append(object.count == 1 ? object.values[0] : .object(object))
+        }
+        var outline = Outline(stages: stages)
+        if let optimizer = description.optimizer { outline.optimizer = .object(try object(for: optimizer)) }
+        if description.configuration != PipelineConfiguration() { outline.configuration = description.configuration }
+        return try JSON(encoding: outline)
+    }
+
+    // Stages and optimizers are anybody's; which of them can be written down is known of their types alone.
+
+    private func object(for stage: any Stage) throws(DescentError) -> JSON.Object {
+        guard let described = stage as? any DescribedStage else { throw undescribed(stage.name) }
+        let name = type(of: described).typeName
+        guard catalog.stages[name] != nil else { throw undescribed(stage.name) }
+        return try object(Key.stage, name, described, of: stage.name)
+    }
+
+    private func object(for optimizer: any Optimizer) throws(DescentError) -> JSON.Object {
+        guard let described = optimizer as? any DescribedOptimizer else { throw undescribed(optimizer.name) }
+        let name = type(of: described).typeName
+        guard catalog.optimizers[name] != nil else { throw undescribed(optimizer.name) }
+        var object = try object(Key.optimizer, name, described, of: optimizer.name)
+        if let wrapper = described as? any DescribedWrapper {
+            object[Key.base] = .object(try self.object(for: wrapper.base))
+        }
+        return object
+    }
+
+    /// The settings of something, behind the name of its type.
+    private func object(
+        _ key: String, _ typeName: String, _ described: any Encodable, of name: String
+    ) throws(DescentError) -> JSON.Object {
+        let settings: JSON
+        do throws(DescentError) { settings = try JSON(encoding: described, userInfo: catalog.userInfo) } catch {
+            throw DescentError(error.code, stage: name, "\(name): \(error.message)")
+        }
+        var object = JSON.Object()
+        object[key] = .string(typeName)
+        for (setting, value) in settings.object ?? JSON.Object() { object[setting] = value }
+        return object
+    }
+
+    private func undescribed(_ name: String) -> DescentError {
+        DescentError(
+            .invalidDocument, stage: name,
+            "\(name) cannot be written down: its type has to conform to DescribedTransform or DescribedOptimizer, and to "
+                + "be in the catalog.")
+    }
+}
