@@ -206,6 +206,21 @@ import Testing
         #expect(undescribed?.message.contains("has to conform to DescribedTransform") == true)
     }
 
+    /// A custom stage that remembers something, and has left its coding to the compiler.
+    private struct Count: DescribedTransform {
+        var limit: Int
+        var state = 0
+        func transform(_ block: inout some GradientBlock) {}
+    }
+
+    @Test func `what a stage remembers is refused as a setting, in reading and in writing`() {
+        let catalog = Catalog.standard.adding(Count.self)
+        let message = "Count codes its state as a setting; list its settings, and no others, in an enum CodingKeys."
+        let text = #"{"stages": [{"stage": "Count", "limit": 3}]}"#
+        #expect(error { _ = try PipelineDescription(parsing: text, catalog) }?.message == message)
+        #expect(error { _ = try PipelineDescription(stages: [Count(limit: 3)]).text(catalog) }?.message == message)
+    }
+
     @Test func `what has been given a closure cannot be written down, and is named`() throws {
         let shared = try SharedLossScale()
         for stage: any Stage in [
