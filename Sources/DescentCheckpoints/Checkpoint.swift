@@ -53,8 +53,8 @@ public struct Checkpoint: Sendable {
     }
 
     /// Does something with the checkpoint; errors on the way say which one it was.
-    func resuming<Result>(_ body: () throws(DescentError) -> Result) throws(DescentError) -> Result {
-        try Self.resuming(file.path, body)
+    func resuming<Result>(_ body: (Checkpoint) throws(DescentError) -> Result) throws(DescentError) -> Result {
+        try Self.resuming(file.path) { () throws(DescentError) in try body(self) }
     }
 
     private static func resuming<Result>(
@@ -66,4 +66,20 @@ public struct Checkpoint: Sendable {
                 "Cannot resume from \"\(path)\": \(error.message)")
         }
     }
+}
+
+/// What a pipeline can go on from: the path of a checkpoint, or a ``Checkpoint`` that is open already.
+public protocol CheckpointSource {
+    /// Opens the checkpoint, if it is not open.
+    ///
+    /// - Throws: `DescentError`, as ``Checkpoint/init(contentsOf:)`` does.
+    func openCheckpoint() throws(DescentError) -> Checkpoint
+}
+
+extension Checkpoint: CheckpointSource {
+    public func openCheckpoint() -> Checkpoint { self }
+}
+
+extension String: CheckpointSource {
+    public func openCheckpoint() throws(DescentError) -> Checkpoint { try Checkpoint(contentsOf: self) }
 }

@@ -33,82 +33,43 @@ extension GradientPipeline {
     /// Builds a pipeline that goes on from a checkpoint, with parameters that the caller has restored.
     ///
     /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
+    ///   - source: The path of a file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote, or a ``Checkpoint``.
     ///   - policy: How strictly the chain has to be the one that was saved.
     ///   - parameters: The parameters as they were then.
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
     ///   - optimizer: What ends the chain.
-    /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
-    ///   no checkpoint or is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if
-    ///   another chain did, and errors that name a parameter where the layout differs.
+    /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, `invalidFile` if it is no checkpoint or
+    ///   is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if another chain did, and
+    ///   errors that name a parameter where the layout differs.
     public init(
-        resuming path: String, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
-        configuration: PipelineConfiguration = PipelineConfiguration(),
+        resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
+        for parameters: Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
         driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
-        try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, for: parameters, configuration: configuration, on: backend,
-            stages, driving: optimizer)
-    }
-
-    /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
-    ///
-    /// See ``init(resuming:_:for:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
-    ///
-    /// - Parameters:
-    ///   - path: A file that ``checkpoint(to:including:metadata:waitingAtMost:)`` wrote.
-    ///   - policy: How strictly the chain has to be the one that was saved.
-    ///   - parameters: Tensors of the same names and shapes; they become what was saved, unless this throws.
-    ///   - configuration: How the pipeline runs, whatever its stages.
-    ///   - backend: Who does the arithmetic.
-    ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
-    /// - Throws: `DescentError`; also one with code `missingParameter` if the parameters were not saved.
-    public init(
-        resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
-        configuration: PipelineConfiguration = PipelineConfiguration(),
-        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
-    ) throws(DescentError) {
-        try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, restoring: &parameters, configuration: configuration,
-            on: backend, stages, driving: optimizer)
-    }
-
-    /// Builds a pipeline that goes on from an open checkpoint, with parameters that the caller has restored.
-    ///
-    /// See ``init(resuming:_:for:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
-    ///
-    /// - Throws: `DescentError` with the checkpoint's path.
-    public init(
-        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
-        configuration: PipelineConfiguration = PipelineConfiguration(),
-        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
-    ) throws(DescentError) {
-        self = try checkpoint.resuming { () throws(DescentError) in
+        self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
             try GradientPipeline(
                 resuming: checkpoint.state(on: backend), policy, for: parameters, configuration: configuration,
                 on: backend, stages, driving: optimizer)
         }
     }
 
-    /// Builds a pipeline that goes on from an open checkpoint, and restores the parameters that were saved in it.
+    /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
     ///
-    /// See ``init(resuming:_:restoring:configuration:on:_:driving:)-(String,_,_,_,_,_,_)``.
+    /// See ``init(resuming:_:for:configuration:on:_:driving:)``. The parameters are tensors of the same names and shapes,
+    /// which become what was saved, unless this throws.
     ///
-    /// - Throws: `DescentError` with the checkpoint's path; parameters are what they were then.
+    /// - Throws: `DescentError`; also one with code `missingParameter` if the parameters were not saved.
     public init(
-        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
+        resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
         restoring parameters: inout Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
-        on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any Stage] = { [] }, driving optimizer: () -> any Optimizer
+        on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
+        driving optimizer: () -> any Optimizer
     ) throws(DescentError) {
         var restored = parameters
-        self = try checkpoint.resuming { () throws(DescentError) in
+        self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
             let state = try checkpoint.state(on: backend)
             // The state knows best how the layout differs, if it does.
             if state.layout.elementsEqual(restored.layout) {
@@ -139,28 +100,15 @@ extension GradientChain {
         try state.write(to: path, metadata: metadata, waitingAtMost: limit)
     }
 
-    /// Builds a chain that goes on from a checkpoint.
+    /// Builds a chain that goes on from a checkpoint: the path of a file, or a ``Checkpoint``.
     ///
     /// - Throws: `DescentError`, as a pipeline does.
     public init(
-        resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
+        resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),
         @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
-        try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, for: layout, configuration: configuration, on: backend,
-            stages)
-    }
-
-    /// Builds a chain that goes on from an open checkpoint.
-    ///
-    /// - Throws: `DescentError`, as a pipeline does.
-    public init(
-        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
-        configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any Stage]
-    ) throws(DescentError) {
-        self = try checkpoint.resuming { () throws(DescentError) in
+        self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
             try GradientChain(
                 resuming: checkpoint.state(on: backend), policy, for: layout, configuration: configuration, on: backend,
                 stages)

@@ -34,43 +34,18 @@ extension GradientPipeline {
             { description.stages }, driving: { optimizer })
     }
 
-    /// Builds the pipeline that a document describes, to go on from an open checkpoint, with parameters that the caller
-    /// has restored.
-    ///
-    /// - Throws: `DescentError`, as building a pipeline and resuming from a checkpoint do.
-    public init(
-        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
-        _ description: PipelineDescription, on backend: Backend = Backend()
-    ) throws(DescentError) {
-        let optimizer = try description.requireOptimizer()
-        try self.init(
-            resuming: checkpoint, policy, for: parameters, configuration: description.configuration, on: backend,
-            { description.stages }, driving: { optimizer })
-    }
-
-    /// Builds the pipeline that a document describes, to go on from an open checkpoint, and restores the parameters that
-    /// were saved in it.
-    ///
-    /// - Throws: `DescentError`, as building a pipeline and resuming from a checkpoint do.
-    public init(
-        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages,
-        restoring parameters: inout Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
-    ) throws(DescentError) {
-        let optimizer = try description.requireOptimizer()
-        try self.init(
-            resuming: checkpoint, policy, restoring: &parameters, configuration: description.configuration, on: backend,
-            { description.stages }, driving: { optimizer })
-    }
-
     /// Builds the pipeline that a document describes, to go on from a checkpoint, with parameters that the caller has
     /// restored.
     ///
     /// - Throws: `DescentError`, as building a pipeline and resuming from a checkpoint do.
     public init(
-        resuming path: String, _ policy: ResumptionPolicy = .sameStages, for parameters: Backend.Tensors,
-        _ description: PipelineDescription, on backend: Backend = Backend()
+        resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
+        for parameters: Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
-        try self.init(resuming: Checkpoint(contentsOf: path), policy, for: parameters, description, on: backend)
+        let optimizer = try description.requireOptimizer()
+        try self.init(
+            resuming: source, policy, for: parameters, configuration: description.configuration, on: backend,
+            { description.stages }, driving: { optimizer })
     }
 
     /// Builds the pipeline that a document describes, to go on from a checkpoint, and restores the parameters that were
@@ -82,11 +57,13 @@ extension GradientPipeline {
     /// ```
     /// - Throws: `DescentError`, as building a pipeline and resuming from a checkpoint do.
     public init(
-        resuming path: String, _ policy: ResumptionPolicy = .sameStages, restoring parameters: inout Backend.Tensors,
-        _ description: PipelineDescription, on backend: Backend = Backend()
+        resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
+        restoring parameters: inout Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
+        let optimizer = try description.requireOptimizer()
         try self.init(
-            resuming: Checkpoint(contentsOf: path), policy, restoring: &parameters, description, on: backend)
+            resuming: source, policy, restoring: &parameters, configuration: description.configuration, on: backend,
+            { description.stages }, driving: { optimizer })
     }
 
     /// What describes the chain, the optimizer and how they run.
@@ -124,27 +101,17 @@ extension GradientChain {
         ) { description.stages }
     }
 
-    /// Builds the chain that a document describes, to go on from an open checkpoint.
-    ///
-    /// - Throws: `DescentError`, as building a chain and resuming from a checkpoint do.
-    public init(
-        resuming checkpoint: Checkpoint, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
-        _ description: PipelineDescription, on backend: Backend = Backend()
-    ) throws(DescentError) {
-        try description.requireNoOptimizer()
-        try self.init(
-            resuming: checkpoint, policy, for: layout, configuration: description.configuration, on: backend
-        ) { description.stages }
-    }
-
     /// Builds the chain that a document describes, to go on from a checkpoint.
     ///
     /// - Throws: `DescentError`, as building a chain and resuming from a checkpoint do.
     public init(
-        resuming path: String, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
+        resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages, for layout: ParameterLayout,
         _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
-        try self.init(resuming: Checkpoint(contentsOf: path), policy, for: layout, description, on: backend)
+        try description.requireNoOptimizer()
+        try self.init(
+            resuming: source, policy, for: layout, configuration: description.configuration, on: backend
+        ) { description.stages }
     }
 }
 

@@ -19,9 +19,6 @@ struct StepReporter: Sendable {
         layers = reporting.contains(.layerNorms) ? Self.layers(of: layout) : []
     }
 
-    /// Whether norms of layers are in reports.
-    var reportsLayers: Bool { !layers.isEmpty }
-
     /// Begins the report of a step.
     mutating func begin(lossScale: Float) {
         startHistograms()

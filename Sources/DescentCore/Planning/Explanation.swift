@@ -1,90 +1,56 @@
 /// The plan in words, as a database explains a query.
 struct Explanation {
-    /// What there is to tell besides the plan.
-    struct Figures {
-        /// A transform, as far as it is told of.
-        struct Transform {
-            let name: String
-            /// The parameters that it works on; nil for all.
-            let restriction: ParameterSelection?
-            let readsParameters: Bool
-            /// Its slots, by their positions.
-            let slots: Range<Int>
-        }
-
-        /// The names of all stages, in the order in which gradients flow.
-        let stageNames: [String]
-        let transforms: [Transform]
-        /// What is frozen, with the names of the stages.
-        let freezes: [(name: String, selection: ParameterSelection)]
-        /// The stage that accumulates, by its name.
-        let windowName: String?
-        /// The slot of the window's sum, by its name.
-        let sumName: String?
-        /// The stage that exchanges gradients, by its name.
-        let exchangeName: String?
-        let optimizerName: String?
-        /// The optimizer's slots, by their positions.
-        let optimizerSlots: Range<Int>
-        /// All slots.
-        let slotNames: [String]
-        let slotTypes: [ElementType]
-        let layout: ParameterLayout
-        let parameterCopy: ElementType?
-        let reportsLayers: Bool
-        let blockCount: Int
-        let threadCount: Int
-        /// How many row means are kept from one sweep to the next.
-        let rowMeanCount: Int
-        let scratchBytes: Int
-    }
-
-    private let plan: Plan
-    private let figures: Figures
-
-    init(_ plan: Plan, _ figures: Figures) {
-        self.plan = plan
-        self.figures = figures
-    }
+    let plan: Plan
+    let configuration: PipelineConfiguration
+    let layout: ParameterLayout
+    let chain: ChainElements
+    /// The chain's transforms, configured.
+    let transforms: [any GradientTransform]
+    /// The exchange of gradients, by its name, if one takes place.
+    let exchangeName: String?
+    let optimizerName: String?
+    let slots: SlotTable
+    let blockCount: Int
+    let threadCount: Int
+    /// How many row means are kept from one sweep to the next.
+    let rowMeanCount: Int
+    let scratchBytes: Int
 
     var text: String {
-        let layout = figures.layout
         var lines = [
-            "\(figures.optimizerName == nil ? "Chain" : "Pipeline"): "
-                + (figures.stageNames + [figures.optimizerName ?? "gradients out"]).joined(separator: " → ")
+            "\(optimizerName == nil ? "Chain" : "Pipeline"): "
+                + (chain.stages.map(\.name) + [optimizerName ?? "gradients out"]).joined(separator: " → ")
         ]
         lines.append(
             "  \(count(layout.count, "parameter")), \(count(layout.elementCount, "element")) in "
-                + "\(count(figures.blockCount, "block")), up to \(count(figures.threadCount, "thread"))")
-        lines += figures.freezes.map { "  \($0.name) leaves out \(those($0.selection))" }
-        lines += figures.transforms.compactMap { transform in
+                + "\(count(blockCount, "block")), up to \(count(threadCount, "thread"))")
+        lines += chain.freezes.map { "  \(chain.stages[$0.position].name) leaves out \(those($0.selection))" }
+        lines += transforms.compactMap { transform in
             transform.restriction.map { "  \(transform.name) works on \(those($0))" }
         }
-        if let exchange = figures.exchangeName {
-            lines.append("  \(exchange) exchanges each window before it is measured")
-        }
+        if let exchangeName { lines.append("  \(exchangeName) exchanges each window before it is measured") }
         lines += sweeps
-        let slots = zip(figures.slotNames, figures.slotTypes).map { "  \($1.byteCount) B for each element: \($0)" }
-        lines.append("Kept between steps\(slots.isEmpty ? ": nothing" : "")")
-        lines += slots
-        if figures.rowMeanCount > 0 {
+        let kept = zip(slots.names, slots.types).map { "  \($1.byteCount) B for each element: \($0)" }
+        lines.append("Kept between steps\(kept.isEmpty ? ": nothing" : "")")
+        lines += kept
+        if rowMeanCount > 0 {
             lines.append("Kept within a step")
-            lines.append("  4 B for each of \(count(figures.rowMeanCount, "row")): row means")
+            lines.append("  4 B for each of \(count(rowMeanCount, "row")): row means")
         }
-        let scratch = figures.scratchBytes
-        lines.append(scratch > 0 ? "Scratch: \(scratch) B" : "Scratch: allocated by the first step that needs it")
+        lines.append(
+            scratchBytes > 0 ? "Scratch: \(scratchBytes) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
     }
 
     /// The parameters of a selection: how many they are, and the first ones' names.
     private func those(_ selection: ParameterSelection) -> String {
-        let names = figures.layout.filter(selection.contains).map(\.name)
+        let names = layout.filter(selection.contains).map(\.name)
         let shown = names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
-        return "\(names.count) of \(count(figures.layout.count, "parameter")): \(shown)"
+        return "\(names.count) of \(count(layout.count, "parameter")): \(shown)"
     }
 
     /// What the window's sum is called.
-    private var sum: String { figures.sumName ?? "sum" }
+    private var sum: String { slots.ofWindow.map { slots.names[$0] } ?? "sum" }
 
     // MARK: Sweeps
 
@@ -145,7 +111,7 @@ struct Explanation {
         }
         func touchSlots(_ slots: Range<Int>, isWritten: Bool) {
             for slot in slots {
-                touch(figures.slotNames[slot], figures.slotTypes[slot].byteCount, isWritten: isWritten)
+                touch(self.slots.names[slot], self.slots.types[slot].byteCount, isWritten: isWritten)
             }
         }
         if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
@@ -153,15 +119,17 @@ struct Explanation {
             switch operation {
             case .accumulate: touch(sum, 4, isWritten: !sweep.closes)
             case .transform(let position):
-                touchSlots(figures.transforms[position].slots, isWritten: sweep.isLast)
-                if figures.transforms[position].readsParameters { touch("parameter", 4, isWritten: false) }
+                touchSlots(slots.ofTransforms[position], isWritten: sweep.isLast)
+                if transforms[position].requirements.contains(where: \.readsParameters) {
+                    touch("parameter", 4, isWritten: false)
+                }
             case .measure(let statistic):
                 if plan.statistics[statistic].what.readsParameters { touch("parameter", 4, isWritten: false) }
             case .propose, .update:
                 touch("parameter", 4, isWritten: operation == .update)
-                touchSlots(figures.optimizerSlots, isWritten: true)
+                touchSlots(slots.ofOptimizer, isWritten: true)
             case .copyParameters:
-                writes.append(("copy of parameters", figures.parameterCopy?.byteCount ?? 0))
+                writes.append(("copy of parameters", configuration.parameterCopy?.byteCount ?? 0))
             case .store: writes.append(("gradient", 4))
             case .scale, .checkGradient, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
             }
@@ -178,14 +146,14 @@ struct Explanation {
     // MARK: What is done
 
     private func describe(_ operation: Plan.Operation) -> String? {
-        let optimizer = figures.optimizerName ?? "the optimizer"
+        let optimizer = optimizerName ?? "the optimizer"
         switch operation {
         case .scale(let run):
-            let names = plan.runs[run].map { figures.transforms[$0].name }.joined(separator: " · ")
+            let names = plan.runs[run].map { transforms[$0].name }.joined(separator: " · ")
             return plan.runs[run].count > 1 ? "\(names), as one factor" : names
-        case .transform(let position): return figures.transforms[position].name
+        case .transform(let position): return transforms[position].name
         case .measure(let statistic): return measurement(statistic)
-        case .accumulate: return figures.windowName
+        case .accumulate: return chain.window.map { chain.stages[$0.position].name }
         case .propose: return "\(optimizer) proposes an update"
         case .update: return "\(optimizer) updates"
         case .copyParameters: return "copy parameters"
@@ -199,14 +167,16 @@ struct Explanation {
     private func measurement(_ statistic: Int) -> String {
         let readers = plan.sources.indices.filter { plan.sources[$0].contains(statistic) }
         let checks = ([plan.microBatch, plan.window].compactMap { $0 }).flatMap(\.measuring).flatMap(\.checks)
-        var uses = readers.map { figures.transforms[$0].name }
+        var uses = readers.map { transforms[$0].name }
         if checks.contains(where: { $0.statistic == statistic && ($0.stage.map { !readers.contains($0) } ?? true) }) {
             uses.append("the check that all is finite")
         }
         if plan.proposal?.update == statistic || plan.proposal?.parameter == statistic {
-            uses.append(figures.optimizerName ?? "the optimizer")
+            uses.append(optimizerName ?? "the optimizer")
         }
-        if uses.isEmpty || (statistic == plan.inputNorm && figures.reportsLayers) { uses.append("the report") }
+        if uses.isEmpty || (statistic == plan.inputNorm && configuration.reporting.contains(.layerNorms)) {
+            uses.append("the report")
+        }
         return "measure \(plan.statistics[statistic].what) for \(uses.joined(separator: ", "))"
     }
 
