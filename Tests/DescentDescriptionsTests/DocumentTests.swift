@@ -16,13 +16,8 @@ import Testing
         parameters = TensorSet.random(layout, seed: 1)
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     private func message(_ text: String, _ catalog: Catalog = .standard) -> String? {
-        error { _ = try PipelineDescription(parsing: text, catalog) }?.message
+        thrownError { _ = try PipelineDescription(parsing: text, catalog) }?.message
     }
 
     private func train(_ pipeline: inout Pipeline, _ parameters: inout TensorSet, _ steps: Range<UInt64>) throws {
@@ -115,7 +110,7 @@ import Testing
     @Test func `of several beginnings of names each has to be one`() throws {
         let description = try PipelineDescription(
             parsing: #"{"stages": [{"stage": "Freeze", "prefix": ["head.", "haed."]}], "optimizer": "AdamW"}"#)
-        let found = error { _ = try Pipeline(for: parameters, description) }
+        let found = thrownError { _ = try Pipeline(for: parameters, description) }
         #expect(found?.message.contains(#"no parameter's name begins with "haed.""#) == true)
     }
 
@@ -181,7 +176,7 @@ import Testing
         #expect(text.contains(#""shared": "adversarial""#))
         #expect(try PipelineDescription(parsing: text, catalog).text(catalog) == text)
         let other = try Catalog.standard.adding(SharedLossScale(), named: "adversarial")
-        #expect(error { _ = try first.pipelineDescription.text(other) }?.code == .invalidDocument)
+        #expect(thrownError { _ = try first.pipelineDescription.text(other) }?.code == .invalidDocument)
     }
 
     @Test(arguments: [
@@ -217,7 +212,7 @@ import Testing
         gradients["head.bias"] = [.nan, 0]
         _ = try pipeline.step(&parameters, gradients: gradients)
         _ = try pipeline.step(&parameters, gradients: gradients)
-        #expect(error { _ = try pipeline.step(&parameters, gradients: gradients) }?.code == .tooManySkips)
+        #expect(thrownError { _ = try pipeline.step(&parameters, gradients: gradients) }?.code == .tooManySkips)
         #expect(try Chain(for: layout, PipelineDescription(parsing: "{}")).sweepCount > 0)
     }
 
@@ -316,9 +311,9 @@ import Testing
 
     @Test func `a chain that a document describes goes on with the same bits, from wherever it was saved`() throws {
         var description = try PipelineDescription(parsing: Self.document)
-        #expect(error { _ = try Chain(for: layout, description) }?.code == .invalidDocument)
+        #expect(thrownError { _ = try Chain(for: layout, description) }?.code == .invalidDocument)
         description.optimizer = nil
-        #expect(error { _ = try Pipeline(for: parameters, description) }?.code == .invalidDocument)
+        #expect(thrownError { _ = try Pipeline(for: parameters, description) }?.code == .invalidDocument)
         description.configuration.parameterCopy = nil
         let path = try TemporaryFolder()
         func step(_ chain: inout Chain, _ seed: UInt64) throws -> [UInt32] {
@@ -342,6 +337,6 @@ import Testing
         let description = try PipelineDescription(parsing: Self.document)
         let state = try Pipeline(for: parameters, description).state
         let other = PipelineDescription(stages: [Centralize()], optimizer: AdamW())
-        #expect(error { _ = try Pipeline(resuming: state, for: parameters, other) }?.code == .stateMismatch)
+        #expect(thrownError { _ = try Pipeline(resuming: state, for: parameters, other) }?.code == .stateMismatch)
     }
 }
