@@ -11,6 +11,8 @@ struct DescriptionDocument {
         static let only = "only"
         static let optimizer = "optimizer"
         static let base = "of"
+        /// What a stage or an optimizer remembers, which is no setting.
+        static let state = "state"
     }
 
     private struct Outline: Codable {
@@ -73,8 +75,15 @@ struct DescriptionDocument {
     private func decode<Described: Decodable>(
         _ type: Described.Type, from settings: JSON.Object, alsoKnown: [String] = [], at place: String
     ) throws(DescentError) -> Described {
-        try JSON.object(settings).decode(
-            type, refusingUnknownKeys: true, alsoKnown: alsoKnown, at: place, userInfo: catalog.userInfo)
+        do throws(DescentError) {
+            return try JSON.object(settings).decode(
+                type, refusingUnknownKeys: true, alsoKnown: alsoKnown, at: place, userInfo: catalog.userInfo)
+        } catch {
+            guard settings[Key.state] == nil, error.message.hasPrefix("missing setting \"\(Key.state)\"") else {
+                throw error
+            }
+            throw statefulCoding("\(type)")
+        }
     }
 
     /// A name alone, or an object in which it is a member among the settings.
@@ -135,10 +144,18 @@ struct DescriptionDocument {
         do throws(DescentError) { settings = try JSON(encoding: described, userInfo: catalog.userInfo) } catch {
             throw DescentError(error.code, stage: name, "\(name): \(error.message)")
         }
+        guard settings[Key.state] == nil else { throw statefulCoding(name) }
         var object = JSON.Object()
         object[key] = .string(typeName)
         for (setting, value) in settings.object ?? JSON.Object() { object[setting] = value }
         return object
+    }
+
+    /// The error for a type that remembers something, and has left its coding to the compiler.
+    private func statefulCoding(_ name: String) -> DescentError {
+        DescentError(
+            .invalidDocument, stage: name,
+            "\(name) codes its state as a setting; list its settings, and no others, in an enum CodingKeys.")
     }
 
     private func undescribed(_ name: String) -> DescentError {

@@ -1,5 +1,6 @@
 import Descent
 import DescentCore
+import Foundation
 import TestSupport
 import Testing
 
@@ -199,6 +200,36 @@ import Testing
         let undescribed = thrownError { _ = try description.text() }
         #expect(undescribed?.stage == "Shrink")
         #expect(undescribed?.message.contains("has to conform to DescribedTransform") == true)
+    }
+
+    /// A custom stage that remembers something, and has left its coding to the compiler.
+    private struct Count: DescribedTransform {
+        var limit: Int
+        var state = 0
+        func transform(_ block: inout some GradientBlock) {}
+    }
+
+    @Test func `what a stage remembers is refused as a setting, in reading and in writing`() {
+        let catalog = Catalog.standard.adding(Count.self)
+        let message = "Count codes its state as a setting; list its settings, and no others, in an enum CodingKeys."
+        let text = #"{"stages": [{"stage": "Count", "limit": 3}]}"#
+        #expect(thrownError { _ = try PipelineDescription(parsing: text, catalog) }?.message == message)
+        #expect(
+            thrownError { _ = try PipelineDescription(stages: [Count(limit: 3)]).text(catalog) }?.message == message)
+    }
+
+    @Test func `the coding of a type is its own, whoever encodes and decodes`() throws {
+        let clip = try JSONDecoder().decode(ClipByNorm.self, from: Data(#"{"maximum": 3}"#.utf8))
+        #expect(clip.maximum == 3 && clip.epsilon == ClipByNorm(3).epsilon)
+        let optimizer = AdamW(beta1: 0.5, groups: [.named(prefixes: ["a", "b"], learningRate: 0.25)])
+            .averagingParameters(decay: 0.75)
+        let again = try JSONDecoder().decode(
+            ExponentialMovingAverage<AdamW>.self, from: JSONEncoder().encode(optimizer))
+        #expect(again.decay == 0.75 && again.base.beta1 == 0.5)
+        #expect(again.base.groups.map(\.selection.prefixes) == [["a", "b"]])
+        let restricted = try JSONDecoder().decode(
+            Only<Scale>.self, from: JSONEncoder().encode(Scale(by: 2).only(.rank(1...2))))
+        #expect(restricted.name == Scale(by: 2).only(prefix: "").name && restricted.selection.prefixes == nil)
     }
 
     @Test func `what has been given a closure cannot be written down, and is named`() throws {

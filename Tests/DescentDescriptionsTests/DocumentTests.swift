@@ -108,10 +108,15 @@ import Testing
     }
 
     @Test func `of several beginnings of names each has to be one`() throws {
-        let description = try PipelineDescription(
-            parsing: #"{"stages": [{"stage": "Freeze", "prefix": ["head.", "haed."]}], "optimizer": "AdamW"}"#)
-        let found = thrownError { _ = try Pipeline(for: parameters, description) }
-        #expect(found?.message.contains(#"no parameter's name begins with "haed.""#) == true)
+        for text in [
+            #"{"stages": [{"stage": "Freeze", "prefix": ["head.", "haed."]}], "optimizer": "AdamW"}"#,
+            #"{"stages": [{"stage": "ClipAdaptively", "excluding": ["head.", "haed."]}], "optimizer": "AdamW"}"#,
+            #"{"optimizer": {"optimizer": "AdamW", "groups": [{"prefix": ["head.", "haed."], "weightDecay": 0}]}}"#,
+        ] {
+            let description = try PipelineDescription(parsing: text)
+            let found = thrownError { _ = try Pipeline(for: parameters, description) }
+            #expect(found?.message.contains(#"no parameter's name begins with "haed.""#) == true)
+        }
     }
 
     // MARK: Optimizers around others

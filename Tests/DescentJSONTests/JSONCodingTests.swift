@@ -44,6 +44,35 @@ import Testing
         return "no error"
     }
 
+    /// A value that is written as its place in a list that the caller hands over.
+    private struct Listed: Codable {
+        let name: String
+
+        private static func list(_ userInfo: [CodingUserInfoKey: Any]) throws -> [String] {
+            try #require(CodingUserInfoKey(rawValue: "names").flatMap { userInfo[$0] as? [String] })
+        }
+
+        init(name: String) { self.name = name }
+
+        init(from decoder: any Decoder) throws {
+            name = try Self.list(decoder.userInfo)[decoder.singleValueContainer().decode(Int.self)]
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            try container.encode(Self.list(encoder.userInfo).firstIndex(of: name))
+        }
+    }
+
+    @Test func `at any depth, types find what they are handed to look up`() throws {
+        let key = try #require(CodingUserInfoKey(rawValue: "names"))
+        let userInfo: [CodingUserInfoKey: any Sendable] = [key: ["a", "b"]]
+        let json = try JSON(encoding: ["x": [Listed(name: "b"), Listed(name: "a")]], userInfo: userInfo)
+        #expect(json == ["x": [1, 0]])
+        let decoded: [String: [Listed]] = try json.decode(userInfo: userInfo)
+        #expect(decoded["x"]?.map(\.name) == ["b", "a"])
+    }
+
     // MARK: Bits
 
     @Test func `every kind of float comes back bit for bit`() throws {
