@@ -87,12 +87,9 @@ extension CheckpointRecord.Parameter {
     fileprivate func write(to bytes: inout [UInt8]) {
         bytes.append(ascii: "{\"name\":")
         bytes.append(json: name)
-        bytes.append(ascii: ",\"shape\":[")
-        for (dimension, extent) in shape.enumerated() {
-            if dimension > 0 { bytes.append(ascii: ",") }
-            bytes.append(json: extent)
-        }
-        bytes.append(ascii: "],\"outputAxis\":")
+        bytes.append(ascii: ",\"shape\":")
+        bytes.append(json: shape)
+        bytes.append(ascii: ",\"outputAxis\":")
         bytes.append(json: outputAxis.rawValue)
         bytes.append(ascii: "}")
     }

@@ -71,6 +71,16 @@ extension [UInt8] {
     /// Appends a whole number.
     package mutating func append(json number: Int) { append(contentsOf: String(number).utf8) }
 
+    /// Appends integers as a JSON array.
+    package mutating func append(json numbers: [Int]) {
+        append(UInt8(ascii: "["))
+        for (index, number) in numbers.enumerated() {
+            if index > 0 { append(UInt8(ascii: ",")) }
+            append(json: number)
+        }
+        append(UInt8(ascii: "]"))
+    }
+
     /// Appends a string as JSON has it: in quotation marks, with what has to be escaped escaped.
     package mutating func append(json string: String) {
         append(UInt8(ascii: "\""))

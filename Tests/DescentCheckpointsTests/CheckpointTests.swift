@@ -21,11 +21,6 @@ import Testing
         try body()
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     @Test(arguments: 0..<60 as Range<UInt64>) func `resumed from a file after any step, training gives the same bits`(
         _ seed: UInt64
     ) throws {
@@ -113,7 +108,7 @@ import Testing
             } driving: {
                 AdamW()
             }.checkpoint(to: path)
-            let error = error {
+            let error = thrownError {
                 _ = try Pipeline(resuming: path, restoring: &parameters) {
                 } driving: {
                     AdamW()
@@ -133,7 +128,7 @@ import Testing
             } driving: {
                 AdamW()
             }.checkpoint(to: path)
-            let error = error {
+            let error = thrownError {
                 _ = try Pipeline(resuming: path, for: parameters) {
                     Normalize()
                 } driving: {
@@ -181,20 +176,20 @@ import Testing
                     AdamW()
                 }
             }
-            #expect(error(resume)?.code == .fileAccess)
-            #expect(error(resume)?.message.contains(path) == true)
+            #expect(thrownError(resume)?.code == .fileAccess)
+            #expect(thrownError(resume)?.message.contains(path) == true)
             try parameters.save(to: path)
-            #expect(error(resume)?.code == .invalidFile)
-            #expect(error(resume)?.message.contains("not the state of a pipeline") == true)
+            #expect(thrownError(resume)?.code == .invalidFile)
+            #expect(thrownError(resume)?.message.contains("not the state of a pipeline") == true)
             for (version, code) in [
                 ("2", DescentError.Code.unsupportedVersion), ("0", .unsupportedVersion), ("[]", .invalidFile),
             ] {
                 try parameters.save(to: path, metadata: ["descent.checkpoint": "{\"formatVersion\": \(version)}"])
-                #expect(error(resume)?.code == code)
+                #expect(thrownError(resume)?.code == code)
             }
-            #expect(error(resume)?.message.contains("in which version") == true)
+            #expect(thrownError(resume)?.message.contains("in which version") == true)
             try parameters.save(to: path, metadata: ["descent.checkpoint": "{\"formatVersion\": 1}"])
-            #expect(error(resume)?.message.contains("appliedSteps") == true)
+            #expect(thrownError(resume)?.message.contains("appliedSteps") == true)
         }
     }
 
@@ -218,7 +213,7 @@ import Testing
                 damaged[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
                 try Data(damaged).write(to: URL(fileURLWithPath: path))
                 var restored = parameters
-                let error = error {
+                let error = thrownError {
                     _ = try Pipeline(resuming: path, restoring: &restored) {
                         Accumulate(steps: 2)
                     } driving: {
@@ -238,14 +233,14 @@ import Testing
             } driving: {
                 AdamW()
             }
-            let missing = error { try pipeline.checkpoint(to: folder + "/nowhere/run.safetensors") }
+            let missing = thrownError { try pipeline.checkpoint(to: folder + "/nowhere/run.safetensors") }
             #expect(missing?.code == .fileAccess)
             #expect(missing?.message.contains("/nowhere/run.safetensors") == true)
-            #expect(error { try pipeline.checkpoint(to: folder) }?.code == .fileAccess)
+            #expect(thrownError { try pipeline.checkpoint(to: folder) }?.code == .fileAccess)
             try pipeline.checkpoint(to: path)
             let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             let other = TensorSet(zeros: try makeLayout([[2]]))
-            #expect(error { try pipeline.checkpoint(to: path, including: other) }?.code == .shapeMismatch)
+            #expect(thrownError { try pipeline.checkpoint(to: path, including: other) }?.code == .shapeMismatch)
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
         }
     }

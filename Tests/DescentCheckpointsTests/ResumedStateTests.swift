@@ -45,11 +45,6 @@ import Testing
         try pipeline.checkpoint(to: path)
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     /// What is set where, and which code the refusal has.
     private static let edits: [(path: String, value: JSON?, code: DescentError.Code)] = [
         ("appliedSteps", .max, .stateMismatch), ("appliedSteps", -1, .invalidFile),
@@ -98,7 +93,7 @@ import Testing
         let edited = checkpoint.document.replacing(edit.path, with: edit.value)
         try #require(edited != checkpoint.document)
         _ = try folder.write(checkpoint.bytes(edited), to: "run.safetensors")
-        let error = error { _ = try resume() }
+        let error = thrownError { _ = try resume() }
         let value = edit.value.map(\.description) ?? "nothing"
         #expect(error?.code == edit.code, "\(edit.path) = \(value): \(error as Any)")
     }
@@ -108,7 +103,7 @@ import Testing
         let checkpoint = try EditedCheckpoint(contentsOf: path)
         let edited = checkpoint.document.replacing("components/1/state/scale", with: 0)
         _ = try folder.write(checkpoint.bytes(edited), to: "run.safetensors")
-        let error = error { _ = try resume() }
+        let error = thrownError { _ = try resume() }
         #expect(error?.stage == "Unscale(dynamic)")
         #expect(
             error?.message == """
@@ -136,7 +131,7 @@ import Testing
         for policy in [ResumptionPolicy.sameStages, .matchingStages] {
             let edited = checkpoint.document.replacing("components/0/state/skipsLeft", with: 0)
             _ = try folder.write(checkpoint.bytes(edited), to: "run.safetensors")
-            let error = error { _ = try resume([Unscale(scale)], policy) }
+            let error = thrownError { _ = try resume([Unscale(scale)], policy) }
             #expect(error?.code == (policy == .sameStages ? .stateMismatch : nil))
             #expect(scale.scale == 32)
         }
@@ -152,7 +147,7 @@ import Testing
         let resumed = try EditedCheckpoint(contentsOf: path).document["components"]?[0]?["state"]
         #expect(resumed?["history"]?[0] == oldest)
         #expect(resumed?["next"] == 0)
-        #expect(error { _ = try resume([ClipByPercentile(50, historyLength: 3)]) }?.code == .stateMismatch)
+        #expect(thrownError { _ = try resume([ClipByPercentile(50, historyLength: 3)]) }?.code == .stateMismatch)
     }
 
     @Test func `norms that are not finite are let through, and leave no state that cannot be resumed`() throws {
@@ -184,12 +179,13 @@ import Testing
         for position in 0..<2 {
             var slots = state.components[0].slots
             slots[position].tensors = other
-            let error = error { _ = try resumeByHand(state, slots: slots) }
+            let error = thrownError { _ = try resumeByHand(state, slots: slots) }
             #expect(error?.code == .shapeMismatch)
             #expect(error?.parameter == layout[0].name)
             #expect(error?.message.contains(slots[position].name) == true)
         }
-        #expect(error { _ = try resumeByHand(state, slots: [state.components[0].slots[0]]) }?.code == .stateMismatch)
+        #expect(
+            thrownError { _ = try resumeByHand(state, slots: [state.components[0].slots[0]]) }?.code == .stateMismatch)
     }
 
     @Test(arguments: [(-1, 0, 0), (Int.max, 0, 0), (0, -1, 0), (0, .max, 0), (0, 0, 1), (0, 3, -1), (0, .min, .min)])
@@ -198,7 +194,7 @@ import Testing
         } driving: {
             AdamW()
         }.state
-        let error = error { _ = try resumeByHand(state, counts, slots: state.components[0].slots) }
+        let error = thrownError { _ = try resumeByHand(state, counts, slots: state.components[0].slots) }
         #expect(error?.code == .stateMismatch)
     }
 

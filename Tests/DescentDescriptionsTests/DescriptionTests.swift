@@ -16,11 +16,6 @@ import Testing
         ])
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     private func train(_ pipeline: Pipeline) throws -> [UInt32] {
         var (pipeline, parameters) = (pipeline, TensorSet.random(layout, seed: 1))
         for step in 0..<6 as Range<UInt64> {
@@ -168,7 +163,7 @@ import Testing
             #"expected a name, or an object with a name as "stage", at stages[0]."#
         ),
     ]) func `what is wrong is told with its place and the nearest name`(_ text: String, _ message: String) {
-        #expect(error { _ = try PipelineDescription(parsing: text) }?.message == message)
+        #expect(thrownError { _ = try PipelineDescription(parsing: text) }?.message == message)
     }
 
     /// A custom stage, whose coding the compiler writes.
@@ -201,8 +196,8 @@ import Testing
         #expect(
             try PipelineDescription(parsing: description.text(catalog), catalog).text(catalog)
                 == description.text(catalog))
-        #expect(error { _ = try PipelineDescription(parsing: text) }?.code == .unknownSetting)
-        let undescribed = error { _ = try description.text() }
+        #expect(thrownError { _ = try PipelineDescription(parsing: text) }?.code == .unknownSetting)
+        let undescribed = thrownError { _ = try description.text() }
         #expect(undescribed?.stage == "Shrink")
         #expect(undescribed?.message.contains("has to conform to DescribedTransform") == true)
     }
@@ -218,8 +213,9 @@ import Testing
         let catalog = Catalog.standard.adding(Count.self)
         let message = "Count codes its state as a setting; list its settings, and no others, in an enum CodingKeys."
         let text = #"{"stages": [{"stage": "Count", "limit": 3}]}"#
-        #expect(error { _ = try PipelineDescription(parsing: text, catalog) }?.message == message)
-        #expect(error { _ = try PipelineDescription(stages: [Count(limit: 3)]).text(catalog) }?.message == message)
+        #expect(thrownError { _ = try PipelineDescription(parsing: text, catalog) }?.message == message)
+        #expect(
+            thrownError { _ = try PipelineDescription(stages: [Count(limit: 3)]).text(catalog) }?.message == message)
     }
 
     @Test func `the coding of a type is its own, whoever encodes and decodes`() throws {
@@ -244,7 +240,7 @@ import Testing
             Scale(by: .custom("x") { _ in 1 }),
             ClipLayerwise(default: 1) { $0.name }, ClipAdaptively { _ in true }, Unscale(shared),
         ] {
-            let found = error { _ = try PipelineDescription(stages: [stage]).text() }
+            let found = thrownError { _ = try PipelineDescription(stages: [stage]).text() }
             #expect(found?.code == .invalidDocument)
             #expect(found?.stage == stage.name, "\(stage.name)")
         }

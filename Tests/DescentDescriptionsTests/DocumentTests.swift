@@ -16,13 +16,8 @@ import Testing
         parameters = TensorSet.random(layout, seed: 1)
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     private func message(_ text: String, _ catalog: Catalog = .standard) -> String? {
-        error { _ = try PipelineDescription(parsing: text, catalog) }?.message
+        thrownError { _ = try PipelineDescription(parsing: text, catalog) }?.message
     }
 
     private func train(_ pipeline: inout Pipeline, _ parameters: inout TensorSet, _ steps: Range<UInt64>) throws {
@@ -119,7 +114,7 @@ import Testing
             #"{"optimizer": {"optimizer": "AdamW", "groups": [{"prefix": ["head.", "haed."], "weightDecay": 0}]}}"#,
         ] {
             let description = try PipelineDescription(parsing: text)
-            let found = error { _ = try Pipeline(for: parameters, description) }
+            let found = thrownError { _ = try Pipeline(for: parameters, description) }
             #expect(found?.message.contains(#"no parameter's name begins with "haed.""#) == true)
         }
     }
@@ -186,7 +181,7 @@ import Testing
         #expect(text.contains(#""shared": "adversarial""#))
         #expect(try PipelineDescription(parsing: text, catalog).text(catalog) == text)
         let other = try Catalog.standard.adding(SharedLossScale(), named: "adversarial")
-        #expect(error { _ = try first.pipelineDescription.text(other) }?.code == .invalidDocument)
+        #expect(thrownError { _ = try first.pipelineDescription.text(other) }?.code == .invalidDocument)
     }
 
     @Test(arguments: [
@@ -222,7 +217,7 @@ import Testing
         gradients["head.bias"] = [.nan, 0]
         _ = try pipeline.step(&parameters, gradients: gradients)
         _ = try pipeline.step(&parameters, gradients: gradients)
-        #expect(error { _ = try pipeline.step(&parameters, gradients: gradients) }?.code == .tooManySkips)
+        #expect(thrownError { _ = try pipeline.step(&parameters, gradients: gradients) }?.code == .tooManySkips)
         #expect(try Chain(for: layout, PipelineDescription(parsing: "{}")).sweepCount > 0)
     }
 

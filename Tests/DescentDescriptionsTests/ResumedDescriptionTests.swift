@@ -16,11 +16,6 @@ import Testing
         parameters = TensorSet.random(layout, seed: 1)
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     private func train(_ pipeline: inout Pipeline, _ parameters: inout TensorSet, _ steps: Range<UInt64>) throws {
         for step in steps { _ = try pipeline.step(&parameters, gradients: .random(layout, seed: step + 2)) }
     }
@@ -65,9 +60,9 @@ import Testing
 
     @Test func `a chain that a document describes goes on with the same bits, from wherever it was saved`() throws {
         var description = try PipelineDescription(parsing: Self.document)
-        #expect(error { _ = try Chain(for: layout, description) }?.code == .invalidDocument)
+        #expect(thrownError { _ = try Chain(for: layout, description) }?.code == .invalidDocument)
         description.optimizer = nil
-        #expect(error { _ = try Pipeline(for: parameters, description) }?.code == .invalidDocument)
+        #expect(thrownError { _ = try Pipeline(for: parameters, description) }?.code == .invalidDocument)
         description.configuration.parameterCopy = nil
         let path = try TemporaryFolder()
         func step(_ chain: inout Chain, _ seed: UInt64) throws -> [UInt32] {
@@ -91,6 +86,6 @@ import Testing
         let description = try PipelineDescription(parsing: Self.document)
         let state = try Pipeline(for: parameters, description).state
         let other = PipelineDescription(stages: [Centralize()], optimizer: AdamW())
-        #expect(error { _ = try Pipeline(resuming: state, for: parameters, other) }?.code == .stateMismatch)
+        #expect(thrownError { _ = try Pipeline(resuming: state, for: parameters, other) }?.code == .stateMismatch)
     }
 }

@@ -67,11 +67,7 @@ import Testing
                     UnsafeTensor(layout[1].name, UnsafeMutableBufferPointer(rebasing: memory[bias..<bias + 4])),
                 ]
             }
-            func error(_ body: () throws -> Void) -> DescentError? {
-                do { try body() } catch { return error as? DescentError }
-                return nil
-            }
-            let aliased = error {
+            let aliased = thrownError {
                 _ = try pipeline.step(unsafeParameters: tensors(0, 12), unsafeGradients: tensors(20, 15))
             }
             #expect(aliased?.code == .sharedMemory)
@@ -81,15 +77,15 @@ import Testing
                     "\(layout[1].name)": a step would read what it has just changed. Hand over tensors that are apart, \
                     and tied parameters once.
                     """)
-            let tied = error {
+            let tied = thrownError {
                 _ = try pipeline.step(unsafeParameters: tensors(0, 3), unsafeGradients: tensors(20, 32))
             }
             #expect(tied?.code == .sharedMemory)
-            #expect(error { _ = try chain.transform(unsafeGradients: tensors(0, 8)) }?.code == .sharedMemory)
+            #expect(thrownError { _ = try chain.transform(unsafeGradients: tensors(0, 8)) }?.code == .sharedMemory)
             #expect(memory.allSatisfy { $0 == 1 })
             // Gradients are only read, and may be one for all; neighbours are apart.
             #expect(
-                error { _ = try pipeline.step(unsafeParameters: tensors(4, 0), unsafeGradients: tensors(16, 16)) }
+                thrownError { _ = try pipeline.step(unsafeParameters: tensors(4, 0), unsafeGradients: tensors(16, 16)) }
                     == nil)
         }
     }

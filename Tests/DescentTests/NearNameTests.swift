@@ -4,11 +4,6 @@ import Testing
 
 /// Names that nothing knows, in documents and elsewhere: what is near is named, and what is long is cut.
 @Suite struct NearNameTests {
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     @Test(arguments: [
         (
             #"{"stages": [{"stage": "ClipByValue", "limti": 1}]}"#,
@@ -51,7 +46,7 @@ import Testing
             #"expected one of "skipWindow", "dropMicroBatch", found "stop", at stages[0].nonFinite."#
         ),
     ]) func `a name that nothing knows is answered with the nearest one`(_ text: String, _ message: String) {
-        #expect(error { _ = try PipelineDescription(parsing: text) }?.message == message)
+        #expect(thrownError { _ = try PipelineDescription(parsing: text) }?.message == message)
     }
 
     @Test func `null stands for what is left out, also for what restricts a stage`() throws {
@@ -73,7 +68,7 @@ import Testing
     func `a selection that matches nothing is refused when the pipeline is built`(_ stage: String) throws {
         let description = try PipelineDescription(parsing: "{\"stages\": [\(stage)], \"optimizer\": \"AdamW\"}")
         let parameters = TensorSet(zeros: try makeLayout([[3, 2]]))
-        let found = error { _ = try Pipeline(for: parameters, description) }
+        let found = thrownError { _ = try Pipeline(for: parameters, description) }
         #expect(found?.code == .invalidSetting)
         #expect(found?.message.contains(parameters.layout[0].layer) == true)
     }
@@ -89,7 +84,7 @@ import Testing
         "{\"stages\": [{\"stage\": \"ClipByGlobalNorm\", \"maximum\": 1, \"norm\": \"\(long)\"}]}",
         "{\"stages\": [{\"stage\": \"ClipByNorm\", \"maximum\": \"\(long)\"}]}", "\(long)",
     ]) func `a long name in a document is cut in messages`(_ text: String) throws {
-        let error = try #require(error { _ = try PipelineDescription(parsing: text) })
+        let error = try #require(thrownError { _ = try PipelineDescription(parsing: text) })
         #expect(error.message.utf8.count < 500)
     }
 
@@ -100,20 +95,20 @@ import Testing
         let folder = try TemporaryFolder()
         try TensorSet(zeros: layout).save(to: folder["t"])
         let errors = [
-            error { _ = try ParameterDescription(Self.long, shape: [-1]) },
-            error { _ = try ParameterLayout([layout[0], layout[0]]) },
-            error { _ = try TensorSet([Self.long: [1]], layout: layout) },
-            error { _ = try TensorSet([Self.long: [1]], layout: other) },
-            error { _ = try layout.requireMatch(of: other, as: "gradients") },
-            error { _ = try other.requireMatch(of: layout, as: "gradients") },
-            error {
+            thrownError { _ = try ParameterDescription(Self.long, shape: [-1]) },
+            thrownError { _ = try ParameterLayout([layout[0], layout[0]]) },
+            thrownError { _ = try TensorSet([Self.long: [1]], layout: layout) },
+            thrownError { _ = try TensorSet([Self.long: [1]], layout: other) },
+            thrownError { _ = try layout.requireMatch(of: other, as: "gradients") },
+            thrownError { _ = try other.requireMatch(of: layout, as: "gradients") },
+            thrownError {
                 var tensors = TensorSet(zeros: other)
                 try tensors.load(contentsOf: folder["t"])
             },
-            error {
+            thrownError {
                 _ = try Chain(for: layout) { stage.only(prefix: "zzz") }
             },
-            error {
+            thrownError {
                 _ = try Chain(for: other) { ClipLayerwise(default: 1, layers: [Self.long: 1]) }
             },
         ]

@@ -60,16 +60,11 @@ extension SafetensorsEntry {
         bytes.append(json: name)
         bytes.append(ascii: ":{\"dtype\":")
         bytes.append(json: type.rawValue)
-        bytes.append(ascii: ",\"shape\":[")
-        for (dimension, extent) in shape.enumerated() {
-            if dimension > 0 { bytes.append(ascii: ",") }
-            bytes.append(json: extent)
-        }
-        bytes.append(ascii: "],\"data_offsets\":[")
-        bytes.append(json: range.lowerBound)
-        bytes.append(ascii: ",")
-        bytes.append(json: range.upperBound)
-        bytes.append(ascii: "]}")
+        bytes.append(ascii: ",\"shape\":")
+        bytes.append(json: shape)
+        bytes.append(ascii: ",\"data_offsets\":")
+        bytes.append(json: [range.lowerBound, range.upperBound])
+        bytes.append(ascii: "}")
     }
 }
 

@@ -4,7 +4,7 @@ import DescentSIMD
 import DescentTransforms
 
 /// Pipelines that a backend is to carry out.
-enum TrainingChain: CaseIterable {
+enum TrainingChain: CaseIterable, CustomStringConvertible {
     case clipped, accumulated, clamped, proposed
 
     var stages: [any Stage] {
@@ -25,6 +25,8 @@ enum TrainingChain: CaseIterable {
         case .proposed: LAMB(learningRate: 0.1, epsilon: 0.1).averagingParameters(decay: 0.5)
         }
     }
+
+    var description: String { "\(stages.map(\.name)) before \(optimizer.name)" }
 
     /// What the pipeline does on a backend.
     func trace(_ example: Case, on backend: some TensorBackend, isStreamed: Bool = false) throws -> Trace {
@@ -52,7 +54,7 @@ extension Rule {
                         if let difference = found.difference(
                             from: expected, .closely, isStreamed ? "one by one" : "together", "on SIMDBackend")
                         {
-                            return "\(chain.stages.map(\.name)) before \(chain.optimizer.name): \(difference)"
+                            return "\(chain): \(difference)"
                         }
                     }
                 }
@@ -78,7 +80,7 @@ extension Rule {
                         if let difference = parallel.difference(
                             from: single, .bits, "with \(threads) threads", "with one")
                         {
-                            return "\(chain.stages.map(\.name)) before \(chain.optimizer.name): \(difference)"
+                            return "\(chain): \(difference)"
                         }
                     }
                 }

@@ -28,11 +28,6 @@ import Testing
         }
     }
 
-    private func error(_ body: () throws -> Void) -> DescentError? {
-        do { try body() } catch { return error as? DescentError }
-        return nil
-    }
-
     /// Windows are open after many of these steps, histories are growing, and scales have moved.
     @Test(arguments: 0..<150 as Range<UInt64>) func `resumed after any step, training gives the bits of never stopping`(
         _ seed: UInt64
@@ -106,7 +101,7 @@ import Testing
 
     @Test func `a chain that has changed is refused, and the difference spelled out`() throws {
         let state = try makePipeline([Unscale(), Centralize(), ClipByGlobalNorm(1)]).state
-        let changed = error {
+        let changed = thrownError {
             _ = try makePipeline([Unscale(), ClipByGlobalNorm(1), Normalize(), Centralize()], resuming: state)
         }
         #expect(changed?.code == .stateMismatch)
@@ -116,7 +111,9 @@ import Testing
                 ClipByGlobalNorm, Normalize, Centralize, AdamW. Since then, added: Normalize; moved: Centralize. \
                 Build the chain that was saved, or resume `.matchingStages`.
                 """)
-        let optimizer = error { _ = try makePipeline([Unscale()], driving: SGD(learningRate: 1), resuming: state) }
+        let optimizer = thrownError {
+            _ = try makePipeline([Unscale()], driving: SGD(learningRate: 1), resuming: state)
+        }
         #expect(optimizer?.message.contains("removed: Centralize, ClipByGlobalNorm, AdamW; added: SGD") == true)
     }
 
@@ -136,7 +133,7 @@ import Testing
                 == pipeline.slot(named: "Accumulate(steps: 4, mean).sum")?.bits)
         // An optimizer that keeps other buffers starts afresh.
         #expect(resumed.slot(named: "AdamW.first moment")?.bits.allSatisfy { $0 == 0 } == true)
-        let optimizer = error {
+        let optimizer = thrownError {
             _ = try makePipeline(
                 [Accumulate(steps: 4), Unscale(), Centralize()], driving: AdamW(amsgrad: true), resuming: state)
         }
@@ -155,7 +152,7 @@ import Testing
             let parameters = TensorSet(
                 zeros: try ParameterLayout(zip(names, shapes).map { try ParameterDescription($0, shape: $1) }))
             for policy in [ResumptionPolicy.sameStages, .matchingStages] {
-                let error = error {
+                let error = thrownError {
                     _ = try Pipeline(resuming: state, policy, for: parameters) {
                     } driving: {
                         AdamW()
@@ -176,7 +173,7 @@ import Testing
     @Test func `a micro-batch that is still arriving cannot be saved`() throws {
         var pipeline = try makePipeline([])
         try pipeline.receive(TensorSet.random(layout, seed: 1), of: 1)
-        let error = error { _ = try pipeline.state }
+        let error = thrownError { _ = try pipeline.state }
         #expect(error?.code == .incompleteMicroBatch)
         #expect(error?.message == "1 of 2 gradients of a micro-batch have arrived, which cannot be saved. Step first.")
     }
