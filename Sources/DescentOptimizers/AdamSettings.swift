@@ -35,8 +35,8 @@ public struct AdamSettings: Sendable {
         let rules = try adamRules(
             usualRule(decouplesWeightDecay: decouplesWeightDecay), groups, of: optimizer, in: layout)
         try DescentError.require(
-            moments != .float16, optimizer,
-            "moments of float16 lose small squares; use bfloat16, which has float32's range.")
+            moments == .float32 || moments == .bfloat16, optimizer,
+            "moments of \(moments) lose small squares; use bfloat16, which has float32's range.")
         return rules
     }
 }

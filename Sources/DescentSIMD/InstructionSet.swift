@@ -11,7 +11,7 @@ import DescentCore
 
 /// The instructions that kernels are made of.
 ///
-/// All give the same bits; wider ones are faster.
+/// All give the same bits; wider ones are faster, and come later in the list of cases.
 public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     /// Swift's own SIMD, for every processor.
     case portable

@@ -103,11 +103,12 @@ extension Norm: Codable {
     }
 
     public func encode(to encoder: any Encoder) throws {
-        if case .lp(let p) = self {
-            var form = encoder.container(keyedBy: Form.self)
-            return try form.encode(p, forKey: .lp)
-        }
         var container = encoder.singleValueContainer()
-        try container.encode(self == .l1 ? "l1" : self == .l2 ? "l2" : "lInfinity")
+        switch self {
+        case .l1: try container.encode("l1")
+        case .l2: try container.encode("l2")
+        case .lInfinity: try container.encode("lInfinity")
+        case .lp(let p): try container.encode([Form.lp.rawValue: p])
+        }
     }
 }

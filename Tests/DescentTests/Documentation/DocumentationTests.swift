@@ -54,6 +54,18 @@ import Testing
         if let complaints = try SwiftCompiler().complaints(about: program) { Issue.record("\(complaints)") }
     }
 
+    @Test func `what documents can name is in a table`() {
+        for (title, names) in [
+            ("stage", Array(Catalog.standard.stages.keys)), ("optimizer", Array(Catalog.standard.optimizers.keys)),
+        ] {
+            let cells = Documentation.table(title).compactMap(\.first).joined(separator: " ")
+            // Averaging and lookahead are made by methods of any optimizer.
+            for name in names where !["ExponentialMovingAverage", "Lookahead"].contains(name) {
+                #expect(cells.contains("`\(name)("), "no table of a \(title) has \(name)")
+            }
+        }
+    }
+
     @Test func `every promise names a test that exists`() throws {
         let promises = Documentation.table("promise")
         try #require(!promises.isEmpty)
