@@ -1,6 +1,6 @@
 /// What a pipeline consists of, in words that processes can compare: stages, optimizer and options, with their settings.
 ///
-/// It is read off the values themselves, so that stages of anybody's own take part without doing anything. Numbers are
+/// It is read off the values themselves, so that custom stages take part without doing anything. Numbers are
 /// written so that different ones differ. Of a closure, a class and raw memory only the type is known: two schedules or
 /// selections that are closures count as the same, whatever they compute.
 public struct PipelineSetup: Sendable, Hashable, Codable {

@@ -59,10 +59,10 @@ struct ParameterBinding<Model: Differentiable>: Sendable {
         case .scalar(_, let path): try gather([tangent[keyPath: path]], at: 0, into: &gradients)
         case .tensors(_, let path):
             let elements = tangent[keyPath: path].elements
-            if let stranger = elements.keys.filter({ layout.index(named: $0) == nil }).min() {
+            if let unknown = elements.keys.filter({ layout.index(named: $0) == nil }).min() {
                 throw DescentError(
-                    .unexpectedParameter, parameter: stranger,
-                    "There is a gradient for \"\(stranger)\", but the model has no tensor of that name.")
+                    .unexpectedParameter, parameter: unknown,
+                    "There is a gradient for \"\(unknown)\", but the model has no tensor of that name.")
             }
             for (index, description) in layout.enumerated() {
                 try gather(elements[description.name] ?? [], at: index, into: &gradients)

@@ -87,11 +87,11 @@ private struct Regression: Differentiable {
     @Test func `a gradient for a tensor that is not in the set, or of another size, is refused by name`() throws {
         var model = try Regression()
         var optimizer = try ModelOptimizer(for: model, parameters: Regression.parameters) { SGD(learningRate: 1) }
-        let stranger = try #require(throws: DescentError.self) {
+        let unknown = try #require(throws: DescentError.self) {
             try optimizer.update(&model, along: .init(tensors: .init(["fc.wight": [1]]), offset: 0))
         }
-        #expect(stranger.code == .unexpectedParameter)
-        #expect(stranger.parameter == "fc.wight")
+        #expect(unknown.code == .unexpectedParameter)
+        #expect(unknown.parameter == "fc.wight")
         let size = try #require(throws: DescentError.self) {
             try optimizer.update(&model, along: .init(tensors: .init(["fc.bias": [1]]), offset: 0))
         }

@@ -12,11 +12,11 @@ struct BucketPlanTests {
     func `every element has one place, in buckets that are full but for the last`(counts: [Int], length: Int) throws {
         let plan = try BucketPlan(Array(counts.indices), of: layout(counts), bucketLength: length)
         var places = Set<[Int]>()
-        for (parameter, pieces) in plan.pieces.enumerated() {
-            #expect(pieces.allSatisfy { $0.parameter == parameter })
-            #expect(pieces.flatMap(\.elements) == Array(0..<counts[parameter]))
-            for piece in pieces {
-                for element in 0..<piece.elements.count { places.insert([piece.bucket, piece.offset + element]) }
+        for (parameter, segments) in plan.segments.enumerated() {
+            #expect(segments.allSatisfy { $0.parameter == parameter })
+            #expect(segments.flatMap(\.elements) == Array(0..<counts[parameter]))
+            for segment in segments {
+                for element in 0..<segment.elements.count { places.insert([segment.bucket, segment.offset + element]) }
             }
         }
         let total = counts.reduce(0, +)
@@ -28,12 +28,12 @@ struct BucketPlanTests {
 
     @Test func `buckets are filled from the last parameter to the first`() throws {
         let plan = try BucketPlan([0, 1, 2], of: layout([4, 4, 4]), bucketLength: 4)
-        #expect(plan.pieces.map { $0.map(\.bucket) } == [[2], [1], [0]])
+        #expect(plan.segments.map { $0.map(\.bucket) } == [[2], [1], [0]])
     }
 
     @Test func `a parameter that is not exchanged has no place`() throws {
         let plan = try BucketPlan([0, 2], of: layout([4, 4, 4]), bucketLength: 8)
-        #expect(plan.pieces[1].isEmpty)
+        #expect(plan.segments[1].isEmpty)
         #expect(plan.lengths == [8])
     }
 }

@@ -90,9 +90,9 @@ final class AllReduceExchange: @unchecked Sendable {
                     + "\(elementType).")
         }
         try gradients.withBytes(of: parameter) { bytes in
-            for piece in plan.pieces[parameter] {
-                let part = piece.elements.lowerBound * size..<piece.elements.upperBound * size
-                buckets[piece.bucket].fill(UnsafeRawBufferPointer(rebasing: bytes[part]), at: piece.offset)
+            for segment in plan.segments[parameter] {
+                let part = segment.elements.lowerBound * size..<segment.elements.upperBound * size
+                buckets[segment.bucket].fill(UnsafeRawBufferPointer(rebasing: bytes[part]), at: segment.offset)
             }
         }
         // Nothing is sent before all ranks are known to want the same.
@@ -130,13 +130,13 @@ final class AllReduceExchange: @unchecked Sendable {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
         try moveAll()
-        for pieces in plan.pieces {
-            guard let parameter = pieces.first?.parameter else { continue }
+        for segments in plan.segments {
+            guard let parameter = segments.first?.parameter else { continue }
             try gradients.withMutableBytes(of: parameter) { bytes in
-                for piece in pieces {
-                    let part = piece.elements.lowerBound * 4..<piece.elements.upperBound * 4
-                    buckets[piece.bucket].copyGathered(
-                        at: piece.offset, to: UnsafeMutableRawBufferPointer(rebasing: bytes[part]))
+                for segment in segments {
+                    let part = segment.elements.lowerBound * 4..<segment.elements.upperBound * 4
+                    buckets[segment.bucket].copyGathered(
+                        at: segment.offset, to: UnsafeMutableRawBufferPointer(rebasing: bytes[part]))
                 }
             }
         }

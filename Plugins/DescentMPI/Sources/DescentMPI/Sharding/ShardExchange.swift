@@ -86,11 +86,12 @@ final class ShardExchange: @unchecked Sendable {
         let bucket = buckets[index % 2]
         let size = gradients.elementType.byteCount
         bucket.reset(gradients.elementType)
-        for piece in plan.buckets[index] {
-            try gradients.withBytes(of: piece.parameter) { bytes in
-                let part = piece.elements.lowerBound * size..<piece.elements.upperBound * size
+        for segment in plan.buckets[index] {
+            try gradients.withBytes(of: segment.parameter) { bytes in
+                let part = segment.elements.lowerBound * size..<segment.elements.upperBound * size
                 bucket.fill(
-                    UnsafeRawBufferPointer(rebasing: bytes[part]), at: piece.rank * bucket.shardLength + piece.offset)
+                    UnsafeRawBufferPointer(rebasing: bytes[part]),
+                    at: segment.rank * bucket.shardLength + segment.offset)
             }
         }
         bucket.scatter(over: handle)
@@ -102,10 +103,10 @@ final class ShardExchange: @unchecked Sendable {
         let bucket = buckets[index % 2]
         try bucket.wait(communicator)
         bucket.addUp(factors)
-        for piece in plan.buckets[index] where piece.rank == communicator.rank {
-            try shard.withMutableBytes(of: piece.parameter) { bytes in
-                bytes.part(piece.start, piece.elements.count)
-                    .copyMemory(from: UnsafeRawBufferPointer(bucket.shard.part(piece.offset, piece.elements.count)))
+        for segment in plan.buckets[index] where segment.rank == communicator.rank {
+            try shard.withMutableBytes(of: segment.parameter) { bytes in
+                bytes.part(segment.start, segment.elements.count)
+                    .copyMemory(from: UnsafeRawBufferPointer(bucket.shard.part(segment.offset, segment.elements.count)))
             }
         }
     }
@@ -124,10 +125,10 @@ final class ShardExchange: @unchecked Sendable {
     func gather(_ shard: some TensorStorage, into parameters: inout some TensorStorage) throws(DescentError) {
         for index in plan.buckets.indices {
             let bucket = buckets[index % 2]
-            for piece in plan.buckets[index] where piece.rank == communicator.rank {
-                try shard.withBytes(of: piece.parameter) { bytes in
-                    let part = bytes[piece.start * 4..<(piece.start + piece.elements.count) * 4]
-                    bucket.shard.part(piece.offset, piece.elements.count)
+            for segment in plan.buckets[index] where segment.rank == communicator.rank {
+                try shard.withBytes(of: segment.parameter) { bytes in
+                    let part = bytes[segment.start * 4..<(segment.start + segment.elements.count) * 4]
+                    bucket.shard.part(segment.offset, segment.elements.count)
                         .copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
                 }
             }
@@ -140,11 +141,11 @@ final class ShardExchange: @unchecked Sendable {
     private func takeGathered(bucket index: Int, into parameters: inout some TensorStorage) throws(DescentError) {
         let bucket = buckets[index % 2]
         try bucket.wait(communicator)
-        for piece in plan.buckets[index] {
-            try parameters.withMutableBytes(of: piece.parameter) { bytes in
+        for segment in plan.buckets[index] {
+            try parameters.withMutableBytes(of: segment.parameter) { bytes in
                 bucket.copyGathered(
-                    at: piece.rank * bucket.shardLength + piece.offset,
-                    to: bytes.part(piece.elements.lowerBound, piece.elements.count))
+                    at: segment.rank * bucket.shardLength + segment.offset,
+                    to: bytes.part(segment.elements.lowerBound, segment.elements.count))
             }
         }
     }

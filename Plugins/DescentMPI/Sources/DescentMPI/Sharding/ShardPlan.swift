@@ -6,7 +6,7 @@ import DescentCore
 /// if it has fewer than two dimensions, or if its output units are its last dimension, whose rows do not lie together.
 struct ShardPlan {
     /// A run of elements of one parameter that one rank holds, and its place in a bucket.
-    struct Piece {
+    struct Segment {
         let rank: Int
         let parameter: Int
         /// Where they are in the whole parameter.
@@ -19,8 +19,8 @@ struct ShardPlan {
 
     /// For each rank and parameter, the elements that the rank holds.
     let elements: [[Range<Int>]]
-    /// For each bucket, its pieces.
-    let buckets: [[Piece]]
+    /// For each bucket, its segments.
+    let buckets: [[Segment]]
 
     /// Deals out the rows of a layout.
     ///
@@ -48,8 +48,8 @@ struct ShardPlan {
         buckets = Self.buckets(elements, shardLength)
     }
 
-    private static func buckets(_ elements: [[Range<Int>]], _ shardLength: Int) -> [[Piece]] {
-        var buckets: [[Piece]] = []
+    private static func buckets(_ elements: [[Range<Int>]], _ shardLength: Int) -> [[Segment]] {
+        var buckets: [[Segment]] = []
         for (rank, ranges) in elements.enumerated() {
             var filled = 0
             for (parameter, range) in ranges.enumerated() {
@@ -59,7 +59,7 @@ struct ShardPlan {
                     let end = min(range.upperBound, start + shardLength - offset)
                     if bucket == buckets.count { buckets.append([]) }
                     buckets[bucket].append(
-                        Piece(
+                        Segment(
                             rank: rank, parameter: parameter, elements: start..<end,
                             start: start - range.lowerBound, offset: offset))
                     filled += end - start
