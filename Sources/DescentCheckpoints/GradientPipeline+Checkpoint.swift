@@ -58,7 +58,7 @@ extension GradientPipeline {
 
     /// Builds a pipeline that goes on from a checkpoint, and restores the parameters that were saved in it.
     ///
-    /// See ``init(resuming:_:for:configuration:on:_:driving:)``. The parameters are tensors of the same names and shapes,
+    /// See `init(resuming:_:for:configuration:on:_:driving:)`. The parameters are tensors of the same names and shapes,
     /// which become what was saved, unless this throws.
     ///
     /// - Throws: `DescentError`; also one with code `missingParameter` if the parameters were not saved.
