@@ -7,8 +7,13 @@ import Testing
 /// A chain sorted into what it is made of, and whose slots are whose.
 @Suite struct ChainElementsTests {
     private struct Exchange: GradientExchange {
-        let order = StageOrder(expects: [.window, .local], leaves: [.reduced])
+        var order = StageOrder(expects: [.window, .local], leaves: [.reduced])
         let exchanged = ExchangedValues.gradients
+    }
+
+    /// Gathers micro-batches, and says nothing of the order in which it has to stand.
+    private struct Window: Stage {
+        let element = ChainElement.window(.init(length: 2, reduction: .mean, dropsNonFinite: false))
     }
 
     /// Keeps two buffers.
@@ -41,9 +46,11 @@ import Testing
         #expect(elements.freezes.map(\.position) == [0, 5])
     }
 
-    @Test func `a second window and a second exchange are refused`() {
+    @Test func `a second window and a second exchange are refused, whatever order they declare`() {
         #expect(error(Accumulate(steps: 2), Accumulate(steps: 2))?.code == .stageOrder)
+        #expect(error(Window(), Window())?.message.contains("has one of them at most") == true)
         #expect(error(Exchange(), Exchange())?.code == .stageOrder)
+        #expect(error(Window(), Exchange(order: .anywhere), Exchange(order: .anywhere))?.code == .stageOrder)
         #expect(error(Accumulate(steps: 2), Freeze(prefix: "a"), Exchange(), Centralize()) == nil)
     }
 
