@@ -141,6 +141,71 @@ extension UpdateBlock {
         }
     }
 
+    /// Turns each gradient into the direction, with its parameter.
+    ///
+    /// ```swift
+    /// block.directEach { gradient, parameter in gradient += decay * parameter }
+    /// ```
+    @inlinable @inline(__always)
+    public mutating func directEach(_ body: (_ gradient: inout Float, _ parameter: Float) -> Void) {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
+        else { return }
+        for index in 0..<memory.gradient.count { body(&gradient[index], parameters[index]) }
+    }
+
+    /// Turns each gradient into the direction, with its parameter and its element of the optimizer's first slot.
+    @inlinable @inline(__always)
+    public mutating func directEach(
+        _ body: (_ gradient: inout Float, _ parameter: Float, _ slot: inout Float) -> Void
+    ) {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
+        else { return }
+        guard let slot = memory.slots[0].baseAddress, memory.slots[0].count == memory.gradient.count
+        else { return slotAccess.reportSlot(0) }
+        for index in 0..<memory.gradient.count { body(&gradient[index], parameters[index], &slot[index]) }
+    }
+
+    /// Turns each gradient into the direction, with its parameter and elements of the optimizer's first two slots.
+    @inlinable @inline(__always)
+    public mutating func directEach(
+        _ body: (_ gradient: inout Float, _ parameter: Float, _ first: inout Float, _ second: inout Float) -> Void
+    ) {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
+        else { return }
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            memory.slots[1].count == memory.gradient.count
+        else { return slotAccess.reportSlot(1) }
+        for index in 0..<memory.gradient.count {
+            body(&gradient[index], parameters[index], &first[index], &second[index])
+        }
+    }
+
+    /// Turns each gradient into the direction, with its parameter and elements of the optimizer's first three slots.
+    @inlinable @inline(__always)
+    public mutating func directEach(
+        _ body: (
+            _ gradient: inout Float, _ parameter: Float, _ first: inout Float, _ second: inout Float,
+            _ third: inout Float
+        ) -> Void
+    ) {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
+        else { return }
+        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
+            let third = memory.slots[2].baseAddress, memory.slots[2].count == memory.gradient.count
+        else { return slotAccess.reportSlot(2) }
+        for index in 0..<memory.gradient.count {
+            body(&gradient[index], parameters[index], &first[index], &second[index], &third[index])
+        }
+    }
+
     /// Turns each gradient into something else, with its parameter and elements of the optimizer's first two slots.
     @inlinable @inline(__always)
     public mutating func proposeEach(

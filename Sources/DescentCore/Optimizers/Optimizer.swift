@@ -17,6 +17,8 @@
 public protocol Optimizer: Sendable {
     /// What the optimizer has to remember between steps, besides its slots and the number of applied steps.
     associatedtype State: Codable & Sendable = Stateless
+    /// How the weight decay is given: as a number or as a ``Schedule``.
+    associatedtype WeightDecay: ScheduleConvertible = Schedule
 
     /// What the optimizer remembers between steps; saved with the pipeline.
     var state: State { get set }
@@ -26,7 +28,7 @@ public protocol Optimizer: Sendable {
     /// The learning rate of parameters that no group gives another one.
     var learningRate: Schedule { get }
     /// The weight decay of parameters that no group gives another one; by default 0.
-    var weightDecay: Float { get }
+    var weightDecay: WeightDecay { get }
     /// Rules for some of the parameters; a later one takes precedence. By default none.
     var groups: [ParameterGroup] { get }
     /// The settings that groups may give some of the parameters, besides learning rate and weight decay; by default none.
@@ -41,13 +43,38 @@ public protocol Optimizer: Sendable {
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
-    /// Gets ready for an applied step, on one thread.
+    /// What has to be known of the whole gradient that reaches the optimizer; by default nothing.
+    var requirements: [Requirement] { get }
+
+    /// Gets ready for a step, on one thread; by default ``prepare(appliedSteps:)``.
+    ///
+    /// A stage behind the optimizer may still skip the step. What it must not change then belongs into ``finish(_:)``.
+    ///
+    /// - Throws: ``DescentError``, which ends the step before anything has changed.
+    mutating func prepare(_ step: inout StepPreparation) throws(DescentError)
+
+    /// Gets ready for a step, on one thread, where nothing has to be known of the gradient; by default nothing.
     ///
     /// - Parameter appliedSteps: The number of steps applied before this one.
     mutating func prepare(appliedSteps: Int)
 
     /// Updates one block of parameters; called on many threads at once.
     func update(_ block: inout some UpdateBlock)
+
+    /// Whether stages can stand behind the optimizer, because it moves parameters along a direction; by default false.
+    ///
+    /// Not to be implemented: ``DirectionalOptimizer`` says true.
+    var hasDirection: Bool { get }
+
+    /// Turns a block's gradient into the direction, where there is one.
+    ///
+    /// Not to be implemented: a ``DirectionalOptimizer`` has ``DirectionalOptimizer/makeDirection(_:)``.
+    func turnIntoDirection(_ block: inout some UpdateBlock)
+
+    /// Learns how the step ended, on one thread; by default nothing.
+    ///
+    /// - Throws: ``DescentError`` where training cannot go on.
+    mutating func finish(_ result: StepResult) throws(DescentError)
 
     /// Whether the step depends on the size of the whole update of a parameter, as LAMB's does; by default false.
     ///
@@ -65,12 +92,21 @@ public protocol Optimizer: Sendable {
 
 extension Optimizer {
     public var name: String { String(describing: Self.self) }
-    public var weightDecay: Float { 0 }
+    public var weightDecay: Schedule { 0 }
     public var groups: [ParameterGroup] { [] }
     public var groupSettings: [GroupSettings.Name] { [] }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public var requirements: [Requirement] { [] }
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        prepare(appliedSteps: step.appliedSteps)
+    }
     public mutating func prepare(appliedSteps: Int) {}
+    public mutating func finish(_ result: StepResult) throws(DescentError) {}
+    public var hasDirection: Bool { false }
+    public func turnIntoDirection(_ block: inout some UpdateBlock) {
+        stopForMisuse("\(name) moves parameters in a way of its own and has no direction.")
+    }
     public var proposesUpdate: Bool { false }
     public func propose(_ block: inout some UpdateBlock) {}
     public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {}

@@ -40,7 +40,7 @@ public struct ExponentialMovingAverage<Base: Optimizer>: Optimizer {
     }
     public var name: String { "\(base.name) with averaging" }
     public var learningRate: Schedule { base.learningRate }
-    public var weightDecay: Float { base.weightDecay }
+    public var weightDecay: Base.WeightDecay { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
     public var groupSettings: [GroupSettings.Name] { base.groupSettings }
     public var slots: [Slot] { base.slots + [Slot("average", role: .parameterAverage)] }
@@ -110,7 +110,7 @@ public struct Lookahead<Base: Optimizer>: Optimizer {
     }
     public var name: String { "\(base.name) with lookahead" }
     public var learningRate: Schedule { base.learningRate }
-    public var weightDecay: Float { base.weightDecay }
+    public var weightDecay: Base.WeightDecay { base.weightDecay }
     public var groups: [ParameterGroup] { base.groups }
     public var groupSettings: [GroupSettings.Name] { base.groupSettings }
     public var slots: [Slot] { base.slots + ["slow parameters"] }

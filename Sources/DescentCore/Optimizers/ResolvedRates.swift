@@ -11,10 +11,11 @@ struct ResolvedRates: Sendable {
     init(_ optimizer: any Optimizer, layout: ParameterLayout) throws(DescentError) {
         let name = optimizer.name
         try optimizer.learningRate.validate(for: name)
-        try Self.requireDecay(optimizer.weightDecay, name)
+        let decay = optimizer.weightDecay.schedule.value(at: 0)
+        try Self.requireDecay(decay, name)
         var (schedules, owners) = ([optimizer.learningRate], [name])
         var scheduleIndices = [Int](repeating: 0, count: layout.count)
-        var rates = [UpdateRates](repeating: UpdateRates(weightDecay: optimizer.weightDecay), count: layout.count)
+        var rates = [UpdateRates](repeating: UpdateRates(weightDecay: decay), count: layout.count)
         for group in optimizer.groups {
             let owner = "\(name), group \(group.label)"
             try Self.check(group, of: optimizer, owner)

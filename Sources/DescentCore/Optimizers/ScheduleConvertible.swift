@@ -1,0 +1,21 @@
+/// A number for a setting, or a schedule of such: `0.1`, a `Float`, `.linear(from: 0.1, to: 0, over: 1000)`.
+public protocol ScheduleConvertible: Sendable {
+    /// The schedule; of a number, that which stays the same.
+    var schedule: Schedule { get }
+}
+
+extension Schedule: ScheduleConvertible {
+    public var schedule: Schedule { self }
+}
+
+extension Float: ScheduleConvertible {
+    public var schedule: Schedule { .constant(Double(self)) }
+}
+
+extension Double: ScheduleConvertible {
+    public var schedule: Schedule { .constant(self) }
+}
+
+extension Int: ScheduleConvertible {
+    public var schedule: Schedule { .constant(Double(self)) }
+}
