@@ -3,9 +3,12 @@ import DescentJSON
 
 extension PipelineState.Component {
     /// The components that this one is by now, in files of before averages, lookahead and trust ratios stood behind
-    /// optimizers: `Lookahead<AdamW>` with the slots of both is an `AdamW`, and a `Lookahead` with the last of them.
+    /// optimizers.
+    ///
+    /// `Lookahead<AdamW>` with the slots of both is an `AdamW`, and a `Lookahead` with the last of them.
     ///
     /// - Parameter next: The kind of the component that follows in the file; nil if none does.
+    /// - Returns: The components, with the state of the first of them.
     func today(before next: String?) -> [PipelineState.Component] {
         for wrapper in ["ExponentialMovingAverage", "Lookahead"]
         where kind.hasPrefix("\(wrapper)<") && kind.hasSuffix(">") {

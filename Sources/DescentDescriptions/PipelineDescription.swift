@@ -52,7 +52,9 @@ public struct PipelineDescription: Sendable {
         self.configuration = configuration
     }
 
-    /// The first of the optimizers; nil for a chain alone. To set it takes away all others, and what stands behind them.
+    /// The first of the optimizers; nil for a chain alone.
+    ///
+    /// To set it takes away all others, and what stands behind them.
     public var optimizer: (any Optimizer)? {
         get { branches.first?.optimizer }
         set { branches = newValue?.branches ?? [] }

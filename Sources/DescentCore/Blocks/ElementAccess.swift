@@ -71,6 +71,7 @@ extension GradientBlock {
     /// The sum of the elements times those of one of the stage's slots, in Double and in their order.
     ///
     /// - Parameter slot: The slot's offset from the stage's first; it has the shape of the parameter.
+    /// - Returns: The sum.
     public mutating func dotProduct(slot: Int) -> Double {
         let memory = beginAccess()
         defer { endAccess(memory) }

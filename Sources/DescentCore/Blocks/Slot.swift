@@ -60,6 +60,7 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
     /// What the slot keeps of each parameter of a layout.
     ///
     /// - Parameters:
+    ///   - shape: How many numbers it keeps of a parameter.
     ///   - layout: The parameters.
     ///   - isUsed: For each, whether its owner works on it; of others nothing is kept. Nil for all.
     /// - Returns: A layout of the same names in the same order, in which those of which nothing is kept are empty.

@@ -23,9 +23,9 @@ public struct Measurement: Sendable, Hashable, CustomStringConvertible {
     public let name: String
     /// How the numbers of blocks are combined.
     public let combination: Combination
-    /// With which power of a factor it grows that the gradient is multiplied by: 1 for a norm or a product of gradient and
-    /// slot, 2 for a sum of squares, 0 for a count. Nil where there is no such power.
+    /// With which power of a factor it grows that the gradient is multiplied by; nil where there is none.
     ///
+    /// It is 1 for a norm or a product of gradient and slot, 2 for a sum of squares, 0 for a count.
     /// Where it is known, factors of scaling stages are multiplied in afterwards. Where it is nil they are applied before,
     /// which may take an earlier sweep.
     public let degree: Int?

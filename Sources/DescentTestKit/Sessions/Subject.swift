@@ -4,7 +4,6 @@ import DescentCore
 struct Subject: Sendable {
     /// The transform; nil for an optimizer.
     let transform: (any GradientTransform)?
-    /// The optimizer; nil for a transform.
     /// The optimizer, with what stands behind it; nil where the subject is a transform.
     let driving: (any Driving)?
     let declarations: Declarations
