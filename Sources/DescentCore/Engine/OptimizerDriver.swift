@@ -13,7 +13,7 @@ struct OptimizerDriver: Sendable {
     }
 
     /// The learning rate of parameters that are in no group.
-    func learningRate(at appliedSteps: Int) -> Float { optimizer.learningRate.value(at: appliedSteps) }
+    func learningRate(at appliedSteps: Int) -> Float { rates.learningRate(at: appliedSteps) }
 
     /// Makes ready for the step that follows so many applied ones.
     ///
