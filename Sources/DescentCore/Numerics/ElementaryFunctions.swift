@@ -1,3 +1,5 @@
+public import CDescentMath
+
 /// Elementary functions of float32 numbers, for the loops of stages and optimizers.
 ///
 /// They are inlined, have no branches and call no library, so that the compiler turns a plain loop of them into vectors:
@@ -15,7 +17,7 @@ extension ReproducibleMath {
     @inlinable @inline(__always)
     public static func exponential(_ x: Float) -> Float {
         let result = Float(exponentialInDouble(Double(x)))
-        return x == x ? result : .nan
+        return descent_select_float(x == x, result, .nan)
     }
 
     /// The natural logarithm, with an error below 0.501 units in the last place.
@@ -33,10 +35,10 @@ extension ReproducibleMath {
         // log(s) = 2 artanh((s - 1) / (s + 1)), whose argument is at most 0.172.
         let argument = (significand - 1) / (significand + 1)
         let square = argument * argument
-        let series = square * (1.0 / 3 + square * (1.0 / 5 + square * (1.0 / 7 + square * (1.0 / 9 + square / 11))))
+        let series = square * (1.0 / 3 + square * (1.0 / 5 + square * (1.0 / 7 + square * (1.0 / 9 + square * (1.0 / 11)))))
         let finite = Float(power * 0.6931471805599453 + 2 * (argument + argument * series))
-        let positive = x == .infinity ? Float.infinity : finite
-        return x > 0 ? positive : x == 0 ? -.infinity : .nan
+        let positive = descent_select_float(x == .infinity, .infinity, finite)
+        return descent_select_float(x > 0, positive, descent_select_float(x == 0, -.infinity, .nan))
     }
 
     /// The hyperbolic tangent, with an error below 0.501 units in the last place; odd to the bit.
@@ -46,13 +48,13 @@ extension ReproducibleMath {
     @inlinable @inline(__always)
     public static func tanh(_ x: Float) -> Float {
         let magnitude = Double(x.magnitude)
-        let doubled = magnitude < 10 ? 2 * magnitude : 20
+        let doubled = 2 * descent_select_double(magnitude < 10, magnitude, 10)
         // e^u - 1 = 2^n * (e^r - 1) + (2^n - 1), which keeps its digits where u is small.
         let (power, remainder) = reducedExponent(doubled)
         let minusOne = power * exponentialMinusOne(remainder) + (power - 1)
         let result = Float(minusOne / (minusOne + 2))
         let signed = Float(bitPattern: result.bitPattern | (x.bitPattern & 0x8000_0000))
-        return x == x ? signed : .nan
+        return descent_select_float(x == x, signed, .nan)
     }
 
     /// The logistic function 1 / (1 + e^-x), with an error below 0.501 units in the last place.
@@ -62,7 +64,7 @@ extension ReproducibleMath {
     @inlinable @inline(__always)
     public static func sigmoid(_ x: Float) -> Float {
         let result = Float(1 / (1 + exponentialInDouble(-Double(x))))
-        return x == x ? result : .nan
+        return descent_select_float(x == x, result, .nan)
     }
 
     /// The largest magnitude of an angle whose sine and cosine are computed: 2^26, or 67,108,864.
@@ -77,11 +79,11 @@ extension ReproducibleMath {
     public static func sine(_ angle: Float) -> Float {
         let (quadrant, remainder) = reducedAngle(Double(angle.magnitude))
         // In odd quadrants, the sine is a cosine; in the second two of four, it is negative.
-        let isOdd = quadrant == 1 || quadrant == -1
-        let value = isOdd ? cosineSeries(remainder) : sineSeries(remainder)
-        let result = Float(quadrant == 2 || quadrant == -2 || quadrant == -1 ? -value : value)
+        let value = descent_select_double(
+            quadrant.magnitude == 1, cosineSeries(remainder), sineSeries(remainder))
+        let result = Float(descent_select_double((quadrant - 0.5).magnitude > 1, -value, value))
         let signed = Float(bitPattern: result.bitPattern ^ (angle.bitPattern & 0x8000_0000))
-        return angle.magnitude <= largestAngle ? signed : .nan
+        return descent_select_float(angle.magnitude <= largestAngle, signed, .nan)
     }
 
     /// The cosine of an angle in radians, with an error below 0.501 units in the last place; even to the bit.
@@ -92,10 +94,11 @@ extension ReproducibleMath {
     @inlinable @inline(__always)
     public static func cosine(_ angle: Float) -> Float {
         let (quadrant, remainder) = reducedAngle(Double(angle.magnitude))
-        let isOdd = quadrant == 1 || quadrant == -1
-        let value = isOdd ? sineSeries(remainder) : cosineSeries(remainder)
-        let result = Float(quadrant == 2 || quadrant == -2 || quadrant == 1 ? -value : value)
-        return angle.magnitude <= largestAngle ? result : .nan
+        // In odd quadrants, the cosine is a sine; in the middle two of four, it is negative.
+        let value = descent_select_double(
+            quadrant.magnitude == 1, sineSeries(remainder), cosineSeries(remainder))
+        let result = Float(descent_select_double((quadrant + 0.5).magnitude > 1, -value, value))
+        return descent_select_float(angle.magnitude <= largestAngle, result, .nan)
     }
 }
 
@@ -121,14 +124,14 @@ extension ReproducibleMath {
     static func exponentialMinusOne(_ r: Double) -> Double {
         let third =
             1.0 / 6 + r
-            * (1.0 / 24 + r * (1.0 / 120 + r * (1.0 / 720 + r * (1.0 / 5_040 + r * (1.0 / 40_320 + r / 362_880)))))
+            * (1.0 / 24 + r * (1.0 / 120 + r * (1.0 / 720 + r * (1.0 / 5_040 + r * (1.0 / 40_320 + r * (1.0 / 362_880))))))
         return r + r * r * (0.5 + r * third)
     }
 
     /// e^x, for any x that is not NaN; beyond 110 in magnitude, where float32 overflows, as at 110.
     @inlinable @inline(__always)
     static func exponentialInDouble(_ x: Double) -> Double {
-        let limited = x > 110 ? 110 : x < -110 ? -110 : x
+        let limited = descent_select_double(x > 110, 110, descent_select_double(x < -110, -110, x))
         let (power, remainder) = reducedExponent(limited)
         return power * (1 + exponentialMinusOne(remainder))
     }
@@ -147,7 +150,7 @@ extension ReproducibleMath {
     @inlinable @inline(__always)
     static func sineSeries(_ x: Double) -> Double {
         let square = x * x
-        let series = 1.0 / 120 - square * (1.0 / 5_040 - square * (1.0 / 362_880 - square / 39_916_800))
+        let series = 1.0 / 120 - square * (1.0 / 5_040 - square * (1.0 / 362_880 - square * (1.0 / 39_916_800)))
         return x - x * square * (1.0 / 6 - square * series)
     }
 
@@ -155,7 +158,7 @@ extension ReproducibleMath {
     @inlinable @inline(__always)
     static func cosineSeries(_ x: Double) -> Double {
         let square = x * x
-        let series = 1.0 / 720 - square * (1.0 / 40_320 - square * (1.0 / 3_628_800 - square / 479_001_600))
+        let series = 1.0 / 720 - square * (1.0 / 40_320 - square * (1.0 / 3_628_800 - square * (1.0 / 479_001_600)))
         return 1 - square * (0.5 - square * (1.0 / 24 - square * series))
     }
 }

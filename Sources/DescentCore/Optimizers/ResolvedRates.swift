@@ -127,7 +127,9 @@ extension ResolvedRates {
         for index in entries.indices { entries[index].schedule.note(metric: metric, at: appliedSteps) }
     }
 
-    /// What schedules remember of metrics, by what they are for: "learningRate of AdamW". Empty if none follows one.
+    /// What schedules remember of metrics; empty if none follows one.
+    ///
+    /// The keys say what they are for: "learningRate of AdamW".
     var metricStates: [String: MetricState] {
         var states: [String: MetricState] = [:]
         for (index, entry) in entries.enumerated() where entry.schedule.followsMetric {
