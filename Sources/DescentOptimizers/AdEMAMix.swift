@@ -72,7 +72,7 @@ public struct AdEMAMix: DirectionalOptimizer {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireDecay(beta3, "beta3", of: name)
-        try alpha.validate(for: name)
+        try alpha.validate("alpha", of: name, in: .notNegative)
         try DescentError.require(warmup >= 0, name, "warmup is \(warmup); it has to be at least 0.")
         rules = try rules(in: layout) { Rule($0) }
     }

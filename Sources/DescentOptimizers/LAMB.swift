@@ -63,7 +63,8 @@ public struct LAMB: Optimizer {
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        rules = try adamRules(usualRule, groups, of: name, in: layout)
+        (rules, _) = try adamRules(
+            usualRule, beta1: beta1.schedule, beta2: beta2.schedule, groups, of: name, in: layout)
         trustRatios = [Float](repeating: 1, count: layout.count)
     }
 

@@ -225,7 +225,7 @@ import Testing
             .averagingParameters(decay: 0.75)
         let again = try JSONDecoder().decode(
             ExponentialMovingAverage<AdamW>.self, from: JSONEncoder().encode(optimizer))
-        #expect(again.decay == 0.75 && again.base.beta1 == 0.5)
+        #expect(again.decay == 0.75 && again.base.beta1.constant == 0.5)
         #expect(again.base.groups.map(\.selection.prefixes) == [["a", "b"]])
         let restricted = try JSONDecoder().decode(
             Only<Scale>.self, from: JSONEncoder().encode(Scale(by: 2).only(.rank(1...2))))
