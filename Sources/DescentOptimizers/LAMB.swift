@@ -1,4 +1,5 @@
 public import DescentCore
+import DescentTransforms
 
 /// Adam's direction with the length of each tensor's own norm, for large batches, as Optax defines it.
 ///
@@ -7,119 +8,78 @@ public import DescentCore
 ///     u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weightDecay * p
 ///     p = p - learningRate * norm(p) / norm(u) * u            (ratio 1 where one of the norms is 0)
 ///
-/// Takes one sweep more than others, over parameters and moments. State: 8 bytes an element. You et al., "Large batch
+/// It is Adam's direction with a ``TrustRatio`` behind it, which takes one sweep more. State: 8 bytes an element. You et al., "Large batch
 /// optimization for deep learning: training BERT in 76 minutes" (2020).
 ///
 /// Moments below 1.2e-38 are flushed to 0, and an epsilon below 2^-63 / sqrt(1 - beta2), 3.4e-18 by default, counts as
 /// that much: gradients smaller than it make smaller steps than PyTorch's, and a gradient of 0 makes none.
-public struct LAMB: Optimizer {
+public struct LAMB: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The decay of the first moment.
-    public var beta1: Double
+    public var beta1: Schedule
     /// The decay of the second moment.
-    public var beta2: Double
+    public var beta2: Schedule
     /// What keeps the denominator from 0.
     public var epsilon: Float
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<AdamRule>
-    private var trustRatios: [Float] = []
+    private var changing = ChangingSettings<AdamRule>()
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
     ///   - learningRate: The step size relative to each tensor's norm, finite and at least 0, or a schedule of such.
-    ///   - beta1: The decay of the first moment, in 0..<1.
-    ///   - beta2: The decay of the second moment, in 0..<1.
+    ///   - beta1: The decay of the first moment, in 0..<1, or a schedule of such.
+    ///   - beta2: The decay of the second moment, in 0..<1, or a schedule of such.
     ///   - epsilon: What keeps the denominator from 0, finite and at least 0.
-    ///   - weightDecay: What the parameter adds to its update, finite and at least 0.
+    ///   - weightDecay: What the parameter adds to its update, finite and at least 0, or a schedule of such.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Float = 1e-6,
-        weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
+        learningRate: Schedule = 0.001, beta1: some ScheduleConvertible = 0.9, beta2: some ScheduleConvertible = 0.999,
+        epsilon: Float = 1e-6, weightDecay: some ScheduleConvertible = 0, maximize: Bool = false,
+        groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
-        self.beta1 = beta1
-        self.beta2 = beta2
+        self.beta1 = beta1.schedule
+        self.beta2 = beta2.schedule
         self.epsilon = epsilon
-        self.weightDecay = weightDecay
+        self.weightDecay = weightDecay.schedule
         self.maximize = maximize
         self.groups = groups
         rules = GroupedRules(
-            AdamRule(beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: false))
+            AdamRule(beta1: 0, beta2: 0, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
     public var slots: [Slot] { ["first moment", "second moment"] }
-    public var proposesUpdate: Bool { true }
+    public var branches: [OptimizerBranch] { [OptimizerBranch(self, then: [TrustRatio()])] }
 
     private var usualRule: AdamRule {
         AdamRule(
-            beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: false,
+            beta1: 0, beta2: 0, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true,
             maximize: maximize)
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        (rules, _) = try adamRules(
-            usualRule, beta1: beta1.schedule, beta2: beta2.schedule, groups, of: name, in: layout)
-        trustRatios = [Float](repeating: 1, count: layout.count)
+        (rules, changing) = try adamRules(
+            usualRule, beta1: beta1, beta2: beta2, groups, of: name, in: layout)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
     }
 
     public mutating func prepare(appliedSteps: Int) {
+        changing.apply(to: &rules, at: appliedSteps)
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 
-    public func propose(_ block: inout some UpdateBlock) {
-        let rule = rules[block.parameterIndex]
-        let (step, decay) = (rule.coefficients(for: block.rates), block.rates.weightDecay)
-        let direction = Direction(rule, step)
-        if rule.maximize { block.scale(by: -1) }
-        block.proposeEach { gradient, parameter, first, second in
-            first = (step.beta1 * first + step.oneMinusBeta1 * gradient).flushed
-            second = (step.beta2 * second + (step.oneMinusBeta2 * gradient) * gradient).flushed
-            gradient = direction(first, second) + decay * parameter
-        }
-    }
-
-    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
-        for index in trustRatios.indices {
-            let isDefined = updateNorms[index] > 0 && parameterNorms[index] > 0
-            let ratio = isDefined ? parameterNorms[index] / updateNorms[index] : 1
-            trustRatios[index] = Float(min(ratio, Double(Float.greatestFiniteMagnitude)))
-        }
-    }
-
-    public func update(_ block: inout some UpdateBlock) {
-        let rule = rules[block.parameterIndex]
-        let direction = Direction(rule, rule.coefficients(for: block.rates))
-        let rate = block.rates.learningRate * trustRatios[block.parameterIndex]
-        let decay = block.rates.weightDecay
-        block.updateEach { _, parameter, first, second in
-            parameter -= rate * (direction(first, second) + decay * parameter)
-        }
-    }
-
-    /// Adam's direction, made of the moments.
-    private struct Direction {
-        let firstCorrection: Float
-        let secondCorrection: Float
-        let epsilon: Float
-
-        init(_ rule: AdamRule, _ step: AdamRule.Coefficients) {
-            firstCorrection = Float(rule.firstCorrection)
-            secondCorrection = step.secondCorrection
-            epsilon = step.epsilon
-        }
-
-        /// The moment is corrected last: where its square overflows, the quotient is 0, and not infinity over infinity.
-        @inline(__always)
-        func callAsFunction(_ first: Float, _ second: Float) -> Float {
-            first / (ReproducibleMath.squareRoot(second) * secondCorrection + epsilon) * firstCorrection
-        }
-    }
+    public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
 }
 
 extension LAMB: DescribedOptimizer {

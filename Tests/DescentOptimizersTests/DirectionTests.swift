@@ -90,7 +90,8 @@ import Testing
     }
 
     @Test func `every optimizer that moves along its direction says so`() {
-        for optimizer in OptimizerTests.optimizers where optimizer is any DirectionalOptimizer {
+        let optimizers = OptimizerTests.optimizers.flatMap(\.branches).map(\.optimizer)
+        for optimizer in optimizers where optimizer is any DirectionalOptimizer {
             #expect(optimizer.hasDirection, "\(optimizer.name)")
         }
     }
