@@ -7,7 +7,8 @@ import Testing
 @Suite struct OptimizerTests {
     // MARK: Settings
 
-    static let refusedRates: [any Driving] =
+    // Apart from one another, because the compiler takes long for sums of long lists.
+    private static let withRates: [any Driving] =
         [-1, -.leastNonzeroMagnitude, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
             let rate = Schedule.constant(Double(value))
             return [
@@ -27,7 +28,7 @@ import Testing
             ]
         }
 
-    static let refusedBetas: [any Driving] =
+    private static let withBetas: [any Driving] =
         [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Driving] in
             [
                 Adam(beta1: value), Adam(beta2: value), AdamW(beta1: value),
@@ -44,7 +45,7 @@ import Testing
             ]
         }
 
-    static let refusedDecays: [any Driving] =
+    private static let withDecays: [any Driving] =
         [-0.1, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
             [
                 SGD(learningRate: 1, weightDecay: value), Adam(weightDecay: value), AdamW(weightDecay: value),
@@ -58,7 +59,7 @@ import Testing
             ]
         }
 
-    static let refusedOthers: [any Driving] = [
+    private static let others: [any Driving] = [
         SGD(learningRate: 1, dampening: 1.1), SGD(learningRate: 1, nesterov: true),
         SGD(learningRate: 1, momentum: 0.5, dampening: 0.1, nesterov: true),
         SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 0),
@@ -72,7 +73,7 @@ import Testing
         Lion(groups: [.rank(0...4, learningRate: 1e300)]),
     ]
 
-    static let refused = refusedRates + refusedBetas + refusedDecays + refusedOthers
+    static let refused = withRates + withBetas + withDecays + others
 
     @Test func `settings out of range are refused by the optimizer's name`() throws {
         let parameters = TensorSet(zeros: try makeLayout([[2]]))

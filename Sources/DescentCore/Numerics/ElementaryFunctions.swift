@@ -35,7 +35,8 @@ extension ReproducibleMath {
         // log(s) = 2 artanh((s - 1) / (s + 1)), whose argument is at most 0.172.
         let argument = (significand - 1) / (significand + 1)
         let square = argument * argument
-        let series = square * (1.0 / 3 + square * (1.0 / 5 + square * (1.0 / 7 + square * (1.0 / 9 + square * (1.0 / 11)))))
+        let last = 1.0 / 7 + square * (1.0 / 9 + square * (1.0 / 11))
+        let series = square * (1.0 / 3 + square * (1.0 / 5 + square * last))
         let finite = Float(power * 0.6931471805599453 + 2 * (argument + argument * series))
         let positive = descent_select_float(x == .infinity, .infinity, finite)
         return descent_select_float(x > 0, positive, descent_select_float(x == 0, -.infinity, .nan))
@@ -122,10 +123,9 @@ extension ReproducibleMath {
     /// e^r - 1 for r in magnitude up to half of log(2): Taylor's series, whose first term left out is below 1e-10 of it.
     @inlinable @inline(__always)
     static func exponentialMinusOne(_ r: Double) -> Double {
-        let third =
-            1.0 / 6 + r
-            * (1.0 / 24 + r * (1.0 / 120 + r * (1.0 / 720 + r * (1.0 / 5_040 + r * (1.0 / 40_320 + r * (1.0 / 362_880))))))
-        return r + r * r * (0.5 + r * third)
+        let last = 1.0 / 720 + r * (1.0 / 5_040 + r * (1.0 / 40_320 + r * (1.0 / 362_880)))
+        let series = 1.0 / 6 + r * (1.0 / 24 + r * (1.0 / 120 + r * last))
+        return r + r * r * (0.5 + r * series)
     }
 
     /// e^x, for any x that is not NaN; beyond 110 in magnitude, where float32 overflows, as at 110.
