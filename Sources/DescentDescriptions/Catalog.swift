@@ -23,10 +23,10 @@ public struct Catalog: Sendable {
         .adding(ClipByValue.self).adding(ClipByZScore.self).adding(ClipLayerwise.self).adding(Freeze.self)
         .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(Unscale.self).adding(ZeroNonFinite.self)
         .adding(AdEMAMix.self).adding(AdaBelief.self).adding(Adadelta.self).adding(Adagrad.self).adding(Adam.self)
-        .adding(AdamW.self).adding(Adamax.self).adding(LAMB.self).adding(Lion.self).adding(NAdam.self)
+        .adding(AdamW.self).adding(Adamax.self).adding(LAMB.self).adding(LARS.self).adding(Lion.self).adding(NAdam.self)
         .adding(NovoGrad.self).adding(RAdam.self).adding(RMSProp.self).adding(SGD.self)
         .adding(ScheduleFreeAdamW.self).adding(Yogi.self)
-        .adding(ExponentialMovingAverage<SGD>.self).adding(Lookahead<SGD>.self)
+        .adding(ExponentialMovingAverage.self).adding(Lookahead.self)
 
     /// A catalog without anything in it.
     public init() {}
@@ -39,8 +39,6 @@ public struct Catalog: Sendable {
     }
 
     /// The same catalog with an optimizer, by the name of its type; it takes the place of another of that name.
-    ///
-    /// One that wraps another is listed around any: `Lookahead<SGD>.self` stands for all `Lookahead`s.
     public func adding<Described: DescribedOptimizer>(_ optimizer: Described.Type) -> Catalog {
         var catalog = self
         catalog.optimizers[optimizer.typeName] = optimizer

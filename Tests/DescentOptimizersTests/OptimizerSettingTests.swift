@@ -17,7 +17,7 @@ import Testing
 
     /// Trains from the same parameters with the same gradients.
     private func train(
-        _ optimizer: any Optimizer, steps: Int = 6, gradientScale: Float = 1, on layout: ParameterLayout? = nil
+        _ optimizer: any Driving, steps: Int = 6, gradientScale: Float = 1, on layout: ParameterLayout? = nil
     ) throws -> TensorSet {
         let layout = layout ?? self.layout
         var parameters = TensorSet.random(layout, seed: 1)
@@ -91,7 +91,7 @@ import Testing
     // MARK: Extremes
 
     @Test func `finite gradients of any size leave finite parameters`() throws {
-        let optimizers: [any Optimizer] = [
+        let optimizers: [any Driving] = [
             Adam(amsgrad: true), AdamW(), RMSProp(), RMSProp(momentum: 0.9), RMSProp(centered: true),
             RMSProp(momentum: 0.9, centered: true), Adagrad(), Lion(), LAMB(), SGD(learningRate: 1e-3, momentum: 0.9),
             AdamW().averagingParameters(decay: 0.9), Adam(epsilon: 0), AdamW(epsilon: 0), LAMB(epsilon: 0),
@@ -100,6 +100,7 @@ import Testing
             RAdam(beta2: 0.5), RAdam(beta2: 0.9, epsilon: 0), AdaBelief(), AdaBelief(epsilon: 0, epsilonRoot: 0),
             Yogi(), Yogi(epsilon: 0, initialAccumulator: 0), NovoGrad(), NovoGrad(epsilon: 0), AdEMAMix(),
             AdEMAMix(warmup: 2, epsilon: 0), ScheduleFreeAdamW(), ScheduleFreeAdamW(epsilon: 0),
+            LARS(learningRate: 1), LARS(learningRate: 1, nesterov: true, weightDecay: 0.1),
         ]
         for optimizer in optimizers {
             for scale: Float in [
@@ -118,7 +119,7 @@ import Testing
 
     @Test func `gradients whose squares are flushed make small steps, whatever epsilon is`() throws {
         for epsilon: Float in [0, 1e-30] {
-            let optimizers: [any Optimizer] = [
+            let optimizers: [any Driving] = [
                 Adam(learningRate: 1, epsilon: epsilon), AdamW(learningRate: 1, epsilon: epsilon, weightDecay: 0),
                 RMSProp(learningRate: 1, epsilon: epsilon), Adagrad(learningRate: 1, epsilon: epsilon),
             ]
@@ -162,7 +163,7 @@ import Testing
 
     @Test func `a learning rate of 0 moves nothing, alone, in a group and in a schedule`() throws {
         let before = TensorSet.random(layout, seed: 1)
-        let optimizers: [any Optimizer] = [
+        let optimizers: [any Driving] = [
             SGD(learningRate: 0, momentum: 0.9, weightDecay: 0.1), Adam(learningRate: 0, weightDecay: 0.1),
             AdamW(learningRate: 0), RMSProp(learningRate: 0), Adagrad(learningRate: 0), Lion(learningRate: 0),
             LAMB(learningRate: 0), AdamW(learningRate: .exponential(initial: 0, rate: 2, transitionSteps: 1)),
@@ -170,6 +171,7 @@ import Testing
             Adadelta(learningRate: 0, weightDecay: 0.1), Adamax(learningRate: 0), NAdam(learningRate: 0),
             RAdam(learningRate: 0), AdaBelief(learningRate: 0), Yogi(learningRate: 0),
             NovoGrad(learningRate: 0, weightDecay: 0.1), AdEMAMix(learningRate: 0, weightDecay: 0.1),
+            LARS(learningRate: 0, weightDecay: 0.1),
         ]
         for optimizer in optimizers { #expect(try train(optimizer).bits == before.bits, "\(optimizer.name)") }
         let grouped = try train(AdamW(groups: [.named(prefix: "head.", learningRate: 0)]))
@@ -192,7 +194,7 @@ import Testing
     }
 
     @Test func `maximizing is minimizing the negative, bit for bit`() throws {
-        let pairs: [(any Optimizer, any Optimizer)] = [
+        let pairs: [(any Driving, any Driving)] = [
             (SGD(learningRate: 0.1, momentum: 0.9, maximize: true), SGD(learningRate: 0.1, momentum: 0.9)),
             (Adam(weightDecay: 0.1, maximize: true), Adam(weightDecay: 0.1)), (AdamW(maximize: true), AdamW()),
             (RMSProp(weightDecay: 0.1, maximize: true), RMSProp(weightDecay: 0.1)),
@@ -208,6 +210,7 @@ import Testing
             (NovoGrad(weightDecay: 0.1, maximize: true), NovoGrad(weightDecay: 0.1)),
             (AdEMAMix(weightDecay: 0.1, maximize: true), AdEMAMix(weightDecay: 0.1)),
             (ScheduleFreeAdamW(weightDecay: 0.1, maximize: true), ScheduleFreeAdamW(weightDecay: 0.1)),
+            (LARS(learningRate: 1, weightDecay: 0.1, maximize: true), LARS(learningRate: 1, weightDecay: 0.1)),
         ]
         for (climbing, descending) in pairs {
             var (climbed, descended) = (TensorSet.random(layout, seed: 1), TensorSet.random(layout, seed: 1))

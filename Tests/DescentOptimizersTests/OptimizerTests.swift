@@ -7,8 +7,8 @@ import Testing
 @Suite struct OptimizerTests {
     // MARK: Settings
 
-    static let refused: [any Optimizer] =
-        [-1, -.leastNonzeroMagnitude, .nan, .infinity].flatMap { (value: Float) -> [any Optimizer] in
+    static let refused: [any Driving] =
+        [-1, -.leastNonzeroMagnitude, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
             let rate = Schedule.constant(Double(value))
             return [
                 SGD(learningRate: rate), Adam(learningRate: rate), AdamW(learningRate: rate),
@@ -23,10 +23,11 @@ import Testing
                 Adadelta(epsilon: value), Adamax(epsilon: value), NAdam(epsilon: value), RAdam(epsilon: value),
                 AdaBelief(epsilon: value), Yogi(epsilon: value), NovoGrad(epsilon: value), AdEMAMix(epsilon: value),
                 ScheduleFreeAdamW(epsilon: value), AdaBelief(epsilonRoot: value), Yogi(initialAccumulator: value),
-                NAdam(momentumDecay: Double(value)),
+                NAdam(momentumDecay: Double(value)), LARS(learningRate: rate),
+                LARS(learningRate: 1, momentum: Double(value)), LARS(learningRate: 1, trustCoefficient: Double(value)),
             ]
         }
-        + [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Optimizer] in
+        + [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Driving] in
             [
                 Adam(beta1: value), Adam(beta2: value), AdamW(beta1: value),
                 AdamW(beta2: value), RMSProp(alpha: value), Lion(beta1: value),
@@ -41,7 +42,7 @@ import Testing
                 Yogi(groups: [.rank(0...4).setting(beta2: value)]),
             ]
         }
-        + [-0.1, .nan, .infinity].flatMap { (value: Float) -> [any Optimizer] in
+        + [-0.1, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
             [
                 SGD(learningRate: 1, weightDecay: value), Adam(weightDecay: value), AdamW(weightDecay: value),
                 RMSProp(weightDecay: value), Adagrad(weightDecay: value), Lion(weightDecay: value),
@@ -51,6 +52,7 @@ import Testing
                 Adamax(weightDecay: value), NAdam(weightDecay: value), RAdam(weightDecay: value),
                 AdaBelief(weightDecay: value), Yogi(weightDecay: value), NovoGrad(weightDecay: value),
                 AdEMAMix(weightDecay: value), AdEMAMix(alpha: value), ScheduleFreeAdamW(weightDecay: value),
+                LARS(learningRate: 1, weightDecay: value),
             ]
         } + [
             SGD(learningRate: 1, dampening: 1.1), SGD(learningRate: 1, nesterov: true),
@@ -59,6 +61,7 @@ import Testing
             SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
             SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
             Adadelta(epsilon: 0), Adadelta(groups: [.rank(0...4).setting(epsilon: 0)]), AdEMAMix(warmup: -1),
+            LARS(learningRate: 1, trustCoefficient: 0),
             // Finite, but not in float32.
             SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
             AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
@@ -76,14 +79,14 @@ import Testing
                 }
             }
             #expect(error?.code == .invalidSetting)
-            let name = String(optimizer.name.prefix { $0 != " " })
-            #expect(error?.stage?.hasPrefix(name) == true, "\(optimizer)")
+            let names = optimizer.branches.flatMap { [$0.optimizer.name] + $0.stages.map(\.name) }
+            #expect(names.contains { error?.stage?.hasPrefix($0) == true }, "\(optimizer)")
         }
     }
 
     @Test func `settings at the ends of their ranges are accepted`() throws {
         var parameters = TensorSet.random(try makeLayout([[3]]), seed: 1)
-        let optimizers: [any Optimizer] = [
+        let optimizers: [any Driving] = [
             SGD(learningRate: 1, momentum: 0, dampening: 0, weightDecay: 0),
             SGD(learningRate: 1, momentum: 0.999, dampening: 1), Adam(beta1: 0, beta2: 0, weightDecay: 0),
             AdamW(beta1: 0, beta2: 0), RMSProp(alpha: 0, momentum: 0), Lion(beta1: 0, beta2: 0),
@@ -94,7 +97,7 @@ import Testing
             RAdam(beta1: 0, beta2: 0, epsilon: 0), AdaBelief(beta1: 0, beta2: 0, epsilon: 0, epsilonRoot: 0),
             Yogi(beta1: 0, beta2: 0, epsilon: 0, initialAccumulator: 0), NovoGrad(beta1: 0, beta2: 0, epsilon: 0),
             AdEMAMix(beta1: 0, beta2: 0, beta3: 0, alpha: 0, warmup: 3, epsilon: 0),
-            ScheduleFreeAdamW(beta1: 0, beta2: 0, epsilon: 0),
+            ScheduleFreeAdamW(beta1: 0, beta2: 0, epsilon: 0), LARS(learningRate: 1, momentum: 0),
         ]
         for optimizer in optimizers {
             var pipeline = try Pipeline(for: parameters) {
@@ -109,7 +112,7 @@ import Testing
 
     // MARK: Kernels
 
-    static let optimizers: [any Optimizer] = [
+    static let optimizers: [any Driving] = [
         SGD(learningRate: 0.1, weightDecay: 0.1), SGD(learningRate: 0.1, momentum: 0.9),
         SGD(learningRate: 0.1, momentum: 0.9, dampening: 0.5, weightDecay: 0.1, maximize: true),
         SGD(learningRate: 0.1, momentum: 0.9, nesterov: true), Adam(learningRate: 0.01, weightDecay: 0.1),
@@ -124,7 +127,8 @@ import Testing
         NAdam(weightDecay: 0.1, decouplesWeightDecay: true), RAdam(beta2: 0.9, weightDecay: 0.1),
         RAdam(beta2: 0.9, weightDecay: 0.1, decouplesWeightDecay: true), AdaBelief(weightDecay: 0.1),
         Yogi(weightDecay: 0.1), NovoGrad(weightDecay: 0.1), AdEMAMix(warmup: 4, weightDecay: 0.1),
-        ScheduleFreeAdamW(weightDecay: 0.1),
+        ScheduleFreeAdamW(weightDecay: 0.1), LARS(learningRate: 1, weightDecay: 0.1),
+        LARS(learningRate: 1, nesterov: true, groups: [.vectorsWithoutDecay]),
     ]
 
     private func mixedLayout() throws -> ParameterLayout {
@@ -242,13 +246,14 @@ import Testing
 
     // MARK: Subnormal numbers
 
-    static let withMoments: [any Optimizer] = [
+    static let withMoments: [any Driving] = [
         SGD(learningRate: 0.1, momentum: 0.5), SGD(learningRate: 0.1, momentum: 0.5, nesterov: true),
         Adam(beta1: 0.5, beta2: 0.5), AdamW(beta1: 0.5, beta2: 0.5, amsgrad: true), RMSProp(alpha: 0.5),
         RMSProp(alpha: 0.5, momentum: 0.5, centered: true), Lion(beta2: 0.5), LAMB(beta1: 0.5, beta2: 0.5),
         AdamW(beta1: 0.5, beta2: 0.5).lookingAhead(synchronizationPeriod: 7), Adadelta(rho: 0.5),
         NAdam(beta1: 0.5, beta2: 0.5), RAdam(beta1: 0.5, beta2: 0.5),
         AdaBelief(beta1: 0.5, beta2: 0.5, epsilonRoot: 0), AdEMAMix(beta1: 0.5, beta2: 0.5, beta3: 0.5),
+        NovoGrad(beta1: 0.5), LARS(learningRate: 1, momentum: 0.4),
     ]
 
     /// Whatever moments a pipeline holds after gradients of about 1e-18, and then none for many steps.
