@@ -89,10 +89,17 @@ import Testing
         #expect(largestDifference(found.slots, plain.slots) < 1e-5)
     }
 
-    @Test func `every optimizer that moves along its direction says so`() {
-        let optimizers = OptimizerTests.optimizers.flatMap(\.branches).map(\.optimizer)
-        for optimizer in optimizers where optimizer is any DirectionalOptimizer {
-            #expect(optimizer.hasDirection, "\(optimizer.name)")
+    @Test(arguments: [ScheduleFreeAdamW(), LARS(learningRate: 1)] as [any Optimizer])
+    func `behind an optimizer that moves in a way of its own, no stage may act on the update`(
+        _ optimizer: any Optimizer
+    ) throws {
+        let parameters = TensorSet(zeros: try makeLayout())
+        let error = #expect(throws: DescentError.self) {
+            try Pipeline(for: parameters) {
+            } driving: {
+                optimizer.then { TrustRatio() }
+            }
         }
+        #expect(error?.message.contains(optimizer.name) == true, "\(String(describing: error))")
     }
 }

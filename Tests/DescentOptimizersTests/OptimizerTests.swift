@@ -24,7 +24,8 @@ import Testing
                 Adadelta(epsilon: value), Adamax(epsilon: value), NAdam(epsilon: value), RAdam(epsilon: value),
                 AdaBelief(epsilon: value), Yogi(epsilon: value), NovoGrad(epsilon: value), AdEMAMix(epsilon: value),
                 ScheduleFreeAdamW(epsilon: value), AdaBelief(epsilonRoot: value), Yogi(initialAccumulator: value),
-                NAdam(momentumDecay: Double(value)),
+                NAdam(momentumDecay: Double(value)), LARS(learningRate: rate),
+                LARS(learningRate: 1, momentum: Double(value)), LARS(learningRate: 1, trustCoefficient: Double(value)),
             ]
         }
 
@@ -56,6 +57,7 @@ import Testing
                 Adamax(weightDecay: value), NAdam(weightDecay: value), RAdam(weightDecay: value),
                 AdaBelief(weightDecay: value), Yogi(weightDecay: value), NovoGrad(weightDecay: value),
                 AdEMAMix(weightDecay: value), AdEMAMix(alpha: value), ScheduleFreeAdamW(weightDecay: value),
+                LARS(learningRate: 1, weightDecay: value),
             ]
         }
 
@@ -66,6 +68,7 @@ import Testing
         SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
         SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
         Adadelta(epsilon: 0), Adadelta(groups: [.rank(0...4).setting(epsilon: 0)]), AdEMAMix(warmup: -1),
+        LARS(learningRate: 1, trustCoefficient: 0),
         // Finite, but not in float32.
         SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
         AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
@@ -103,7 +106,7 @@ import Testing
             RAdam(beta1: 0, beta2: 0, epsilon: 0), AdaBelief(beta1: 0, beta2: 0, epsilon: 0, epsilonRoot: 0),
             Yogi(beta1: 0, beta2: 0, epsilon: 0, initialAccumulator: 0), NovoGrad(beta1: 0, beta2: 0, epsilon: 0),
             AdEMAMix(beta1: 0, beta2: 0, beta3: 0, alpha: 0, warmup: 3, epsilon: 0),
-            ScheduleFreeAdamW(beta1: 0, beta2: 0, epsilon: 0),
+            ScheduleFreeAdamW(beta1: 0, beta2: 0, epsilon: 0), LARS(learningRate: 1, momentum: 0),
         ]
         for optimizer in optimizers {
             var pipeline = try Pipeline(for: parameters) {
@@ -133,7 +136,8 @@ import Testing
         NAdam(weightDecay: 0.1, decouplesWeightDecay: true), RAdam(beta2: 0.9, weightDecay: 0.1),
         RAdam(beta2: 0.9, weightDecay: 0.1, decouplesWeightDecay: true), AdaBelief(weightDecay: 0.1),
         Yogi(weightDecay: 0.1), NovoGrad(weightDecay: 0.1), AdEMAMix(warmup: 4, weightDecay: 0.1),
-        ScheduleFreeAdamW(weightDecay: 0.1),
+        ScheduleFreeAdamW(weightDecay: 0.1), LARS(learningRate: 1, weightDecay: 0.1),
+        LARS(learningRate: 1, nesterov: true, groups: [.vectorsWithoutDecay]),
     ]
 
     private func mixedLayout() throws -> ParameterLayout {
@@ -258,6 +262,7 @@ import Testing
         AdamW(beta1: 0.5, beta2: 0.5).lookingAhead(synchronizationPeriod: 7), Adadelta(rho: 0.5),
         NAdam(beta1: 0.5, beta2: 0.5), RAdam(beta1: 0.5, beta2: 0.5),
         AdaBelief(beta1: 0.5, beta2: 0.5, epsilonRoot: 0), AdEMAMix(beta1: 0.5, beta2: 0.5, beta3: 0.5),
+        NovoGrad(beta1: 0.5), LARS(learningRate: 1, momentum: 0.4),
     ]
 
     /// Whatever moments a pipeline holds after gradients of about 1e-18, and then none for many steps.

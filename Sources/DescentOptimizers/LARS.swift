@@ -1,0 +1,129 @@
+public import DescentCore
+
+/// Momentum of gradients as long as their tensor's parameters say, for large batches, as Optax defines it.
+///
+///     g = g + weightDecay * p
+///     g = g * trustCoefficient * norm(p) / norm(g)           (g as it is where one of the norms is 0)
+///     v = momentum * v + learningRate * g
+///     p = p - (nesterov ? learningRate * g + momentum * v : v)
+///
+/// Norms are those of each tensor by itself. Because the learning rate comes before momentum, p is not moved along a direction,
+/// and nothing can stand behind this optimizer. State: 4 bytes an element. You, Gitman and Ginsburg, "Large batch training
+/// of convolutional networks" (2017).
+public struct LARS: Optimizer {
+    private static let decayedNorm = Measurement("norm of gradient and decay", .norm, degree: nil)
+
+    public var learningRate: Schedule
+    /// How long the step of a tensor is, relative to the tensor.
+    public var trustCoefficient: Double
+    /// The share of the velocity that remains after a step.
+    public var momentum: Double
+    /// Whether the update looks ahead along the velocity.
+    public var nesterov: Bool
+    public var weightDecay: Schedule
+    /// Whether parameters climb along the gradient instead of descending.
+    public var maximize: Bool
+    public var groups: [ParameterGroup]
+    private var rules: GroupedRules<Rule>
+    private var trustRatios: [Double] = []
+
+    /// Makes an optimizer.
+    ///
+    /// - Parameters:
+    ///   - learningRate: The factor of a step, finite and at least 0, or a schedule of such.
+    ///   - trustCoefficient: How long the step of a tensor is, relative to the tensor, finite and above 0.
+    ///   - momentum: The share of the velocity that remains, finite and at least 0.
+    ///   - nesterov: Whether to look ahead.
+    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
+    ///   - maximize: Whether to climb: g = -g first.
+    ///   - groups: Settings for some of the parameters.
+    public init(
+        learningRate: some ScheduleConvertible, trustCoefficient: Double = 0.001, momentum: Double = 0.9,
+        nesterov: Bool = false, weightDecay: some ScheduleConvertible = 0.0, maximize: Bool = false,
+        groups: [ParameterGroup] = []
+    ) {
+        self.learningRate = learningRate.schedule
+        self.trustCoefficient = trustCoefficient
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.weightDecay = weightDecay.schedule
+        self.maximize = maximize
+        self.groups = groups
+        rules = GroupedRules(Rule(momentum: Float(momentum), nesterov: nesterov, maximize: maximize))
+    }
+
+    public var groupSettings: [GroupSettings.Name] { [.momentum, .nesterov, .maximize] }
+    public var slots: [Slot] { ["velocity"] }
+    public var requirements: [Requirement] { [.measured(Self.decayedNorm), .parameterNorm(.l2)] }
+
+    public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try DescentError.requirePositive(trustCoefficient, "trustCoefficient", of: name)
+        let usual = self
+        rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
+            let momentum = settings.momentum ?? usual.momentum
+            try requireNotNegative(momentum, "momentum", of: owner)
+            return Rule(
+                momentum: Float(momentum), nesterov: settings.nesterov ?? usual.nesterov,
+                maximize: settings.maximize ?? usual.maximize)
+        }
+        trustRatios = [Double](repeating: 1, count: layout.count)
+    }
+
+    public func measure(_ measurement: Measurement, of block: inout some UpdateBlock) -> Double {
+        let sign: Float = rules[block.parameterIndex].maximize ? -1 : 1
+        let decay = block.rates.weightDecay
+        return block.withUnsafeElements { memory in
+            var sum = 0.0
+            for index in memory.gradient.indices {
+                let decayed = Double(sign * memory.gradient[index] + decay * memory.parameters[index])
+                sum += decayed * decayed
+            }
+            return sum.squareRoot()
+        }
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        for index in trustRatios.indices {
+            let gradientNorm = step.incoming.value(Self.decayedNorm, of: index)
+            let parameterNorm = step.incoming.parameterNorm(.l2, of: index)
+            let isDefined = gradientNorm > 0 && parameterNorm > 0
+            trustRatios[index] = isDefined ? trustCoefficient * parameterNorm / gradientNorm : 1
+        }
+    }
+
+    public func update(_ block: inout some UpdateBlock) {
+        let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
+        if rule.maximize { block.scale(by: -1) }
+        if decay != 0 { block.directEach { gradient, parameter in gradient += decay * parameter } }
+        block.scale(by: Double(block.rates.learningRate) * trustRatios[block.parameterIndex])
+        block.updateEach { gradient, parameter, velocity in
+            velocity = (rule.momentum * velocity + gradient).flushed
+            parameter -= rule.nesterov ? gradient + rule.momentum * velocity : velocity
+        }
+    }
+
+    /// The settings of one group of parameters.
+    private struct Rule {
+        let momentum: Float
+        let nesterov: Bool
+        let maximize: Bool
+    }
+}
+
+extension LARS: DescribedOptimizer {
+    private enum CodingKeys: CodingKey {
+        case learningRate, trustCoefficient, momentum, nesterov, weightDecay, maximize, groups
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(learningRate: 0))
+        let learningRate: Schedule = try settings.value(.learningRate)
+        try self.init(
+            learningRate: learningRate,
+            trustCoefficient: settings.value(.trustCoefficient, or: usual.trustCoefficient),
+            momentum: settings.value(.momentum, or: usual.momentum),
+            nesterov: settings.value(.nesterov, or: usual.nesterov),
+            weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+    }
+}
