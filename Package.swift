@@ -25,7 +25,7 @@ let package = Package(
         .target(name: "DescentErrors"),
         .target(name: "DescentCore", dependencies: ["CDescentMath", "DescentErrors"]),
         .target(name: "DescentTransforms", dependencies: ["DescentCore"]),
-        .target(name: "DescentOptimizers", dependencies: ["DescentCore"]),
+        .target(name: "DescentOptimizers", dependencies: ["DescentCore", "DescentTransforms"]),
         .target(name: "CDescentKernels"),
         .target(name: "DescentSIMD", dependencies: ["DescentCore", "CDescentKernels"]),
         .target(name: "DescentJSON", dependencies: ["DescentErrors"]),

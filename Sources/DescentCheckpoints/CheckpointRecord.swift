@@ -13,6 +13,10 @@ struct CheckpointRecord {
     struct Slot: Codable {
         let name: String
         let elementType: ElementType
+        /// How many numbers it keeps of a parameter; left out where it has the parameter's shape.
+        var shape: DescentCore.Slot.Shape?
+        /// The positions of the parameters that its owner works on; left out where it is all of them.
+        var parameters: [Int]?
     }
 
     struct Component: Codable {
@@ -20,6 +24,8 @@ struct CheckpointRecord {
         let name: String
         let state: JSON
         let slots: [Slot]
+        /// Its settings, where they were changed while training.
+        var changedSettings: JSON?
     }
 
     /// Where in the metadata of the file it is.
@@ -41,10 +47,12 @@ struct CheckpointRecord {
         parameters = state.layout.map { Parameter(name: $0.name, shape: $0.shape, outputAxis: $0.outputAxis) }
         var components: [Component] = []
         for component in state.components {
+            var settings: JSON?
+            if let changed = component.changedSettings { settings = try JSON(encoding: changed) }
             components.append(
                 Component(
                     kind: component.kind, name: component.name, state: try JSON(encoding: component.state),
-                    slots: component.slots.map { Slot(name: $0.name, elementType: $0.tensors.elementType) }))
+                    slots: component.slots.map { Slot($0, of: state.layout) }, changedSettings: settings))
         }
         self.components = components
     }
@@ -79,6 +87,25 @@ struct CheckpointRecord {
         }
     }
 
+    /// What a slot keeps of each parameter.
+    ///
+    /// - Throws: `DescentError` with code `invalidFile` for positions that no parameter has.
+    static func layout(of slot: Slot, in layout: ParameterLayout) throws(DescentError) -> ParameterLayout {
+        guard slot.shape != nil || slot.parameters != nil else { return layout }
+        var isUsed: [Bool]?
+        if let positions = slot.parameters {
+            isUsed = [Bool](repeating: false, count: layout.count)
+            for position in positions {
+                guard layout.indices.contains(position) else {
+                    throw DescentError(
+                        .invalidFile, "its buffer \(slot.name.quotedBriefly) is of parameters that it has not.")
+                }
+                isUsed?[position] = true
+            }
+        }
+        return try DescentCore.Slot.layout(slot.shape ?? .parameter, of: layout, isUsed: isUsed)
+    }
+
     func makeLayout() throws(DescentError) -> ParameterLayout {
         var descriptions: [ParameterDescription] = []
         for parameter in parameters {
@@ -86,5 +113,16 @@ struct CheckpointRecord {
                 try ParameterDescription(parameter.name, shape: parameter.shape, outputAxis: parameter.outputAxis))
         }
         return try ParameterLayout(descriptions)
+    }
+}
+
+extension CheckpointRecord.Slot {
+    /// Describes a slot that is saved.
+    init(_ slot: SavedSlot<some TensorStorage>, of layout: ParameterLayout) {
+        name = slot.name
+        elementType = slot.tensors.elementType
+        shape = slot.shape == .parameter ? nil : slot.shape
+        let used = layout.indices.filter { slot.tensors.layout[$0].count > 0 || layout[$0].count == 0 }
+        parameters = used.count == layout.count ? nil : used
     }
 }

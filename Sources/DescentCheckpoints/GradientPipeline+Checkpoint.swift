@@ -39,7 +39,7 @@ extension GradientPipeline {
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
+    ///   - optimizers: What ends the chain.
     /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, `invalidFile` if it is no checkpoint or
     ///   is damaged, `unsupportedVersion` if another version of Descent wrote it, `stateMismatch` if another chain did, and
     ///   errors that name a parameter where the layout differs.
@@ -47,12 +47,12 @@ extension GradientPipeline {
         resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
         for parameters: Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
+        @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
             try GradientPipeline(
                 resuming: checkpoint.state(on: backend), policy, for: parameters, configuration: configuration,
-                on: backend, stages, driving: optimizer)
+                on: backend, stages, driving: optimizers)
         }
     }
 
@@ -66,7 +66,7 @@ extension GradientPipeline {
         resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
         restoring parameters: inout Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
+        @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         var restored = parameters
         self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
@@ -77,7 +77,7 @@ extension GradientPipeline {
             }
             return try GradientPipeline(
                 resuming: state, policy, for: restored, configuration: configuration, on: backend, stages,
-                driving: optimizer)
+                driving: optimizers)
         }
         parameters = restored
     }

@@ -50,18 +50,22 @@ extension PipelineState {
         let layout = try record.makeLayout()
         var components: [Component] = []
         for (index, component) in record.components.enumerated() {
-            var slots: [(name: String, tensors: Tensors)] = []
+            var slots: [SavedSlot<Tensors>] = []
             for slot in component.slots {
                 let prefix = CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index)
-                let tensors = try backend.tensors(layout, slot.elementType, from: file, prefix: prefix)
-                slots.append((slot.name, tensors))
+                let tensors = try backend.tensors(
+                    CheckpointRecord.layout(of: slot, in: layout), slot.elementType, from: file, prefix: prefix)
+                slots.append(SavedSlot(name: slot.name, shape: slot.shape ?? .parameter, tensors: tensors))
             }
             components.append(
                 Component(
                     kind: component.kind, name: component.name, state: WrittenState(json: component.state),
-                    slots: slots))
+                    slots: slots, changedSettings: component.changedSettings.map { WrittenState(json: $0) }))
         }
-        self.init(counters: record.counters, layout: layout, components: components)
+        let today = components.indices.flatMap { index in
+            components[index].today(before: index + 1 < components.count ? components[index + 1].kind : nil)
+        }
+        self.init(counters: record.counters, layout: layout, components: today)
     }
 }
 

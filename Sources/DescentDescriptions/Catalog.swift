@@ -24,7 +24,7 @@ public struct Catalog: Sendable {
         .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(Unscale.self).adding(ZeroNonFinite.self)
         .adding(Adagrad.self).adding(Adam.self).adding(AdamW.self).adding(LAMB.self).adding(Lion.self)
         .adding(RMSProp.self).adding(SGD.self)
-        .adding(ExponentialMovingAverage<SGD>.self).adding(Lookahead<SGD>.self)
+        .adding(ExponentialMovingAverage.self).adding(Lookahead.self)
 
     /// A catalog without anything in it.
     public init() {}
@@ -37,8 +37,6 @@ public struct Catalog: Sendable {
     }
 
     /// The same catalog with an optimizer, by the name of its type; it takes the place of another of that name.
-    ///
-    /// One that wraps another is listed around any: `Lookahead<SGD>.self` stands for all `Lookahead`s.
     public func adding<Described: DescribedOptimizer>(_ optimizer: Described.Type) -> Catalog {
         var catalog = self
         catalog.optimizers[optimizer.typeName] = optimizer

@@ -10,6 +10,9 @@ struct DescriptionDocument {
         static let stage = "stage"
         static let only = "only"
         static let optimizer = "optimizer"
+        static let then = "then"
+        static let mayBeUnused = "mayBeUnused"
+        /// How an average and a lookahead were written around an optimizer, before they stood behind it.
         static let base = "of"
         /// What a stage or an optimizer remembers, which is no setting.
         static let state = "state"
@@ -18,6 +21,7 @@ struct DescriptionDocument {
     private struct Outline: Codable {
         var stages: [JSON]?
         var optimizer: JSON?
+        var optimizers: [JSON]?
         var configuration: PipelineConfiguration?
     }
 
@@ -29,13 +33,57 @@ struct DescriptionDocument {
         for (index, entry) in (outline.stages ?? []).enumerated() {
             stages.append(try stage(entry, at: "stages[\(index)]"))
         }
-        var optimizer: (any Optimizer)?
-        if let entry = outline.optimizer {
-            let (type, settings) = try optimizerType(entry, at: Key.optimizer)
-            optimizer = try decode(type, from: settings, at: Key.optimizer)
+        var branches: [OptimizerBranch] = []
+        if let entry = outline.optimizer { branches += try self.branches(entry, at: Key.optimizer) }
+        for (index, entry) in (outline.optimizers ?? []).enumerated() {
+            branches += try self.branches(entry, at: "optimizers[\(index)]")
+        }
+        guard outline.optimizer == nil || outline.optimizers == nil else {
+            throw DescentError(
+                .invalidDocument,
+                "the document has both \"optimizer\" and \"optimizers\"; list all of them in the latter.")
         }
         return PipelineDescription(
-            stages: stages, optimizer: optimizer, configuration: outline.configuration ?? PipelineConfiguration())
+            stages: stages, branches: branches, configuration: outline.configuration ?? PipelineConfiguration())
+    }
+
+    /// An optimizer with the parameters that it takes and what stands behind it; one that splits itself is several.
+    private func branches(_ entry: JSON, at place: String) throws(DescentError) -> [OptimizerBranch] {
+        var (name, settings) = try nameAndSettings(of: entry, key: Key.optimizer, at: place)
+        if let base = settings[Key.base], catalog.stages[name] != nil {
+            settings[Key.base] = nil
+            let follower = try decode(catalog.stage(name, at: place), from: settings, at: place)
+            return try branches(base, at: "\(place).\(Key.base)").map { branch in
+                var branch = branch
+                branch.stages.append(follower)
+                return branch
+            }
+        }
+        if catalog.stages[name] != nil, catalog.optimizers[name] == nil {
+            throw DescentError(
+                .invalidDocument, stage: name,
+                "\(name) at \(place) is no optimizer, but stands behind one: "
+                    + "{\"optimizer\": \"AdamW\", \"then\": [\"\(name)\"]}.")
+        }
+        let type = try catalog.optimizer(name, at: place)
+        let (only, then, mayBeUnused) = (settings[Key.only], settings[Key.then], settings[Key.mayBeUnused])
+        for key in [Key.only, Key.then, Key.mayBeUnused] { settings[key] = nil }
+        let optimizer = try decode(
+            type, from: settings, alsoKnown: [Key.only, Key.then, Key.mayBeUnused], at: place)
+        var stages: [any Stage] = []
+        if let then, then != .null {
+            let entries: [JSON] = try then.decode(at: "\(place).\(Key.then)")
+            for (index, entry) in entries.enumerated() {
+                stages.append(try stage(entry, at: "\(place).\(Key.then)[\(index)]"))
+            }
+        }
+        var driving = optimizer.then { stages }
+        var isOptional = false
+        if let mayBeUnused { isOptional = try mayBeUnused.decode(at: "\(place).\(Key.mayBeUnused)") }
+        if let only, only != .null {
+            driving = driving.only(try only.decode(at: "\(place).\(Key.only)"), mayBeUnused: isOptional)
+        }
+        return driving.branches
     }
 
     private func stage(_ entry: JSON, at place: String) throws(DescentError) -> any Stage {
@@ -56,20 +104,6 @@ struct DescriptionDocument {
             try decode(Only<Base>.self, from: settings, at: place)
         }
         return try restricted(transform)
-    }
-
-    /// The type that an entry names, and its settings; those of what it is around are among them, without the name.
-    private func optimizerType(
-        _ entry: JSON, at place: String
-    ) throws(DescentError) -> (any DescribedOptimizer.Type, JSON.Object) {
-        var (name, settings) = try nameAndSettings(of: entry, key: Key.optimizer, at: place)
-        let type = try catalog.optimizer(name, at: place)
-        guard let wrapper = type as? any DescribedWrapper.Type, let base = settings[Key.base] else {
-            return (type, settings)
-        }
-        let (baseType, baseSettings) = try optimizerType(base, at: "\(place).\(Key.base)")
-        settings[Key.base] = .object(baseSettings)
-        return (wrapper.around(baseType), settings)
     }
 
     private func decode<Described: Decodable>(
@@ -111,7 +145,13 @@ struct DescriptionDocument {
             stages.append(object.count == 1 ? object.values[0] : .object(object))
         }
         var outline = Outline(stages: stages)
-        if let optimizer = description.optimizer { outline.optimizer = .object(try object(for: optimizer)) }
+        var entries: [JSON] = []
+        for branch in description.branches { entries.append(.object(try object(for: branch))) }
+        if entries.count == 1 {
+            outline.optimizer = entries[0]
+        } else if !entries.isEmpty {
+            outline.optimizers = entries
+        }
         if description.configuration != PipelineConfiguration() { outline.configuration = description.configuration }
         return try JSON(encoding: outline)
     }
@@ -125,14 +165,24 @@ struct DescriptionDocument {
         return try object(Key.stage, name, described, of: stage.name)
     }
 
-    private func object(for optimizer: any Optimizer) throws(DescentError) -> JSON.Object {
+    private func object(for branch: OptimizerBranch) throws(DescentError) -> JSON.Object {
+        let optimizer = branch.optimizer
         guard let described = optimizer as? any DescribedOptimizer else { throw undescribed(optimizer.name) }
         let name = type(of: described).typeName
         guard catalog.optimizers[name] != nil else { throw undescribed(optimizer.name) }
         var object = try object(Key.optimizer, name, described, of: optimizer.name)
-        if let wrapper = described as? any DescribedWrapper {
-            object[Key.base] = .object(try self.object(for: wrapper.base))
+        // What an optimizer says of itself need not be said of it.
+        let implied = optimizer.branches.first ?? OptimizerBranch(optimizer)
+        if let selection = branch.selection, implied.selection == nil {
+            object[Key.only] = try JSON(encoding: selection)
+            if branch.mayBeUnused { object[Key.mayBeUnused] = true }
         }
+        var stages: [JSON] = []
+        for stage in branch.stages.dropFirst(implied.stages.count) {
+            let object = try self.object(for: stage)
+            stages.append(object.count == 1 ? object.values[0] : .object(object))
+        }
+        if !stages.isEmpty { object[Key.then] = .array(stages) }
         return object
     }
 

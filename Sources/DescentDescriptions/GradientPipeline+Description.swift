@@ -13,10 +13,10 @@ extension GradientPipeline {
     public init(
         for parameters: Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
-        let optimizer = try description.requireOptimizer()
+        let branches = try description.requireOptimizer()
         try self.init(
             for: parameters, configuration: description.configuration, on: backend, { description.stages },
-            driving: { optimizer })
+            driving: { branches })
     }
 
     /// Builds the pipeline that a document describes, to go on where another one was.
@@ -28,10 +28,10 @@ extension GradientPipeline {
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
         for parameters: Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
-        let optimizer = try description.requireOptimizer()
+        let branches = try description.requireOptimizer()
         try self.init(
             resuming: state, policy, for: parameters, configuration: description.configuration, on: backend,
-            { description.stages }, driving: { optimizer })
+            { description.stages }, driving: { branches })
     }
 
     /// Builds the pipeline that a document describes, to go on from a checkpoint, with parameters that the caller has
@@ -42,10 +42,10 @@ extension GradientPipeline {
         resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
         for parameters: Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
-        let optimizer = try description.requireOptimizer()
+        let branches = try description.requireOptimizer()
         try self.init(
             resuming: source, policy, for: parameters, configuration: description.configuration, on: backend,
-            { description.stages }, driving: { optimizer })
+            { description.stages }, driving: { branches })
     }
 
     /// Builds the pipeline that a document describes, to go on from a checkpoint, and restores the parameters that were
@@ -60,15 +60,15 @@ extension GradientPipeline {
         resuming source: some CheckpointSource, _ policy: ResumptionPolicy = .sameStages,
         restoring parameters: inout Backend.Tensors, _ description: PipelineDescription, on backend: Backend = Backend()
     ) throws(DescentError) {
-        let optimizer = try description.requireOptimizer()
+        let branches = try description.requireOptimizer()
         try self.init(
             resuming: source, policy, restoring: &parameters, configuration: description.configuration, on: backend,
-            { description.stages }, driving: { optimizer })
+            { description.stages }, driving: { branches })
     }
 
     /// What describes the chain, the optimizer and how they run.
     public var pipelineDescription: PipelineDescription {
-        PipelineDescription(stages: stages, optimizer: optimizer, configuration: configuration)
+        PipelineDescription(stages: stages, branches: branches, configuration: configuration)
     }
 }
 
@@ -116,11 +116,11 @@ extension GradientChain {
 }
 
 extension PipelineDescription {
-    fileprivate func requireOptimizer() throws(DescentError) -> any Optimizer {
-        guard let optimizer else {
+    fileprivate func requireOptimizer() throws(DescentError) -> [OptimizerBranch] {
+        guard !branches.isEmpty else {
             throw DescentError(.invalidDocument, "The description has no optimizer, which a pipeline needs.")
         }
-        return optimizer
+        return branches
     }
 
     fileprivate func requireNoOptimizer() throws(DescentError) {

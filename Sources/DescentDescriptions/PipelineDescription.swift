@@ -20,24 +20,44 @@ import Foundation
 /// an error, with the nearest name that is known.
 ///
 /// `only` restricts a transform: to parameters whose names begin so, in one of several ways (`["encoder.", "decoder."]`),
-/// or by their ranks (`{"rank": [2, 4]}`). An optimizer may stand in another one:
-/// `{"optimizer": "ExponentialMovingAverage", "decay": 0.999, "of": {"optimizer": "AdamW"}}`.
+/// or by their ranks (`{"rank": [2, 4]}`). `then` lists the stages behind an optimizer:
+/// `{"optimizer": "AdamW", "then": [{"stage": "ExponentialMovingAverage", "decay": 0.999}]}`. Several optimizers share the
+/// parameters as a list, in which `only` says what each of them takes:
+/// `"optimizers": [{"optimizer": "SGD", "learningRate": 0.1, "only": "head."}, "AdamW"]`; one that need not find any has
+/// `"mayBeUnused": true`.
 public struct PipelineDescription: Sendable {
     /// The stages, in the order in which gradients flow.
     public var stages: [any Stage]
-    /// What ends the chain; nil for a chain alone.
-    public var optimizer: (any Optimizer)?
+    /// What ends the chain: the optimizers, each with the parameters that it takes and what stands behind it; none for a
+    /// chain alone.
+    public var branches: [OptimizerBranch]
     /// How the pipeline runs, whatever its stages.
     public var configuration: PipelineConfiguration
 
     /// Describes a chain and its optimizer.
     public init(
-        stages: [any Stage], optimizer: (any Optimizer)? = nil,
+        stages: [any Stage], optimizer: (any Driving)? = nil,
+        configuration: PipelineConfiguration = PipelineConfiguration()
+    ) {
+        self.init(stages: stages, branches: optimizer?.branches ?? [], configuration: configuration)
+    }
+
+    /// Describes a chain and its optimizers.
+    public init(
+        stages: [any Stage], branches: [OptimizerBranch],
         configuration: PipelineConfiguration = PipelineConfiguration()
     ) {
         self.stages = stages
-        self.optimizer = optimizer
+        self.branches = branches
         self.configuration = configuration
+    }
+
+    /// The first of the optimizers; nil for a chain alone.
+    ///
+    /// To set it takes away all others, and what stands behind them.
+    public var optimizer: (any Optimizer)? {
+        get { branches.first?.optimizer }
+        set { branches = newValue?.branches ?? [] }
     }
 
     /// Reads a document.

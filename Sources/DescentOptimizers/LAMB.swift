@@ -1,4 +1,5 @@
 public import DescentCore
+import DescentTransforms
 
 /// Adam's direction with the length of each tensor's own norm, for large batches, as Optax defines it.
 ///
@@ -7,12 +8,12 @@ public import DescentCore
 ///     u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weightDecay * p
 ///     p = p - learningRate * norm(p) / norm(u) * u            (ratio 1 where one of the norms is 0)
 ///
-/// Takes one sweep more than others, over parameters and moments. State: 8 bytes an element. You et al., "Large batch
+/// It is Adam's direction with a ``TrustRatio`` behind it, which takes one sweep more. State: 8 bytes an element. You et al., "Large batch
 /// optimization for deep learning: training BERT in 76 minutes" (2020).
 ///
 /// Moments below 1.2e-38 are flushed to 0, and an epsilon below 2^-63 / sqrt(1 - beta2), 3.4e-18 by default, counts as
 /// that much: gradients smaller than it make smaller steps than PyTorch's, and a gradient of 0 makes none.
-public struct LAMB: Optimizer {
+public struct LAMB: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The decay of the first moment.
     public var beta1: Double
@@ -25,7 +26,6 @@ public struct LAMB: Optimizer {
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<AdamRule>
-    private var trustRatios: [Float] = []
 
     /// Makes an optimizer.
     ///
@@ -54,7 +54,7 @@ public struct LAMB: Optimizer {
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
     public var slots: [Slot] { ["first moment", "second moment"] }
-    public var proposesUpdate: Bool { true }
+    public var branches: [OptimizerBranch] { [OptimizerBranch(self, then: [TrustRatio()])] }
 
     private var usualRule: AdamRule {
         AdamRule(
@@ -64,40 +64,21 @@ public struct LAMB: Optimizer {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         rules = try adamRules(usualRule, groups, of: name, in: layout)
-        trustRatios = [Float](repeating: 1, count: layout.count)
     }
 
     public mutating func prepare(appliedSteps: Int) {
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 
-    public func propose(_ block: inout some UpdateBlock) {
+    public func makeDirection(_ block: inout some UpdateBlock) {
         let rule = rules[block.parameterIndex]
         let (step, decay) = (rule.coefficients(for: block.rates), block.rates.weightDecay)
         let direction = Direction(rule, step)
         if rule.maximize { block.scale(by: -1) }
-        block.proposeEach { gradient, parameter, first, second in
+        block.directEach { gradient, parameter, first, second in
             first = (step.beta1 * first + step.oneMinusBeta1 * gradient).flushed
             second = (step.beta2 * second + (step.oneMinusBeta2 * gradient) * gradient).flushed
             gradient = direction(first, second) + decay * parameter
-        }
-    }
-
-    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
-        for index in trustRatios.indices {
-            let isDefined = updateNorms[index] > 0 && parameterNorms[index] > 0
-            let ratio = isDefined ? parameterNorms[index] / updateNorms[index] : 1
-            trustRatios[index] = Float(min(ratio, Double(Float.greatestFiniteMagnitude)))
-        }
-    }
-
-    public func update(_ block: inout some UpdateBlock) {
-        let rule = rules[block.parameterIndex]
-        let direction = Direction(rule, rule.coefficients(for: block.rates))
-        let rate = block.rates.learningRate * trustRatios[block.parameterIndex]
-        let decay = block.rates.weightDecay
-        block.updateEach { _, parameter, first, second in
-            parameter -= rate * (direction(first, second) + decay * parameter)
         }
     }
 

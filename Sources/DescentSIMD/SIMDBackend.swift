@@ -81,6 +81,12 @@ public struct SIMDBackend: TensorBackend {
         SIMDWorkspace(layout: layout, blocks: blocks, backend: self)
     }
 
+    public func makeWorkspace(
+        for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int
+    ) -> SIMDWorkspace {
+        SIMDWorkspace(layout: layout, blocks: tensors, scratchCount: scratchCount, backend: self)
+    }
+
     public func scratchBytes(_ workspace: SIMDWorkspace) -> Int { workspace.scratchBytes }
 
     public func run(

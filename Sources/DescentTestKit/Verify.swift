@@ -41,13 +41,13 @@ public func verify(
 /// It is run with learning rate and weight decay as set, behind no stage; rules are checked as those of transforms are.
 ///
 /// - Parameters:
-///   - optimizer: The optimizer, as a user would put it at the end of a chain.
+///   - optimizer: The optimizer, with what stands behind it, as a user would put it at the end of a chain.
 ///   - backend: Another backend that has to give the same results, to a relative error of 1e-4; nil for none.
 ///   - declarations: What it does on purpose that would otherwise break a rule.
 ///   - parameterNames: The names of parameters, for an optimizer with groups that insist on some.
 ///   - sourceLocation: Where issues are reported.
 public func verify(
-    _ optimizer: some Optimizer, on backend: (any TensorBackend)? = nil, declaring declarations: Declarations = [],
+    _ optimizer: some Driving, on backend: (any TensorBackend)? = nil, declaring declarations: Declarations = [],
     parameterNames: [String] = defaultParameterNames, sourceLocation: SourceLocation = #_sourceLocation
 ) {
     var subject = Subject(optimizer, declarations, parameterNames: parameterNames)

@@ -178,7 +178,7 @@ import Testing
         let other = TensorSet(zeros: try makeLayout([[6, 4], [6]]))
         for position in 0..<2 {
             var slots = state.components[0].slots
-            slots[position].tensors = other
+            slots[position] = SavedSlot(name: slots[position].name, tensors: other)
             let error = thrownError { _ = try resumeByHand(state, slots: slots) }
             #expect(error?.code == .shapeMismatch)
             #expect(error?.parameter == layout[0].name)
@@ -200,7 +200,7 @@ import Testing
 
     private func resumeByHand(
         _ state: PipelineState<TensorSet>, _ counts: (Int, Int, Int) = (1, 0, 0),
-        slots: [(name: String, tensors: TensorSet)]
+        slots: [SavedSlot<TensorSet>]
     ) throws -> Pipeline {
         let component = PipelineState<TensorSet>.Component(
             kind: "AdamW", name: "AdamW", state: state.components[0].state, slots: slots)

@@ -149,7 +149,10 @@ import Testing
             #"{"optimizer": {"optimizer": "Lookahead", "of": "AdmaW"}}"#,
             #"unknown optimizer "AdmaW" at optimizer.of; did you mean "AdamW"?"#
         ),
-        (#"{"optimizer": "Lookahead"}"#, #"missing setting "of" at optimizer."#),
+        (
+            #"{"optimizer": "Lookahead"}"#,
+            #"Lookahead at optimizer is no optimizer, but stands behind one: {"optimizer": "AdamW", "then": ["Lookahead"]}."#
+        ),
         (
             #"{"optimizer": {"optimizer": "ExponentialMovingAverage", "of": "Lion"}}"#,
             #"missing setting "decay" at optimizer."#

@@ -17,7 +17,7 @@ import Testing
 
     /// Trains from the same parameters with the same gradients.
     private func train(
-        _ optimizer: any Optimizer, steps: Int = 6, gradientScale: Float = 1, on layout: ParameterLayout? = nil
+        _ optimizer: any Driving, steps: Int = 6, gradientScale: Float = 1, on layout: ParameterLayout? = nil
     ) throws -> TensorSet {
         let layout = layout ?? self.layout
         var parameters = TensorSet.random(layout, seed: 1)
@@ -91,7 +91,7 @@ import Testing
     // MARK: Extremes
 
     @Test func `finite gradients of any size leave finite parameters`() throws {
-        let optimizers: [any Optimizer] = [
+        let optimizers: [any Driving] = [
             Adam(amsgrad: true), AdamW(), RMSProp(), RMSProp(momentum: 0.9), RMSProp(centered: true),
             RMSProp(momentum: 0.9, centered: true), Adagrad(), Lion(), LAMB(), SGD(learningRate: 1e-3, momentum: 0.9),
             AdamW().averagingParameters(decay: 0.9), Adam(epsilon: 0), AdamW(epsilon: 0), LAMB(epsilon: 0),
@@ -114,7 +114,7 @@ import Testing
 
     @Test func `gradients whose squares are flushed make small steps, whatever epsilon is`() throws {
         for epsilon: Float in [0, 1e-30] {
-            let optimizers: [any Optimizer] = [
+            let optimizers: [any Driving] = [
                 Adam(learningRate: 1, epsilon: epsilon), AdamW(learningRate: 1, epsilon: epsilon, weightDecay: 0),
                 RMSProp(learningRate: 1, epsilon: epsilon), Adagrad(learningRate: 1, epsilon: epsilon),
             ]
@@ -158,7 +158,7 @@ import Testing
 
     @Test func `a learning rate of 0 moves nothing, alone, in a group and in a schedule`() throws {
         let before = TensorSet.random(layout, seed: 1)
-        let optimizers: [any Optimizer] = [
+        let optimizers: [any Driving] = [
             SGD(learningRate: 0, momentum: 0.9, weightDecay: 0.1), Adam(learningRate: 0, weightDecay: 0.1),
             AdamW(learningRate: 0), RMSProp(learningRate: 0), Adagrad(learningRate: 0), Lion(learningRate: 0),
             LAMB(learningRate: 0), AdamW(learningRate: .exponential(initial: 0, rate: 2, transitionSteps: 1)),
@@ -185,7 +185,7 @@ import Testing
     }
 
     @Test func `maximizing is minimizing the negative, bit for bit`() throws {
-        let pairs: [(any Optimizer, any Optimizer)] = [
+        let pairs: [(any Driving, any Driving)] = [
             (SGD(learningRate: 0.1, momentum: 0.9, maximize: true), SGD(learningRate: 0.1, momentum: 0.9)),
             (Adam(weightDecay: 0.1, maximize: true), Adam(weightDecay: 0.1)), (AdamW(maximize: true), AdamW()),
             (RMSProp(weightDecay: 0.1, maximize: true), RMSProp(weightDecay: 0.1)),

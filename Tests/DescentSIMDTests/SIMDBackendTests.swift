@@ -23,7 +23,7 @@ import Testing
         ("before accumulation", { [Centralize(), ClipByNorm(1), Accumulate(steps: 2), ClipByNorm(0.2)] }),
     ]
 
-    static let optimizers: [any Optimizer] = [
+    static let optimizers: [any Driving] = [
         SGD(learningRate: 0.1),
         SGD(learningRate: 0.1, momentum: 0.9, dampening: 0.1, weightDecay: 0.01, maximize: true),
         SGD(learningRate: 0.1, momentum: 0.9, nesterov: true),
@@ -40,7 +40,7 @@ import Testing
     }
 
     private func train(
-        _ layout: ParameterLayout, _ stages: Stages, _ optimizer: any Optimizer, on backend: SIMDBackend, steps: Int = 4
+        _ layout: ParameterLayout, _ stages: Stages, _ optimizer: any Driving, on backend: SIMDBackend, steps: Int = 4
     ) throws -> TensorSet {
         var parameters = TensorSet.random(layout, seed: 7)
         var pipeline = try Pipeline(for: parameters, on: backend, stages) { optimizer }

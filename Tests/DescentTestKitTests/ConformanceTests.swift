@@ -26,7 +26,7 @@ import Testing
         Squash(), UnitNorm(), Smooth(decay: 0.5),
     ]
 
-    static let optimizers: [any Optimizer] = [
+    static let optimizers: [any Driving] = [
         SGD(learningRate: 0.1, weightDecay: 0.1),
         SGD(learningRate: 0.1, momentum: 0.9, dampening: 0.5, maximize: true),
         SGD(learningRate: 0.1, momentum: 0.9, nesterov: true),

@@ -22,7 +22,7 @@ import Testing
         (.allocations, MakesArrays()),
     ]
 
-    static let optimizers: [(rule: Rule<Subject>, optimizer: any Optimizer)] = [
+    static let optimizers: [(rule: Rule<Subject>, optimizer: any Driving)] = [
         (.slots, ForgetsItsSlots()), (.building, RefusesVectors()),
         (.copies, SharesCount()), (.threads, NumbersBlocks()),
         (.blockSizes, NormalizesBlocks()), (.tensorOrder, PrefersTheFirst()), (.shapes, DividesRates()),

@@ -56,7 +56,7 @@ struct TrainingRun {
         ]
     }
 
-    private var optimizer: any Optimizer {
+    private var optimizer: any Driving {
         AdamW(learningRate: .warmupCosine(peak: 0.01, warmup: 10, total: 1_000))
             .averagingParameters(decay: 0.99)
     }

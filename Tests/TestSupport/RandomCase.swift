@@ -8,7 +8,7 @@ import SeededNumbers
 package struct RandomCase {
     package let layout: ParameterLayout
     package let stages: [any Stage]
-    package let optimizer: any Optimizer
+    package let optimizer: any Driving
 
     package init(seed: UInt64) throws {
         var draw = Draw(generator: SeededGenerator(seed: seed &* 0x9e37_79b9 &+ 1))
@@ -20,7 +20,7 @@ package struct RandomCase {
     /// What the case is, for messages.
     package var description: String {
         let shapes = layout.map { "\($0.shape)\($0.outputAxis == .last ? " last" : "")" }
-        return "\(stages.map(\.name)), \(optimizer.name), \(shapes)"
+        return "\(stages.map(\.name)), \(optimizer.branches.map(\.optimizer.name)), \(shapes)"
     }
 
     /// Gradients for one micro-batch; now and then, if that is wanted, with an element that is not finite.
@@ -56,7 +56,7 @@ private struct Draw: RandomChoices {
         return try ParameterLayout(parameters)
     }
 
-    mutating func optimizer() -> any Optimizer {
+    mutating func optimizer() -> any Driving {
         switch number(0...9) {
         case 0: SGD(learningRate: 0.1, weightDecay: 0.1)
         case 1: SGD(learningRate: 0.1, momentum: 0.9, nesterov: true)

@@ -26,6 +26,15 @@ public protocol TensorBackend: Sendable {
     /// Makes what sweeps over a layout need.
     func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> Workspace
 
+    /// Makes what sweeps need that hand out whole tensors.
+    ///
+    /// - Parameters:
+    ///   - layout: The parameters.
+    ///   - tensors: A block for each parameter that is handed out, with all of its rows.
+    ///   - scratchCount: How many floats of ``UnsafeBlockElements/scratch`` each thread has to have.
+    /// - Returns: A workspace; by default one without scratch, with which stages that ask for some stop the program.
+    func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> Workspace
+
     /// How many bytes of scratch a workspace holds, for the explanation.
     func scratchBytes(_ workspace: Workspace) -> Int
 
@@ -35,6 +44,12 @@ public protocol TensorBackend: Sendable {
     /// sweep writes is owned by the engine for its duration, and no other reference to it is used meanwhile.
     func run(
         _ sweep: borrowing Sweep<Tensors>, in workspace: Workspace, _ body: @Sendable (inout Block, Int) -> Void)
+}
+
+extension TensorBackend {
+    public func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> Workspace {
+        makeWorkspace(for: layout, blocks: tensors)
+    }
 }
 
 /// A named, ordered set of float tensors, as a value: a copy is independent of the original.
@@ -112,6 +127,10 @@ public struct Sweep<Tensors: TensorStorage> {
     public var parameterCopy: Tensors?
     /// All slots of the pipeline.
     public var slots: [Tensors]
+    /// How many numbers each slot keeps of a parameter; empty where all have the parameter's shape.
+    public var slotShapes: [Slot.Shape]
+    /// Whether each block is a whole tensor, so that stages can change slots that keep a number a column or a tensor.
+    public var handsWholeTensors: Bool
     /// The number of steps applied before this one, from which random bits for rounding are made.
     public var appliedSteps: Int
     /// Where blocks keep the means of the rows in memory for the next sweep over the same gradients; nil where no
@@ -127,10 +146,12 @@ public struct Sweep<Tensors: TensorStorage> {
     /// Describes a sweep.
     public init(
         gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, parameterCopy: Tensors? = nil,
-        slots: [Tensors] = [], appliedSteps: Int = 0,
+        slots: [Tensors] = [], slotShapes: [Slot.Shape] = [], handsWholeTensors: Bool = false, appliedSteps: Int = 0,
         rowMeans: RowMeans? = nil,
         blocks: [BlockExtent], range: Range<Int>? = nil, runsBackwards: Bool = false
     ) {
+        self.slotShapes = slotShapes
+        self.handsWholeTensors = handsWholeTensors
         self.gradients = gradients
         self.parameters = parameters
         self.output = output

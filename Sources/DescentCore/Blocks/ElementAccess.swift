@@ -52,6 +52,43 @@ extension GradientBlock {
         }
     }
 
+    /// Gives the elements of an update together with the gradient that the optimizer made it of.
+    ///
+    /// - Precondition: The stage stands behind an optimizer and has ``Requirement/gradient`` among its requirements.
+    public mutating func withUpdateAndGradient<Result>(
+        _ body: (_ update: inout MutableSpan<Float>, _ gradient: Span<Float>) -> Result
+    ) -> Result {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        var update = memory.gradient.mutableSpan
+        guard memory.original.count == memory.gradient.count else {
+            slotAccess.report(.gradient)
+            return body(&update, UnsafeBufferPointer(memory.gradient).span)
+        }
+        return body(&update, UnsafeBufferPointer(memory.original).span)
+    }
+
+    /// The sum of the elements times those of one of the stage's slots, in Double and in their order.
+    ///
+    /// - Parameter slot: The slot's offset from the stage's first; it has the shape of the parameter.
+    /// - Returns: The sum.
+    public mutating func dotProduct(slot: Int) -> Double {
+        let memory = beginAccess()
+        defer { endAccess(memory) }
+        guard memory.slots[slot].count == memory.gradient.count else {
+            slotAccess.report(.slot(slot))
+            return 0
+        }
+        let (elements, values) = (memory.gradient, memory.slots[slot])
+        var sums = SIMD8<Double>()
+        let whole = elements.count / 8 * 8
+        for start in stride(from: 0, to: whole, by: 8) {
+            for lane in 0..<8 { sums[lane] += Double(elements[start + lane]) * Double(values[start + lane]) }
+        }
+        for index in whole..<elements.count { sums[index - whole] += Double(elements[index]) * Double(values[index]) }
+        return (0..<8).reduce(0) { $0 + sums[$1] }
+    }
+
     /// Gives the block's elements together with the stage's first slot.
     ///
     /// Changes of the slot last only if the step is applied.

@@ -135,6 +135,17 @@ extension GradientBlock {
             for index in memory.gradient.indices { memory.output[index] = memory.gradient[index] }
         }
     }
+
+    public mutating func load(slot: Int) {
+        let access = slotAccess
+        slotAccess = SlotAccess(first: slot, count: 1, isKept: false)
+        withElementsAndSlot { elements, slot in
+            for index in elements.indices { elements[index] = slot[index] }
+        }
+        slotAccess = access
+    }
+
+    public mutating func rememberGradient() {}
 }
 
 extension UpdateBlock {
@@ -147,8 +158,6 @@ extension UpdateBlock {
     public mutating func rememberParameters() {}
 
     public mutating func updateNorm() -> Double { .nan }
-
-    public mutating func discardGradient() {}
 
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
         let access = slotAccess

@@ -84,6 +84,14 @@ public protocol GradientBlock {
 
     /// Writes the elements to the place where the sweep's result is wanted.
     mutating func store()
+
+    /// Goes on with the contents of a slot, in place of the gradient and of all that has been done to it.
+    ///
+    /// - Parameter slot: The slot, counted among all slots of the pipeline.
+    mutating func load(slot: Int)
+
+    /// Keeps a copy of the elements as they are now, for ``UnsafeBlockElements/original``; by default nothing is kept.
+    mutating func rememberGradient()
 }
 
 /// A block that an optimizer updates parameters with.
@@ -102,9 +110,6 @@ public protocol UpdateBlock: GradientBlock {
 
     /// Writes the parameters to the copy that the sweep keeps of them, rounded to its element type.
     mutating func copyParameters()
-
-    /// Says that the gradient is not going to be read any more, so that it need not be.
-    mutating func discardGradient()
 
     /// Moves a slot towards the parameters: s = s + weight * (p - s).
     ///
@@ -133,6 +138,8 @@ public struct SlotAccess: Sendable, Equatable {
     public var isKept: Bool
     /// Whether the stage declares that it reads the parameters.
     package var readsParameters = true
+    /// Whether the stage declares that it reads the gradient of the optimizer that it stands behind.
+    package var readsGradient = false
     /// The stage, which the engine keeps as long as the block lives; nil where there is none to name.
     ///
     /// Not counted as a reference, because it is set for every block.
@@ -172,7 +179,8 @@ public struct UpdateRates: Sendable {
 
 /// The memory of a block, row by row, for as long as the access lasts.
 ///
-/// The buffers do not overlap, and each has as many elements as the block or none at all.
+/// The buffers do not overlap. Each has as many elements as the block or none at all, but for slots that keep a number a
+/// row, a column or a tensor.
 public struct UnsafeBlockElements {
     /// The slots of the stage at work, by their offset from its first.
     public struct Slots {
@@ -199,6 +207,11 @@ public struct UnsafeBlockElements {
     public let output: UnsafeMutableBufferPointer<Float>
     /// The slots of the stage at work, as many as it declared.
     public let slots: Slots
+    /// Behind an optimizer, the gradient that it made the update of, for stages that require ``Requirement/gradient``;
+    /// elsewhere empty.
+    public let original: UnsafeMutableBufferPointer<Float>
+    /// Memory of undefined contents for a stage that is handed whole tensors, as much as it asked for; elsewhere empty.
+    public let scratch: UnsafeMutableBufferPointer<Float>
 
     /// Describes the memory of a block.
     ///
@@ -208,12 +221,18 @@ public struct UnsafeBlockElements {
     ///   - output: The destination of ``GradientBlock/store()``, or an empty buffer.
     ///   - slots: The slots of the stage at work. The list of them has to last as long as the access; a backend keeps
     ///     one for each thread, so that no access allocates.
+    ///   - original: What ``GradientBlock/rememberGradient()`` has kept, or an empty buffer.
+    ///   - scratch: Memory that the stage may use for the time of the access, or an empty buffer.
     public init(
         gradient: UnsafeMutableBufferPointer<Float>,
         parameters: UnsafeMutableBufferPointer<Float>,
         output: UnsafeMutableBufferPointer<Float>,
-        slots: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>
+        slots: UnsafeBufferPointer<UnsafeMutableBufferPointer<Float>>,
+        original: UnsafeMutableBufferPointer<Float> = .init(start: nil, count: 0),
+        scratch: UnsafeMutableBufferPointer<Float> = .init(start: nil, count: 0)
     ) {
+        self.original = original
+        self.scratch = scratch
         self.gradient = gradient
         self.parameters = parameters
         self.output = output

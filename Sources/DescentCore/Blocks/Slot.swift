@@ -1,6 +1,6 @@
-/// A parameter-shaped buffer that a stage or an optimizer keeps between steps, zero at first.
+/// A buffer that a stage or an optimizer keeps between steps for each of its parameters, zero at first.
 ///
-/// A string literal is a slot of float32: `["velocity"]`.
+/// A string literal is a slot of float32 with the shape of the parameter: `["velocity"]`.
 public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
     /// The name, unique within its owner.
     public let name: String
@@ -21,14 +21,68 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
         case parameterAverage
     }
 
+    /// How many numbers a slot keeps of a parameter.
+    public enum Shape: String, Sendable, Hashable, Codable, CaseIterable {
+        /// One for each element.
+        case parameter
+        /// One for each row, which is an output unit; a block has those of its rows.
+        case row
+        /// One for each column, that is for each element of a row.
+        ///
+        /// Every block of a parameter sees the same ones. What a stage writes to them lasts only where it is handed whole
+        /// tensors (``StageReach/tensors(inTurn:)``).
+        case column
+        /// One for the whole tensor; as with columns, only a stage that is handed whole tensors can change it.
+        case tensor
+    }
+
     /// What the slot is kept for.
     public let role: Role
+    /// How many numbers it keeps of a parameter.
+    public let shape: Shape
 
     /// Describes a slot.
-    public init(_ name: String, _ elementType: ElementType = .float32, role: Role = .buffer) {
+    ///
+    /// - Parameters:
+    ///   - name: Its name, unique within its owner.
+    ///   - elementType: How its elements are stored; float32 unless it has the shape of the parameter.
+    ///   - shape: How many numbers it keeps of a parameter.
+    ///   - role: What it is kept for.
+    public init(
+        _ name: String, _ elementType: ElementType = .float32, shape: Shape = .parameter, role: Role = .buffer
+    ) {
         self.name = name
         self.elementType = elementType
+        self.shape = shape
         self.role = role
+    }
+
+    /// What the slot keeps of each parameter of a layout.
+    ///
+    /// - Parameters:
+    ///   - shape: How many numbers it keeps of a parameter.
+    ///   - layout: The parameters.
+    ///   - isUsed: For each, whether its owner works on it; of others nothing is kept. Nil for all.
+    /// - Returns: A layout of the same names in the same order, in which those of which nothing is kept are empty.
+    /// - Throws: ``DescentError`` if all of it together is more than memory can hold.
+    package static func layout(
+        _ shape: Shape, of layout: ParameterLayout, isUsed: [Bool]? = nil
+    ) throws(DescentError) -> ParameterLayout {
+        if shape == .parameter, isUsed?.contains(false) != true { return layout }
+        var kept: [ParameterDescription] = []
+        for (index, parameter) in layout.enumerated() {
+            guard isUsed?[index] ?? true, parameter.count > 0 else {
+                kept.append(try ParameterDescription(parameter.name, shape: [0]))
+                continue
+            }
+            switch shape {
+            case .parameter: kept.append(parameter)
+            case .row: kept.append(try ParameterDescription(parameter.name, shape: [parameter.rowCount]))
+            case .column: kept.append(try ParameterDescription(parameter.name, shape: [parameter.columnCount]))
+            case .tensor: kept.append(try ParameterDescription(parameter.name, shape: []))
+            }
+        }
+        return try ParameterLayout(kept)
     }
 
     /// What the slots of each stage are named after: its name, with a number where others before it have the same.

@@ -17,6 +17,8 @@ package enum UndeclaredUse: Sendable, Hashable, CustomStringConvertible {
     case slot(Int)
     /// The parameters.
     case parameters
+    /// The gradient that the optimizer in front of the stage saw.
+    case gradient
 
     /// What it is, and what to do about it: "slot 0, which it does not declare: ...".
     package var description: String {
@@ -24,6 +26,8 @@ package enum UndeclaredUse: Sendable, Hashable, CustomStringConvertible {
         case .slot(let index):
             "slot \(index), which it does not declare: name \(index == 0 ? "it" : "\(index + 1) of them") in its slots"
         case .parameters: "the parameters, which it does not declare: add .parameters to its requirements"
+        case .gradient:
+            "the gradient of an optimizer in front of it, which it does not declare: add .gradient to its requirements"
         }
     }
 }

@@ -4,7 +4,11 @@
 /// looked up once for each block and not once for each operation.
 struct BlockWork: Sendable {
     private let transforms: [any GradientTransform]
+    private let optimizers: [any Optimizer]
+    private let places: [Station.Place]
     private let drivers: [OptimizerDriver]
+    /// For each parameter, the branch that moves it.
+    private let owners: [Int?]
     private let statistics: [Plan.Statistic]
     private let microBatchOperations: [Plan.Operation]
     private let operations: [Plan.Operation]
@@ -17,17 +21,25 @@ struct BlockWork: Sendable {
     private let checksResult: Bool
     private let checksParametersFirst: Bool
     private let accesses: StageAccesses
-    private let rates: [UpdateRates]
     private let runFactors: [Double]
     private let parameterCount: Int
     private let blockCount: Int
     private let buffers: StepBuffers
     private let histograms: HistogramSink?
+    /// The passes over whole tensors, and where each leaves its result; nil if there are none.
+    private let passes: [TensorPass]?
+    /// The pass that this is; nil for a sweep.
+    private let pass: Int?
+    /// For each parameter, whether this leaves it out; empty if none is.
+    private let isLeftOut: [Bool]
 
     init<Backend: TensorBackend>(_ engine: Engine<Backend>, _ program: SweepProgram) {
         let plan = engine.plan
         transforms = engine.chain.transforms
+        optimizers = engine.chain.optimizers
+        places = engine.chain.places
         drivers = engine.drivers
+        owners = engine.owners.branches
         statistics = plan.statistics
         microBatchOperations = program.addition?.runsMicroBatchStages == true ? plan.microBatch?.final ?? [] : []
         operations = program.operations
@@ -39,19 +51,35 @@ struct BlockWork: Sendable {
         checksResult = plan.checksResult
         checksParametersFirst = !engine.divergence.knowsParameters
         accesses = engine.accesses
-        rates = engine.drivers.first?.rates.rates ?? []
         runFactors = engine.chain.runFactors
         parameterCount = engine.layout.count
         blockCount = engine.sweeps.blocks.count
         buffers = engine.sweeps.buffers
         histograms = program.makesHistograms ? engine.reporter.histogramSink : nil
+        passes = engine.passes.isEmpty ? nil : engine.passes
+        pass = program.pass
+        isLeftOut = program.leavesOutWholeTensors ? engine.sweeps.isWholeInLastSweep : []
     }
 
     func run(on block: inout some UpdateBlock, at index: Int) {
-        makeWindow(&block, at: index)
-        if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
-        for operation in operations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
+        if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return }
+        let start = passes == nil ? 0 : firstOperation(for: block.parameterIndex)
+        if start == 0 {
+            makeWindow(&block, at: index)
+            if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
+        }
+        for position in start..<operations.count {
+            perform(operations[position], on: &block, at: index, keepsSlots: keepsSlots)
+        }
         for operation in end { perform(operation, on: &block, at: index, keepsSlots: true) }
+    }
+
+    /// Where the operations on a parameter begin, of which a pass may have done the first.
+    private func firstOperation(for parameter: Int) -> Int {
+        operations.lastIndex { operation in
+            guard case .load(let pass) = operation else { return false }
+            return passes?[pass].isChosen[parameter] ?? false
+        } ?? 0
     }
 
     /// Makes the block that of the window.
@@ -70,16 +98,27 @@ struct BlockWork: Sendable {
         switch operation {
         case .scale(let run):
             block.scale(by: runFactors[run * parameterCount + block.parameterIndex])
-        case .transform(let position):
-            block.slotAccess = accesses.ofTransform(position, isKept: keepsSlots)
+        case .transform(let station):
+            guard concerns(station, block.parameterIndex), case .transform(let position) = places[station].kind
+            else { return }
+            block.slotAccess = access(of: station, isKept: keepsSlots)
             transforms[position].transform(&block)
+        case .direct(let station):
+            guard concerns(station, block.parameterIndex), case .optimizer(let branch) = places[station].kind
+            else { return }
+            block.slotAccess = access(of: station, isKept: keepsSlots)
+            block.rates = drivers[branch].rates.rates[block.parameterIndex]
+            optimizers[branch].turnIntoDirection(&block)
+        case .rememberGradient(let station):
+            if concerns(station, block.parameterIndex) { block.rememberGradient() }
+        case .load(let pass):
+            if let pass = passes?[pass], pass.isChosen[block.parameterIndex] { block.load(slot: pass.result) }
+        case .keep(let pass):
+            if let pass = passes?[pass] { block.accumulate(onto: nil, into: pass.result, factor: 1) }
         case .measure(let statistic):
-            buffers.blockNorms[statistic * blockCount + index] = statistics[statistic].what.measure(&block)
+            buffers.blockNorms[statistic * blockCount + index] = measure(statistic, of: &block)
         case .checkGradient: buffers.flags[index] = block.isFinite() ? [] : .isNotFinite
         case .update: update(&block, at: index)
-        case .propose:
-            prepareUpdate(of: &block)
-            drivers[0].optimizer.propose(&block)
         case .rememberParameters: block.rememberParameters()
         case .measureUpdate(let statistic):
             buffers.blockNorms[statistic * blockCount + index] = block.updateNorm()
@@ -88,7 +127,6 @@ struct BlockWork: Sendable {
             block.addElements(to: &histogram)
             histograms?.add(histogram, of: block.parameterIndex)
         case .copyParameters: block.copyParameters()
-        case .discardGradient: block.discardGradient()
         case .store:
             block.store()
             if checksResult { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }
@@ -96,31 +134,76 @@ struct BlockWork: Sendable {
         }
     }
 
+    /// Whether a station works on a parameter.
+    private func concerns(_ station: Int, _ parameter: Int) -> Bool {
+        guard let branch = places[station].branch else { return true }
+        return owners[parameter] == branch
+    }
+
+    /// What a station may use; in its own pass, the slots beside those that last.
+    private func access(of station: Int, isKept: Bool) -> SlotAccess {
+        var access = accesses.ofStation(station, isKept: isKept)
+        guard let pass, let own = passes?[pass], own.station == station else { return access }
+        access.first = own.firstShadow
+        access.isKept = true
+        return access
+    }
+
+    // MARK: Measuring
+
+    private func measure(_ index: Int, of block: inout some UpdateBlock) -> Double {
+        let statistic = statistics[index]
+        if let branch = statistic.branch, owners[block.parameterIndex] != branch { return 0 }
+        guard let station = statistic.station else { return statistic.what.measure(&block) }
+        block.slotAccess = accesses.ofStation(station, isKept: false)
+        guard case .measured(let measurement) = statistic.what else { return statistic.what.measure(&block) }
+        switch places[station].kind {
+        case .transform(let position): return transforms[position].measure(measurement, of: &block)
+        case .optimizer(let branch):
+            block.rates = drivers[branch].rates.rates[block.parameterIndex]
+            return optimizers[branch].measure(measurement, of: &block)
+        }
+    }
+
+    // MARK: Updating
+
     private func update(_ block: inout some UpdateBlock, at index: Int) {
+        guard let branch = owners[block.parameterIndex] else { return }
         var flags: StepBuffers.Flags = []
-        prepareUpdate(of: &block)
+        let own = accesses.ofStation(drivers[branch].station, isKept: true)
+        block.slotAccess = own
+        block.rates = drivers[branch].rates.rates[block.parameterIndex]
         if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
-        drivers[0].optimizer.update(&block)
+        for follower in drivers[branch].followers.indices {
+            block.slotAccess = accesses.ofFollower(follower, ofBranch: branch)
+            drivers[branch].followers[follower].willMove(&block)
+        }
+        block.slotAccess = own
+        if drivers[branch].isFused {
+            optimizers[branch].update(&block)
+        } else {
+            block.moveParameters()
+        }
+        for follower in drivers[branch].followers.indices {
+            block.slotAccess = accesses.ofFollower(follower, ofBranch: branch)
+            drivers[branch].followers[follower].didMove(&block)
+        }
         guard checksResult else { return }
         if !block.parametersAreFinite() { flags.insert(.isNotFinite) }
         buffers.flags[index] = flags
     }
-
-    private func prepareUpdate(of block: inout some UpdateBlock) {
-        block.slotAccess = accesses.ofOptimizer
-        block.rates = rates[block.parameterIndex]
-    }
 }
 
 extension Requirement {
-    /// Measures a block.
+    /// Measures a block, whose slots are those of the stage that wants to know.
     fileprivate func measure(_ block: inout some GradientBlock) -> Double {
         switch self {
         case .norm(let norm): block.norm(norm)
         case .parameterNorm(let norm): block.parameterNorm(norm)
         case .nonFiniteCount: Double(block.nonFiniteCount())
         case .count(let limit): Double(block.count(below: limit))
-        case .finite, .parameters: 0
+        case .dotProduct(let slot): block.dotProduct(slot: slot)
+        case .finite, .measured, .parameters, .gradient: 0
         }
     }
 }

@@ -2,10 +2,18 @@ extension Engine {
     /// The plan, for people.
     var explanation: String {
         Explanation(
-            plan: plan, configuration: configuration, layout: layout, chain: elements, transforms: chain.transforms,
-            exchangeName: exchangesGradients ? exchange?.name : nil, optimizerName: optimizer?.name, slots: slotTable,
-            blockCount: sweeps.blocks.count, threadCount: sweeps.backend.threadCount,
-            rowMeanCount: sweeps.buffers.rowCount, scratchBytes: sweeps.backend.scratchBytes(sweeps.workspace)
+            plan: plan, configuration: configuration, layout: layout, elements: elements, stations: chain.stations,
+            exchangeName: exchangesGradients ? exchange?.name : nil, optimizerNames: drivers.map(\.name),
+            owners: owners,
+            slots: slotTable, passes: passes.map(place), blockCount: sweeps.blocks.count,
+            threadCount: sweeps.backend.threadCount, rowMeanCount: sweeps.buffers.rowCount,
+            scratchBytes: sweeps.backend.scratchBytes(sweeps.workspace)
         ).text
+    }
+
+    private func place(of pass: TensorPass) -> TensorPassPlace {
+        TensorPassPlace(
+            chain.stations[pass.station].name, elementCount: sweeps.slots[pass.result].layout.elementCount,
+            slotBytes: pass.slots.reduce(0) { $0 + slotTable.types[$1].byteCount * slotTable.layouts[$1].elementCount })
     }
 }

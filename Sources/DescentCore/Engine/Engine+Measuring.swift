@@ -12,34 +12,45 @@ extension Engine {
         _ segment: Plan.Segment, _ tensors: Tensors, _ closing: inout ClosingWindow
     ) throws(DescentError) -> SkipReason? {
         if !closing.isBegun, let reason = try prepare(segment.prepares) { return reason }
+        var isFirst = true
         for (index, sweep) in segment.measuring.enumerated() {
             if index > 0 || !closing.isBegun {
-                chain.multiplyRunFactors()
-                run(
-                    SweepProgram(
-                        operations: sweep.operations, addition: closing.addition, windowFactor: closing.factor,
-                        keepsSlots: false, makesHistograms: index == 0 && segment.isWindow), tensors)
-                if closing.addition?.destination != nil {
-                    closing.addition = nil
-                    accumulation?.sumIsWritten = true
+                if !sweep.statistics.isEmpty {
+                    measure(sweep, tensors, &closing, makesHistograms: isFirst && segment.isWindow)
                 }
             }
+            if !sweep.statistics.isEmpty { isFirst = false }
             for statistic in sweep.statistics { combineBlocks(of: statistic) }
             for check in sweep.checks {
                 if let parameter = measurements.firstNonFinite(check.statistic) {
                     return diagnose(parameter, check.stage, tensors, closing)
                 }
             }
+            for pass in sweep.passes { try run(pass, tensors, closing) }
             if let reason = try prepare(sweep.prepares) { return reason }
         }
         return nil
     }
 
-    /// Prepares transforms in order; gives the reason if one of them has one to skip the step.
-    mutating func prepare(_ transforms: [Int]) throws(DescentError) -> SkipReason? {
-        for transform in transforms {
+    /// Runs one measuring sweep.
+    private mutating func measure(
+        _ sweep: Plan.Measuring, _ tensors: Tensors, _ closing: inout ClosingWindow, makesHistograms: Bool
+    ) {
+        chain.multiplyRunFactors()
+        run(
+            SweepProgram(
+                operations: sweep.operations, addition: closing.addition, windowFactor: closing.factor,
+                keepsSlots: false, makesHistograms: makesHistograms), tensors)
+        guard closing.addition?.destination != nil else { return }
+        closing.addition = nil
+        accumulation?.sumIsWritten = true
+    }
+
+    /// Prepares stations in order; gives the reason if one of them has one to skip the step.
+    mutating func prepare(_ stations: [Int]) throws(DescentError) -> SkipReason? {
+        for station in stations {
             let reason = try chain.prepare(
-                transform, measurements.statistics, appliedSteps: counters.appliedSteps, &reporter.report,
+                station, measurements.statistics, appliedSteps: counters.appliedSteps, &reporter.report,
                 checksFactors: plan.checksFactors)
             if let reason { return reason }
         }
@@ -69,12 +80,12 @@ extension Engine {
                     + "of \(Int(counts[2])) elements" + (last.map { ", since \($0.microBatchName)" } ?? "")
             } else {
                 "the gradient of \"\(name)\" arrived finite and left the range of Float in the stages"
-                    + (stage.map { " before \(chain.names[$0])" } ?? "")
+                    + (stage.map { " before \(chain.stations[$0].name)" } ?? "")
             }
         // A smaller loss scale helps only what stands before it is undone.
         return SkipReason(
             isNotFinite || chain.undoesLossScale(from: stage ?? 0) ? .nonFinite : .overflow, parameter: name,
-            stage: stage.map { chain.names[$0] }, microBatch: last?.window.received, what)
+            stage: stage.map { chain.stations[$0].name }, microBatch: last?.window.received, what)
     }
 
     // MARK: The update
@@ -86,7 +97,7 @@ extension Engine {
     mutating func reasonOfOverflow(_ tensors: Tensors, _ closing: ClosingWindow) -> SkipReason? {
         guard plan.checksResult, mayOverflow else { return nil }
         chain.multiplyRunFactors()
-        run(
+        runLast(
             SweepProgram(
                 operations: plan.window.final + [.checkGradient], addition: closing.addition,
                 windowFactor: closing.factor, keepsSlots: false), tensors)
@@ -104,27 +115,13 @@ extension Engine {
         return !(bound <= Double(Float.greatestFiniteMagnitude) * (1 - 0x1p-20))
     }
 
-    /// Tells an optimizer that proposes how large the update is, and has it move the parameters.
-    mutating func updateAsProposed(_ proposal: (update: Int, parameter: Int), _ tensors: Tensors) {
-        combineBlocks(of: proposal.update)
-        combineBlocks(of: proposal.parameter)
-        drivers[0].prepareUpdate(
-            updateNorms: measurements.values(proposal.update), parameterNorms: measurements.values(proposal.parameter))
-        var tensors = tensors
-        tensors.gradients = tensors.gradients ?? sweeps.windowSlot.map { sweeps.slots[$0] }
-        run(
-            SweepProgram(
-                operations: [.discardGradient], end: plan.proposedEnd, runsBackwards: plan.window.measuring.isEmpty),
-            tensors)
-    }
-
-    /// Makes the average of frozen parameters what they are, and will be.
+    /// Makes the averages of frozen parameters what they are, and will be.
     func startAverageOfFrozen(_ tensors: Tensors) {
-        guard let slot = slotTable.parameterAverage, let parameters = tensors.parameters else { return }
-        let access = accesses.ofOptimizer
+        // The first optimizer's average has them.
+        guard let slot = slotTable.parameterAverages.first ?? nil, let parameters = tensors.parameters else { return }
         sweeps.runFrozen(parameters) { block in
-            block.slotAccess = access
-            block.blendParameters(into: slot - access.first, weight: 1, replacing: false)
+            block.slotAccess = SlotAccess(first: slot, count: 1)
+            block.blendParameters(into: 0, weight: 1, replacing: false)
         }
     }
 

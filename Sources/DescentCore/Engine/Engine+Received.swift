@@ -55,7 +55,7 @@ extension Engine {
         var tensors = tensors
         if !received.mode.isDirect { tensors.gradients = sweeps.receivedSlot.map { sweeps.slots[$0] } }
         let window = accumulation?.window
-        let records = (norms: reporter.report.norms.count, counts: reporter.report.counts.count)
+        let records = reporter.report.records.sizes
         self.received = nil
         swapSums(received.mode)
         let action: StepAction
@@ -65,8 +65,7 @@ extension Engine {
             swapSums(received.mode)
             self.received = received
             if let window { accumulation?.window = window }
-            reporter.report.norms.removeLast(max(0, reporter.report.norms.count - records.norms))
-            reporter.report.counts.removeLast(max(0, reporter.report.counts.count - records.counts))
+            reporter.report.records.cut(to: records)
             if !received.mode.isMeasured { reporter.restartHistograms() }
             throw error
         }
@@ -99,9 +98,7 @@ extension Engine {
         if isDirect { accumulation?.window.admit(weight: weight) }
         let isContributed = isDirect && isWindowFull && exchangesGradients
         // What is measured may depend on the parameters, which arrive with the step.
-        let isMeasured =
-            isDirect && isWindowFull && !isContributed && !plan.window.measuring.isEmpty
-            && !chain.readsParameters(plan.window.transforms)
+        let isMeasured = isDirect && isWindowFull && !isContributed && canMeasureOnArrival
         let veto: SkipReason?
         do throws(DescentError) {
             veto = isMeasured ? try prepare(plan.window.prepares) : nil
@@ -117,6 +114,15 @@ extension Engine {
                 weight: weight, isDirect: isDirect, isMeasured: isMeasured, isContributed: isContributed,
                 addition: isContributed && isWindowItself ? nil : additionOnArrival(isDirect: isDirect),
                 windowBefore: before, veto: veto))
+    }
+
+    /// Whether the first measuring sweep needs nothing but gradients, one after another.
+    private var canMeasureOnArrival: Bool {
+        guard let first = plan.window.measuring.first, !first.statistics.isEmpty, first.passes.isEmpty else {
+            return false
+        }
+        let readsParameters = first.operations.contains { if case .direct = $0 { true } else { false } }
+        return !readsParameters && !chain.readsParameters(plan.window.transforms)
     }
 
     /// What the window's sum is multiplied by, where gradients became part of it as they arrived.

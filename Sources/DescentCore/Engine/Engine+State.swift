@@ -10,55 +10,92 @@ extension Engine {
                     "\(arrived.count { $0 }) of \(arrived.count) gradients of a micro-batch have arrived, which cannot be "
                         + "saved. Step first.")
             }
-            var components = elements.stages.map { component($0, Stateless()) }
-            for (index, position) in elements.transformPositions.enumerated() {
-                components[position] = component(chain.transforms[index], slotTable.ofTransforms[index])
+            var components = elements.chain.stages.map { component($0, Stateless()) }
+            for (index, position) in elements.chain.transformPositions.enumerated() {
+                components[position] = component(chain.transforms[index], at: position)
             }
-            if let accumulation, let position = elements.window?.position {
+            if let accumulation, let position = elements.chain.window?.position {
                 components[position] = component(
-                    elements.stages[position], accumulation.window,
-                    [(AccumulationWindow.slot.name, sweeps.slots[accumulation.slot])])
+                    elements.chain.stages[position], accumulation.window,
+                    slots([AccumulationWindow.slot], at: position))
             }
-            if let optimizer { components.append(component(optimizer)) }
+            for branch in elements.branches.indices { components += self.components(ofBranch: branch) }
             return PipelineState(counters: counters, layout: layout, components: components)
         }
     }
 
     private typealias Component = PipelineState<Backend.Tensors>.Component
 
+    private func components(ofBranch branch: Int) -> [Component] {
+        let (own, position) = (elements.branches[branch], elements.componentPosition(ofBranch: branch))
+        var components = [component(chain.optimizers[branch], at: position)]
+        components += own.branch.stages.map { component($0, Stateless()) }
+        let first = elements.firstTransform(ofBranch: branch)
+        for (offset, transform) in own.transforms.enumerated() {
+            let value = chain.transforms[first + offset]
+            components[1 + transform.position] = component(value, at: position + 1 + transform.position)
+        }
+        for (offset, follower) in own.followers.enumerated() {
+            components[1 + follower.position] = component(
+                drivers[branch].followers[offset], at: position + 1 + follower.position)
+        }
+        return components
+    }
+
     private func component(
-        _ stage: any Stage, _ state: some Codable & Sendable, _ slots: [(name: String, tensors: Backend.Tensors)] = []
+        _ stage: any Stage, _ state: some Codable & Sendable, _ slots: [SavedSlot<Backend.Tensors>] = []
     ) -> Component {
         Component(kind: kind(of: stage), name: stage.name, state: LiveState(value: state), slots: slots)
     }
 
-    private func component(_ transform: some GradientTransform, _ range: Range<Int>) -> Component {
-        component(transform, transform.state, slots(transform.slots, range))
+    private func component(_ transform: some GradientTransform, at position: Int) -> Component {
+        component(transform, transform.state, slots(transform.slots, at: position))
     }
 
-    private func component(_ optimizer: some Optimizer) -> Component {
+    private func component(_ follower: some ParameterFollower, at position: Int) -> Component {
+        component(follower, follower.state, slots(follower.slots, at: position))
+    }
+
+    private func component(_ optimizer: some Optimizer, at position: Int) -> Component {
         Component(
             kind: kind(of: optimizer), name: optimizer.name, state: LiveState(value: optimizer.state),
-            slots: slots(optimizer.slots, slotTable.ofOptimizer))
+            slots: slots(optimizer.slots, at: position))
     }
 
-    private func slots(_ declared: [Slot], _ range: Range<Int>) -> [(name: String, tensors: Backend.Tensors)] {
-        zip(declared, sweeps.slots[range]).map { (name: $0.name, tensors: $1) }
+    private func slots(_ declared: [Slot], at position: Int) -> [SavedSlot<Backend.Tensors>] {
+        zip(declared, sweeps.slots[slotTable.ofComponents[position]]).map {
+            SavedSlot(name: $0.name, shape: $0.shape, tensors: $1)
+        }
+    }
+
+    /// The average of the parameters, put together from those of all optimizers; nil if one of them keeps none.
+    var averagedParameters: Backend.Tensors? {
+        let slots = slotTable.parameterAverages.compactMap { $0 }
+        guard let first = slots.first, slots.count == slotTable.parameterAverages.count else { return nil }
+        guard slots.count > 1 else { return sweeps.slots[first] }
+        var averages = sweeps.backend.makeTensors(layout, .float32)
+        for slot in slots {
+            do throws(DescentError) { try sweeps.slots[slot].copyContents(into: &averages) } catch {
+                stopForMisuse("tensors that cannot be copied: \(error.message)")
+            }
+        }
+        return averages
     }
 
     /// Gives slots and counters what was saved, where components go on.
+    ///
+    /// Of parameters that a component works on now and did not then, slots begin at zero.
     mutating func restore(
         _ state: PipelineState<Backend.Tensors>, _ saved: [PipelineState<Backend.Tensors>.Component?]
-    ) {
+    ) throws(DescentError) {
         counters = state.counters
-        var firstSlots = zip(elements.transformPositions, slotTable.ofTransforms).map { ($0, $1.lowerBound) }
-        if let accumulation, let position = elements.window?.position {
-            firstSlots.append((position, accumulation.slot))
-        }
-        firstSlots.append((elements.stages.count, slotTable.ofOptimizer.lowerBound))
-        for (position, first) in firstSlots where position < saved.count {
-            for (offset, slot) in (saved[position]?.slots ?? []).enumerated() {
-                sweeps.slots[first + offset] = slot.tensors
+        for (position, range) in slotTable.ofComponents.enumerated() {
+            for (slot, saved) in zip(range, saved[position]?.slots ?? []) {
+                if saved.tensors.layout.elementsEqual(slotTable.layouts[slot]) {
+                    sweeps.slots[slot] = saved.tensors
+                } else {
+                    try saved.tensors.copyContents(into: &sweeps.slots[slot])
+                }
             }
         }
     }

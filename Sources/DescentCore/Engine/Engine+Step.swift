@@ -55,7 +55,7 @@ extension Engine {
         let isWhole =
             addition != nil && accumulation.window.included == 1 && plan.microBatch?.transforms.isEmpty == true
         if isWhole { return try chooseAction(tensors, ClosingWindow()) }
-        if plan.mayReopenWindow || plan.window.measuring.isEmpty { addition?.destination = nil }
+        if plan.mayReopenWindow || !plan.window.isMeasured { addition?.destination = nil }
         return try chooseAction(tensors, ClosingWindow(addition: addition, factor: accumulation.closingFactor))
     }
 
@@ -63,14 +63,21 @@ extension Engine {
     mutating func chooseAction(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) -> StepAction {
         var closing = closing
         if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason) }
+        let invalidRate = prepareDrivers()
         let reason = try measure(plan.window, tensors, &closing)
-        if !plan.window.measuring.isEmpty { reporter.takeHistograms() }
-        if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? prepareOptimizer() { return .skip(reason) }
+        if plan.window.isMeasured { reporter.takeHistograms() }
+        if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? invalidRate { return .skip(reason) }
         return .update(closing)
     }
 
-    private mutating func prepareOptimizer() -> SkipReason? {
-        drivers.isEmpty ? nil : drivers[0].prepare(appliedSteps: counters.appliedSteps)
+    /// Looks up the rates of the step; gives the reason if one of them is no number.
+    private mutating func prepareDrivers() -> SkipReason? {
+        var reason: SkipReason?
+        for index in drivers.indices {
+            let problem = drivers[index].prepare(appliedSteps: counters.appliedSteps)
+            reason = reason ?? problem
+        }
+        return reason
     }
 
     // MARK: Perform
@@ -96,15 +103,15 @@ extension Engine {
     /// Runs the last sweep, which updates parameters or stores gradients.
     private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
-        reporter.report.learningRate = drivers.first?.learningRate(at: counters.appliedSteps) ?? 0
+        reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
         chain.multiplyRunFactors()
-        let isMeasured = !plan.window.measuring.isEmpty
-        run(
+        let isMeasured = plan.window.isMeasured
+        runLast(
             SweepProgram(
-                operations: plan.window.final, end: plan.end, addition: closing.addition,
+                operations: plan.window.final + plan.behind, end: plan.end, addition: closing.addition,
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
+        sweeps.keepSlots(of: passes)
         if !isMeasured { reporter.takeHistograms() }
-        if let proposal = plan.proposal { updateAsProposed(proposal, tensors) }
         if counters.appliedSteps == 0 { startAverageOfFrozen(tensors) }
         noteChange()
     }

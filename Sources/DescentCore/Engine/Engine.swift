@@ -7,22 +7,23 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let layout: ParameterLayout
     let configuration: PipelineConfiguration
     let plan: Plan
-    /// The stages as they were handed over, sorted by what they are.
-    let elements: ChainElements
+    /// The stages and optimizers as they were handed over, sorted by what they are.
+    let elements: PipelineElements
+    /// Which branch moves each parameter.
+    let owners: ParameterOwners
+    /// The passes over whole tensors.
+    let passes: [TensorPass]
     let slotTable: SlotTable
-    /// What each transform and the optimizer may use of a block.
+    /// What each transform, optimizer and follower may use of a block.
     let accesses: StageAccesses
 
-    /// The transforms and their factors.
+    /// The transforms, the optimizers, and factors.
     var chain: TransformChain
     /// The window, if a stage gathers micro-batches.
     var accumulation: Accumulation?
     /// The exchange with other processes, if one takes place.
     var exchange: (any GradientExchange)?
-    /// What drives the optimizer; none or one.
-    ///
-    /// It is in an array, whose elements are called where they are: an optional would make a copy in memory of its own,
-    /// several times a step.
+    /// What drives the optimizer of each branch; none for a chain alone.
     var drivers: [OptimizerDriver]
     /// Backend, blocks, slots and buffers.
     var sweeps: SweepRunner<Backend>
@@ -37,60 +38,90 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var received: ReceivedGradients?
 
     init(
-        backend: Backend, layout: ParameterLayout, stages: [any Stage], optimizer: (any Optimizer)?,
+        backend: Backend, layout: ParameterLayout, stages: [any Stage], driving branches: [OptimizerBranch],
         configuration: PipelineConfiguration, resuming state: PipelineState<Backend.Tensors>? = nil,
         _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
-        let elements = try ChainElements(stages)
+        let elements = try PipelineElements(stages, branches)
         try configuration.validate()
         // Before anything is configured or resumed, which may make values of their own on each process.
-        let setup = elements.exchange.map { _ in
-            PipelineSetup(stages: stages, optimizer: optimizer, configuration: configuration)
+        let setup = elements.chain.exchange.map { _ in
+            PipelineSetup(stages: stages, branches: branches, configuration: configuration)
         }
-        var parts = EngineParts(elements, optimizer)
+        var parts = EngineParts(elements)
         let saved = try parts.configure(for: layout, resuming: state, policy)
-        try elements.requireExchangeInOrder()
+        try elements.chain.requireExchangeInOrder()
 
+        let isFrozen = layout.map { parameter in elements.chain.freezes.contains { $0.selection.contains(parameter) } }
+        let owners = try ParameterOwners(branches, of: layout, isFrozen: isFrozen)
+        let stations = parts.stations
         let plan = Planner.plan(
-            for: parts.transforms, around: elements.window,
+            for: stations, around: elements.chain.window,
             Planner.Surroundings(
-                configuration: configuration, hasOptimizer: optimizer != nil,
-                proposesUpdate: parts.optimizer?.proposesUpdate ?? false))
-        let isFrozen = layout.map { parameter in elements.freezes.contains { $0.selection.contains(parameter) } }
-        let slotTable = try SlotTable(elements, parts.transforms, parts.optimizer)
+                configuration: configuration, trunkCount: elements.trunkCount,
+                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) }))
+        let slotTable = try SlotTable(elements, parts.slots, layout, owners)
+        let whole = WholeTensorPlan(plan, parts, stations, layout, owners, slotTable)
 
         self.layout = layout
         self.configuration = configuration
         self.plan = plan
         self.elements = elements
+        self.owners = owners
         self.slotTable = slotTable
-        accesses = StageAccesses(parts.transforms, parts.optimizer, slotTable)
-        drivers = []
-        if let optimizer = parts.optimizer { drivers = [try OptimizerDriver(optimizer, for: layout)] }
-        chain = TransformChain(
-            parts.transforms, for: layout, selection: elements.freezes.isEmpty ? nil : isFrozen.map { !$0 }, plan)
-        if let window = elements.window, let slot = slotTable.ofWindow {
+        passes = whole.passes
+        accesses = StageAccesses(stations, parts.followers, slotTable)
+        drivers = try Self.drivers(elements, parts, layout)
+        chain = TransformChain(parts, stations, for: layout, owners, isActive: isFrozen.map { !$0 }, plan)
+        if let window = elements.chain.window, let slot = slotTable.ofWindow {
             accumulation = Accumulation(
                 name: stages[window.position].name, settings: window.settings, slot: slot, window: parts.window)
         }
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
-        sweeps = SweepRunner(
-            backend, layout, isFrozen: isFrozen, slotTable, plan, parameterCopy: configuration.parameterCopy)
+        sweeps = try SweepRunner(
+            backend, layout, isFrozen: isFrozen, slotTable, plan, whole, parameterCopy: configuration.parameterCopy)
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
         reporter = StepReporter(configuration.reporting, for: layout)
-        if let state { restore(state, saved) }
+        if let state { try restore(state, saved) }
         if let setup { try connect(as: setup) }
     }
 
-    /// The optimizer, if there is one.
-    var optimizer: (any Optimizer)? { drivers.first?.optimizer }
+    private static func drivers(
+        _ elements: PipelineElements, _ parts: EngineParts, _ layout: ParameterLayout
+    ) throws(DescentError) -> [OptimizerDriver] {
+        let names = Slot.owners(parts.optimizers.map(\.name))
+        var drivers: [OptimizerDriver] = []
+        for (index, branch) in elements.branches.enumerated() {
+            drivers.append(
+                try OptimizerDriver(
+                    parts.optimizers[index], named: names[index], at: elements.stations(ofBranch: index).lowerBound,
+                    isFused: branch.isFused, followers: parts.followers[index], for: layout))
+        }
+        return drivers
+    }
 
-    /// The stages as they are now.
+    /// The stages in front of the optimizers as they are now.
     var currentStages: [any Stage] {
-        var stages = elements.stages(with: chain.transforms)
-        if let exchange, let position = elements.exchange?.position { stages[position] = exchange }
+        var stages = elements.chain.stages(with: Array(chain.transforms.prefix(elements.trunkCount)))
+        if let exchange, let position = elements.chain.exchange?.position { stages[position] = exchange }
         return stages
+    }
+
+    /// The optimizers as they are now, each with what is behind it.
+    var currentBranches: [OptimizerBranch] {
+        elements.branches.enumerated().map { index, elements in
+            var branch = elements.branch
+            branch.optimizer = chain.optimizers[index]
+            let first = self.elements.firstTransform(ofBranch: index)
+            for (offset, transform) in elements.transforms.enumerated() {
+                branch.stages[transform.position] = chain.transforms[first + offset]
+            }
+            for (offset, follower) in elements.followers.enumerated() {
+                branch.stages[follower.position] = drivers[index].followers[offset]
+            }
+            return branch
+        }
     }
 
     /// Whether a window has been given micro-batches and is not closed.
@@ -105,6 +136,36 @@ struct Engine<Backend: TensorBackend>: Sendable {
     /// Runs a sweep over all blocks, or over some.
     func run(_ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, over range: Range<Int>? = nil) {
         sweeps.run(BlockWork(self, program), program, tensors, appliedSteps: counters.appliedSteps, over: range)
+    }
+
+    /// Runs the last sweep, or one like it, in which some parameters may be handed out as whole tensors.
+    func runLast(_ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>) {
+        var program = program
+        program.leavesOutWholeTensors = !sweeps.tensorsOfLastSweep.isEmpty
+        run(program, tensors)
+        guard program.leavesOutWholeTensors else { return }
+        program.leavesOutWholeTensors = false
+        let work = BlockWork(self, program)
+        for whole in sweeps.tensorsOfLastSweep {
+            sweeps.run(work, program, tensors, appliedSteps: counters.appliedSteps, overWhole: whole)
+        }
+    }
+
+    /// Makes a pass over whole tensors, whose results and slots wait beside those that last.
+    mutating func run(
+        _ pass: Int, _ tensors: StepTensors<Backend.Tensors>, _ closing: ClosingWindow
+    ) throws(DescentError) {
+        try sweeps.copySlots(of: passes[pass])
+        chain.multiplyRunFactors()
+        var addition = closing.addition
+        addition?.destination = nil
+        var program = SweepProgram(
+            operations: plan.passes[pass].operations, end: [.keep(pass: pass)], addition: addition,
+            windowFactor: closing.factor, keepsSlots: false)
+        program.pass = pass
+        sweeps.run(
+            BlockWork(self, program), program, tensors, appliedSteps: counters.appliedSteps,
+            overWhole: sweeps.tensorsOfPasses[pass])
     }
 
     /// Fills the copy of the parameters before the first step.

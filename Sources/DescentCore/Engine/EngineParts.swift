@@ -1,16 +1,56 @@
-/// The parts of a chain that are configured when a pipeline is built, and may go on from a saved state.
+/// The parts of a pipeline that are configured when it is built, and may go on from a saved state.
 struct EngineParts {
-    private let elements: ChainElements
+    private let elements: PipelineElements
+    /// The transforms: those in front of the optimizers, then those behind each.
     private(set) var transforms: [any GradientTransform]
     private(set) var window = AccumulationWindow()
     private(set) var exchange: (any GradientExchange)?
-    private(set) var optimizer: (any Optimizer)?
+    /// The optimizer of each branch.
+    private(set) var optimizers: [any Optimizer]
+    /// For each branch, what follows the parameters as they move.
+    private(set) var followers: [[any ParameterFollower]]
 
-    init(_ elements: ChainElements, _ optimizer: (any Optimizer)?) {
+    init(_ elements: PipelineElements) {
         self.elements = elements
-        transforms = elements.transforms
-        exchange = elements.exchange?.value
-        self.optimizer = optimizer
+        transforms = elements.chain.transforms + elements.branches.flatMap { $0.transforms.map(\.value) }
+        exchange = elements.chain.exchange?.value
+        optimizers = elements.branches.map(\.branch.optimizer)
+        followers = elements.branches.map { $0.followers.map(\.value) }
+    }
+
+    /// The slots of each component, in the order in which their state is saved.
+    var slots: [[Slot]] {
+        var slots = elements.chain.stages.map { _ in [Slot]() }
+        for (index, position) in elements.chain.transformPositions.enumerated() {
+            slots[position] = transforms[index].slots
+        }
+        if let position = elements.chain.window?.position { slots[position] = [AccumulationWindow.slot] }
+        for (index, branch) in elements.branches.enumerated() {
+            slots.append(optimizers[index].slots)
+            var ofStages = branch.branch.stages.map { _ in [Slot]() }
+            let first = elements.firstTransform(ofBranch: index)
+            for (offset, transform) in branch.transforms.enumerated() {
+                ofStages[transform.position] = transforms[first + offset].slots
+            }
+            for (offset, follower) in branch.followers.enumerated() {
+                ofStages[follower.position] = followers[index][offset].slots
+            }
+            slots += ofStages
+        }
+        return slots
+    }
+
+    /// What stands on the way from gradients to updates, in order.
+    var stations: [Station] {
+        var stations = transforms.prefix(elements.trunkCount).enumerated().map { Station($1, at: $0, of: nil) }
+        for (branch, optimizer) in optimizers.enumerated() {
+            stations.append(Station(optimizer, of: branch))
+            let first = elements.firstTransform(ofBranch: branch)
+            for index in first..<first + elements.branches[branch].transforms.count {
+                stations.append(Station(transforms[index], at: index, of: branch))
+            }
+        }
+        return stations
     }
 
     /// Gives each part what it remembered, and has it configured; tells what was saved of each.
@@ -19,7 +59,11 @@ struct EngineParts {
     mutating func configure<Tensors>(
         for layout: ParameterLayout, resuming state: PipelineState<Tensors>?, _ policy: ResumptionPolicy
     ) throws(DescentError) -> [PipelineState<Tensors>.Component?] {
-        let kinds = elements.stages.map { kind(of: $0) } + (optimizer.map { [kind(of: $0)] } ?? [])
+        var kinds = elements.chain.stages.map { kind(of: $0) }
+        for branch in elements.branches {
+            kinds.append(kind(of: branch.branch.optimizer))
+            kinds += branch.branch.stages.map { kind(of: $0) }
+        }
         var resumption = Resumption<Tensors>(ofNothing: kinds.count)
         if let state { resumption = try Resumption(state, for: layout, kinds: kinds, policy) }
         let before = transforms.map { stateBefore($0) }
@@ -35,25 +79,40 @@ struct EngineParts {
     private mutating func configure<Tensors>(
         for layout: ParameterLayout, _ resumption: inout Resumption<Tensors>
     ) throws(DescentError) {
-        for freeze in elements.freezes {
-            let name = elements.stages[freeze.position].name
+        let chain = elements.chain
+        for freeze in chain.freezes {
+            let name = chain.stages[freeze.position].name
             try freeze.selection.requireMatch(in: layout, of: name)
             try resumption.resumeNothing(name, at: freeze.position)
         }
-        if let element = elements.window {
-            let name = elements.stages[element.position].name
+        if let element = chain.window {
+            let name = chain.stages[element.position].name
             try resumption.configure(&window, element.settings, of: name, at: element.position)
         }
-        if let position = elements.exchange?.position {
-            try resumption.resumeNothing(elements.stages[position].name, at: position)
+        if let position = chain.exchange?.position {
+            try resumption.resumeNothing(chain.stages[position].name, at: position)
             try exchange?.configure(for: layout)
         }
-        for (index, position) in elements.transformPositions.enumerated() {
+        for (index, position) in chain.transformPositions.enumerated() {
             try resumption.configure(&transforms[index], at: position, for: layout)
         }
-        guard var configured = optimizer else { return }
-        try resumption.configure(&configured, at: elements.stages.count, for: layout)
-        optimizer = configured
+        for index in elements.branches.indices { try configureBranch(index, for: layout, &resumption) }
+    }
+
+    private mutating func configureBranch<Tensors>(
+        _ index: Int, for layout: ParameterLayout, _ resumption: inout Resumption<Tensors>
+    ) throws(DescentError) {
+        let (branch, position) = (elements.branches[index], elements.componentPosition(ofBranch: index))
+        try resumption.configure(&optimizers[index], at: position, for: layout)
+        let first = elements.firstTransform(ofBranch: index)
+        for (offset, transform) in branch.transforms.enumerated() {
+            let index = first + offset
+            try resumption.configure(&transforms[index], at: position + 1 + transform.position, for: layout)
+        }
+        for (offset, follower) in branch.followers.enumerated() {
+            try resumption.configure(
+                &followers[index][offset], at: position + 1 + follower.position, for: layout)
+        }
     }
 
     private func stateBefore(_ transform: some GradientTransform) -> any Sendable { transform.state }

@@ -1,31 +1,44 @@
-/// What drives an optimizer: the optimizer, and the rates of each parameter in the present step.
+/// What drives the optimizer of one branch: the rates of each parameter in the present step, and what follows the
+/// parameters as they move.
 struct OptimizerDriver: Sendable {
-    private(set) var optimizer: any Optimizer
+    /// The optimizer's name, with a number where others before it have the same.
+    let name: String
+    /// Whether the optimizer updates parameters by itself, because nothing acts on its direction.
+    let isFused: Bool
     /// Learning rate and weight decay of each parameter.
     private(set) var rates: ResolvedRates
+    /// What follows the parameters as they move, in order.
+    private(set) var followers: [any ParameterFollower]
+    private let schedule: Schedule
+    /// The station of the optimizer.
+    let station: Int
 
     /// Takes over an optimizer that is configured.
     ///
     /// - Throws: ``DescentError`` for rates, decays and groups out of range.
-    init(_ optimizer: any Optimizer, for layout: ParameterLayout) throws(DescentError) {
-        self.optimizer = optimizer
+    init(
+        _ optimizer: any Optimizer, named name: String, at station: Int, isFused: Bool,
+        followers: [any ParameterFollower], for layout: ParameterLayout
+    ) throws(DescentError) {
+        self.name = name
+        self.station = station
+        self.isFused = isFused
+        self.followers = followers
+        schedule = optimizer.learningRate
         rates = try ResolvedRates(optimizer, layout: layout)
     }
 
     /// The learning rate of parameters that are in no group.
-    func learningRate(at appliedSteps: Int) -> Float { optimizer.learningRate.value(at: appliedSteps) }
+    func learningRate(at appliedSteps: Int) -> OptimizerRate {
+        OptimizerRate(optimizer: name, rate: schedule.value(at: appliedSteps))
+    }
 
     /// Makes ready for the step that follows so many applied ones.
     ///
     /// - Returns: Why the step is to be skipped: a rate that is not finite; nil if there is none.
     mutating func prepare(appliedSteps: Int) -> SkipReason? {
-        optimizer.prepare(appliedSteps: appliedSteps)
+        for index in followers.indices { followers[index].prepare(appliedSteps: appliedSteps) }
         guard let problem = rates.resolve(appliedSteps: appliedSteps) else { return nil }
-        return SkipReason(.nonFiniteSetting, stage: optimizer.name, problem)
-    }
-
-    /// Tells an optimizer that proposes updates how large they are.
-    mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {
-        optimizer.prepareUpdate(updateNorms: updateNorms, parameterNorms: parameterNorms)
+        return SkipReason(.nonFiniteSetting, stage: name, problem)
     }
 }

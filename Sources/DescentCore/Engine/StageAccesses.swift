@@ -1,27 +1,35 @@
-/// What each transform of a pipeline, and its optimizer, may use of a block.
+/// What each station of a pipeline, and each follower, may use of a block.
 struct StageAccesses: Sendable {
     /// Whom the accesses name; kept here, because they do not keep them.
     private let owners: [StageAtWork]
-    /// For each transform, then for the optimizer.
-    private let accesses: [SlotAccess]
+    /// For each station.
+    private let ofStations: [SlotAccess]
+    /// For each branch, for each of its followers.
+    private let ofFollowers: [[SlotAccess]]
 
-    init(_ transforms: [any GradientTransform], _ optimizer: (any Optimizer)?, _ slots: SlotTable) {
-        let owners = (transforms.map(\.name) + [optimizer?.name ?? "The optimizer"]).map { StageAtWork($0) }
-        let readsParameters = transforms.map { $0.requirements.contains(where: \.readsParameters) } + [true]
-        self.owners = owners
-        accesses = (slots.ofTransforms + [slots.ofOptimizer]).enumerated().map { index, slots in
-            SlotAccess(
-                first: slots.lowerBound, count: slots.count, readsParameters: readsParameters[index], of: owners[index])
+    init(_ stations: [Station], _ followers: [[any ParameterFollower]], _ slots: SlotTable) {
+        var owners: [StageAtWork] = []
+        func access(_ name: String, _ slots: Range<Int>, _ station: Station? = nil) -> SlotAccess {
+            let owner = StageAtWork(name)
+            owners.append(owner)
+            var access = SlotAccess(
+                first: slots.lowerBound, count: slots.count, readsParameters: station?.readsParameters ?? true,
+                of: owner)
+            access.readsGradient = station?.readsGradient ?? false
+            return access
         }
+        ofStations = zip(stations, slots.ofStations).map { access($0.name, $1, $0) }
+        ofFollowers = zip(followers, slots.ofFollowers).map { zip($0, $1).map { access($0.name, $1) } }
+        self.owners = owners
     }
 
-    /// The access of a transform.
-    func ofTransform(_ index: Int, isKept: Bool) -> SlotAccess {
-        var access = accesses[index]
+    /// The access of a station.
+    func ofStation(_ index: Int, isKept: Bool) -> SlotAccess {
+        var access = ofStations[index]
         access.isKept = isKept
         return access
     }
 
-    /// The access of the optimizer.
-    var ofOptimizer: SlotAccess { accesses[accesses.count - 1] }
+    /// The access of a follower.
+    func ofFollower(_ follower: Int, ofBranch branch: Int) -> SlotAccess { ofFollowers[branch][follower] }
 }

@@ -22,8 +22,7 @@ struct StepReporter: Sendable {
     /// Begins the report of a step.
     mutating func begin(lossScale: Float) {
         startHistograms()
-        report.norms.removeAll(keepingCapacity: true)
-        report.counts.removeAll(keepingCapacity: true)
+        report.records.removeAll()
         report.layerNorms.removeAll(keepingCapacity: true)
         report.lossScale = lossScale
     }
@@ -46,10 +45,16 @@ struct StepReporter: Sendable {
         guard let statistic else { return }
         let scale = chain.trueScale(from: statistic)
         report.measuredNorm = measurements.norm(statistic) * scale
-        for layer in layers where layer.parameters.contains(where: { chain.selection?[$0] ?? true }) {
+        for layer in layers where layer.parameters.contains(where: { chain.isActive[$0] }) {
             let norm = measurements.norm(statistic, over: layer.parameters) * scale
             report.layerNorms.append(LayerNorm(layer: layer.name, norm: norm))
         }
+    }
+
+    /// Notes the learning rate of each optimizer.
+    mutating func noteRates(_ drivers: [OptimizerDriver], appliedSteps: Int) {
+        report.learningRates.removeAll(keepingCapacity: true)
+        for driver in drivers { report.learningRates.append(driver.learningRate(at: appliedSteps)) }
     }
 
     /// Notes how far the parameters have moved.

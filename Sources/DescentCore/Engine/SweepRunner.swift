@@ -32,6 +32,13 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private(set) var workspace: Backend.Workspace
     /// What blocks write down for the engine.
     private(set) var buffers: StepBuffers
+    /// For each pass over whole tensors, the tensors.
+    private(set) var tensorsOfPasses: [WholeTensors<Backend>]
+    /// The tensors that are handed out whole in the last sweep: at once, and one after another.
+    private(set) var tensorsOfLastSweep: [WholeTensors<Backend>]
+    /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
+    let isWholeInLastSweep: [Bool]
+    private let slotShapes: [Slot.Shape]
 
     /// Makes memory.
     ///
@@ -41,11 +48,13 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ///   - isFrozen: For each parameter, whether it takes no part.
     ///   - slots: Which slots there are.
     ///   - plan: What is measured.
+    ///   - whole: Which tensors are handed out whole.
     ///   - parameterCopy: How to store a copy of the parameters; nil keeps none.
+    /// - Throws: ``DescentError`` if what passes keep is more than memory can hold.
     init(
         _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
-        parameterCopy: ElementType?
-    ) {
+        _ whole: WholeTensorPlan, parameterCopy: ElementType?
+    ) throws(DescentError) {
         self.backend = backend
         self.layout = layout
         let all = backend.blocks(of: layout)
@@ -57,7 +66,18 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
         }
         blockRanges = ranges
-        self.slots = slots.types.map { backend.makeTensors(layout, $0) }
+        var memory = zip(slots.layouts, slots.types).map { backend.makeTensors($0, $1) }
+        var shapes = slots.shapes
+        for pass in whole.passes {
+            memory.append(backend.makeTensors(try Slot.layout(.parameter, of: layout, isUsed: pass.isChosen), .float32))
+            memory += pass.slots.map { backend.makeTensors(slots.layouts[$0], slots.types[$0]) }
+            shapes += [.parameter] + pass.slots.map { slots.shapes[$0] }
+        }
+        self.slots = memory
+        slotShapes = shapes
+        tensorsOfPasses = whole.tensorsOfPasses(of: layout, on: backend)
+        tensorsOfLastSweep = whole.tensorsOfLastSweep(of: layout, on: backend)
+        isWholeInLastSweep = whole.isWholeInLastSweep
         sumSlot = slots.ofWindow
         self.parameterCopy = parameterCopy.map { backend.makeTensors(layout, $0) }
         workspace = backend.makeWorkspace(for: layout, blocks: blocks)
@@ -73,6 +93,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         parameterCopy?.makeUnique()
         if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
+        for index in tensorsOfPasses.indices { tensorsOfPasses[index].makeUnique(on: backend) }
+        for index in tensorsOfLastSweep.indices { tensorsOfLastSweep[index].makeUnique(on: backend) }
     }
 
     /// Where the window's sum is, once a micro-batch has become part of it.
@@ -104,12 +126,48 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         }
     }
 
+    /// Runs a pass, or the last sweep, over whole tensors.
+    ///
+    /// What a tensor's block writes down counts as that of its first block of rows.
+    func run(
+        _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
+        overWhole whole: WholeTensors<Backend>
+    ) {
+        var sweep = sweep(program, tensors, appliedSteps, nil)
+        sweep.blocks = whole.blocks
+        sweep.rowMeans = nil
+        sweep.handsWholeTensors = true
+        let ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
+        for range in ranges {
+            sweep.range = range
+            backend.run(sweep, in: whole.workspace) { block, _ in
+                let blocks = blockRanges[block.parameterIndex]
+                for index in blocks { buffers.flags[index] = [] }
+                work.run(on: &block, at: blocks.lowerBound)
+            }
+        }
+    }
+
+    /// Gives the slots beside those of a pass's station the contents that they are to change.
+    mutating func copySlots(of pass: TensorPass) throws(DescentError) {
+        for (offset, slot) in pass.slots.enumerated() {
+            try slots[slot].copyContents(into: &slots[pass.firstShadow + offset])
+        }
+    }
+
+    /// Has what passes have made of slots last.
+    mutating func keepSlots(of passes: [TensorPass]) {
+        for pass in passes {
+            for (offset, slot) in pass.slots.enumerated() { slots.swapAt(slot, pass.firstShadow + offset) }
+        }
+    }
+
     /// Runs a body over the parameters that a stage has frozen, which no other sweep reaches.
     func runFrozen(_ parameters: Backend.Tensors, _ body: @Sendable (inout Backend.Block) -> Void) {
         guard !frozenBlocks.isEmpty else { return }
         let sweep = Sweep(
             gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
-            blocks: frozenBlocks)
+            slotShapes: slotShapes, blocks: frozenBlocks)
         backend.run(sweep, in: backend.makeWorkspace(for: layout, blocks: frozenBlocks)) { block, _ in body(&block) }
     }
 
@@ -144,7 +202,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         }
         return Sweep(
             gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,
-            slots: slots, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks, range: range,
-            runsBackwards: program.runsBackwards)
+            slots: slots, slotShapes: slotShapes, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans,
+            blocks: blocks,
+            range: range, runsBackwards: program.runsBackwards)
     }
 }

@@ -1,31 +1,49 @@
-/// The transforms of a pipeline, and the factors that scaling ones have set in the present step.
+/// What stands on the way from gradients to updates, and the factors that scaling transforms have set in the present step.
 struct TransformChain: Sendable {
-    /// The transforms, in the order in which gradients flow.
+    /// The transforms in front of the optimizers and behind them.
     private(set) var transforms: [any GradientTransform]
-    /// Their names.
-    let names: [String]
-    /// The parameters that take part, where a stage has frozen others; nil for all.
-    let selection: [Bool]?
+    /// The optimizer of each branch.
+    private(set) var optimizers: [any Optimizer]
+    /// Both, in the order in which gradients flow.
+    let stations: [Station]
+    /// What each of them is.
+    let places: [Station.Place]
+    /// For each station, the parameters that it works on; nil for all.
+    private let selections: [[Bool]?]
+    /// For each parameter, whether it takes part, and no stage has frozen it.
+    let isActive: [Bool]
     private let layout: ParameterLayout
-    /// For each transform, what it multiplies gradients by.
+    /// For each station, what it multiplies gradients by.
     private var factors: [ScaleFactors]
     /// For each run of consecutive scaling transforms, and in it for each parameter, their product.
     private(set) var runFactors: [Double]
     private let runs: [Range<Int>]
-    /// For each transform, the statistics that it is told.
+    /// For each station, the statistics that it is told.
     private let sources: [[Int]]
-    /// For each statistic, the first transform whose factor is not in it.
+    /// For each statistic, the first station whose factor is not in it.
     private let firstFactors: [Int]
-    /// Room for the factors of one transform's incoming gradient.
+    /// Room for the factors of one station's incoming gradient.
     private var incomingFactors: [Double]
+    /// How many stations stand in front of the optimizers.
+    private let trunkCount: Int
 
-    /// Puts transforms together that are configured.
-    init(_ transforms: [any GradientTransform], for layout: ParameterLayout, selection: [Bool]?, _ plan: Plan) {
-        self.transforms = transforms
+    /// Puts transforms and optimizers together that are configured.
+    init(
+        _ parts: EngineParts, _ stations: [Station], for layout: ParameterLayout, _ owners: ParameterOwners,
+        isActive: [Bool], _ plan: Plan
+    ) {
+        transforms = parts.transforms
+        optimizers = parts.optimizers
+        self.stations = stations
+        places = stations.map(\.place)
         self.layout = layout
-        self.selection = selection
-        names = transforms.map(\.name)
-        factors = transforms.map { _ in ScaleFactors() }
+        self.isActive = isActive
+        selections = stations.map { station in
+            let isChosen = station.branch.map { owners.isOwned(by: $0) } ?? isActive
+            return isChosen.contains(false) ? isChosen : nil
+        }
+        trunkCount = plan.window.transforms.upperBound
+        factors = stations.map { _ in ScaleFactors() }
         runs = plan.runs
         runFactors = [Double](repeating: 1, count: plan.runs.count * layout.count)
         sources = plan.sources
@@ -40,20 +58,16 @@ struct TransformChain: Sendable {
         return scale
     }
 
-    /// Whether a transform from a position on undoes a loss scale.
+    /// Whether a station from a position on undoes a loss scale.
     func undoesLossScale(from position: Int) -> Bool {
-        transforms.indices.contains { $0 >= position && transforms[$0].order.leaves.contains(.unscaled) }
+        (0..<trunkCount).contains { $0 >= position && transforms[$0].order.leaves.contains(.unscaled) }
     }
 
-    /// The first transform that needs the parameters, by its name; nil if none does.
-    var readerOfParameters: String? {
-        transforms.firstIndex { $0.requirements.contains(where: \.readsParameters) }.map { names[$0] }
-    }
+    /// The first station that needs the parameters, by its name; nil if none does.
+    var readerOfParameters: String? { stations.first(where: \.readsParameters)?.name }
 
-    /// Whether one of some transforms needs the parameters.
-    func readsParameters(_ some: Range<Int>) -> Bool {
-        some.contains { transforms[$0].requirements.contains(where: \.readsParameters) }
-    }
+    /// Whether one of some stations needs the parameters.
+    func readsParameters(_ some: Range<Int>) -> Bool { stations[some].contains(where: \.readsParameters) }
 
     // MARK: A step
 
@@ -62,16 +76,16 @@ struct TransformChain: Sendable {
         for index in factors.indices { factors[index].reset() }
     }
 
-    /// Prepares one transform.
+    /// Prepares one station.
     ///
     /// - Parameters:
     ///   - index: Which one.
     ///   - measured: What has been measured in this step.
     ///   - appliedSteps: The number of steps applied before.
-    ///   - report: Gets what the transform records.
+    ///   - report: Gets what the station records.
     ///   - checksFactors: Whether a factor that is not finite is a reason to skip.
     /// - Returns: Why the step is to be skipped; nil if there is no reason.
-    /// - Throws: What the transform throws.
+    /// - Throws: What the station throws.
     mutating func prepare(
         _ index: Int, _ measured: [MeasuredStatistic], appliedSteps: Int, _ report: inout StepReport,
         checksFactors: Bool
@@ -79,29 +93,29 @@ struct TransformChain: Sendable {
         multiplyIncomingFactors(of: index)
         var own = ScaleFactors()
         swap(&own, &factors[index])
-        // A step that a transform has thrown out of may be tried again.
+        // A step that a station has thrown out of may be tried again.
         own.reset()
-        var (norms, counts): ([NormRecord], [CountRecord]) = ([], [])
-        swap(&norms, &report.norms)
-        swap(&counts, &report.counts)
+        var records = StepRecords()
+        swap(&records, &report.records)
+        let name = stations[index].name
         var preparation = StepPreparation(
             layout: layout, appliedSteps: appliedSteps, incoming: statistics(of: index, measured), factors: own,
-            veto: nil, norms: norms, counts: counts, stage: names[index])
+            records: records, stage: name)
         own = ScaleFactors()
-        (norms, counts) = ([], [])
+        records = StepRecords()
         defer {
             swap(&factors[index], &preparation.factors)
-            swap(&report.norms, &preparation.norms)
-            swap(&report.counts, &preparation.counts)
+            swap(&report.records, &preparation.records)
         }
-        try transforms[index].prepare(&preparation)
-        if let veto = preparation.veto {
-            return SkipReason(.vetoed, stage: names[index], "\(names[index]): \(veto)")
+        switch stations[index].kind {
+        case .transform(let transform): try transforms[transform].prepare(&preparation)
+        case .optimizer(let branch): try optimizers[branch].prepare(&preparation)
         }
+        if let veto = preparation.veto { return SkipReason(.vetoed, stage: name, "\(name): \(veto)") }
         guard checksFactors, !preparation.factors.isFinite else { return nil }
         return SkipReason(
-            .nonFiniteSetting, stage: names[index],
-            "\(names[index]) multiplies by \(preparation.factors.firstNonFinite) at step \(appliedSteps + 1)")
+            .nonFiniteSetting, stage: name,
+            "\(name) multiplies by \(preparation.factors.firstNonFinite) at step \(appliedSteps + 1)")
     }
 
     /// Makes one factor for each parameter of those of consecutive scaling transforms.
@@ -115,52 +129,59 @@ struct TransformChain: Sendable {
         }
     }
 
-    /// Tells all transforms how the step ended.
+    /// Tells all stations how the step ended.
     ///
     /// - Returns: What the first of them throws, after the last has been told.
     mutating func finish(
         _ skipReason: SkipReason?, nonFinite: SkipReason?, diverged parameter: String?, _ measured: [MeasuredStatistic]
     ) -> DescentError? {
         var failure: DescentError?
-        for index in transforms.indices {
+        for index in stations.indices {
             multiplyIncomingFactors(of: index)
             let result = StepResult(
                 skipReason: skipReason, nonFiniteReason: nonFinite, divergedParameter: parameter,
                 incoming: statistics(of: index, measured))
-            do throws(DescentError) { try transforms[index].finish(result) } catch { failure = failure ?? error }
+            do throws(DescentError) {
+                switch stations[index].kind {
+                case .transform(let transform): try transforms[transform].finish(result)
+                case .optimizer(let branch): try optimizers[branch].finish(result)
+                }
+            } catch { failure = failure ?? error }
         }
         return failure
     }
 
     private func statistics(of index: Int, _ measured: [MeasuredStatistic]) -> GradientStatistics {
         GradientStatistics(
-            measured: measured, indices: sources[index], factors: incomingFactors, selection: selection,
-            stage: names[index])
+            measured: measured, indices: sources[index], factors: incomingFactors, selection: selections[index],
+            stage: stations[index].name)
     }
 
     /// Multiplies what scaling transforms before one have done since what it knows was measured.
     private mutating func multiplyIncomingFactors(of index: Int) {
-        guard let statistic = sources[index].first else { return }
+        // What was measured with all factors in it knows none that follow.
+        guard let statistic = sources[index].min(by: { firstFactors[$0] < firstFactors[$1] }) else { return }
         for parameter in incomingFactors.indices { incomingFactors[parameter] = 1 }
-        for transform in firstFactors[statistic]..<index {
-            factors[transform].multiply(into: &incomingFactors, from: 0, count: layout.count)
+        for station in firstFactors[statistic]..<max(firstFactors[statistic], index)
+        where stations[station].branch == nil || stations[station].branch == stations[index].branch {
+            factors[station].multiply(into: &incomingFactors, from: 0, count: layout.count)
         }
     }
 
     // MARK: What factors come to
 
-    /// The largest that gradients of a norm can be once all factors after a statistic are multiplied in.
+    /// The largest that gradients of a norm can be once all factors up to the optimizers are multiplied in.
     func bound(_ norm: Double, from statistic: Int) -> Double {
         var bound = norm
-        for transform in firstFactors[statistic]..<transforms.count { bound *= factors[transform].largest }
+        for station in firstFactors[statistic]..<trunkCount { bound *= factors[station].largest }
         return bound
     }
 
     /// What a norm has to be multiplied by to be that of the gradient at its true scale.
     func trueScale(from statistic: Int) -> Double {
         var scale = 1.0
-        for transform in firstFactors[statistic]..<transforms.count where transforms[transform].lossScale != 1 {
-            scale *= factors[transform].uniform
+        for station in firstFactors[statistic]..<trunkCount where transforms[station].lossScale != 1 {
+            scale *= factors[station].uniform
         }
         return scale
     }
@@ -169,6 +190,6 @@ struct TransformChain: Sendable {
     func largestFactor(of parameter: Int) -> String? {
         let magnitudes = factors.map { $0.of(parameter).magnitude }
         guard let largest = magnitudes.max(), largest > 1 else { return nil }
-        return magnitudes.firstIndex(of: largest).map { names[$0] }
+        return magnitudes.firstIndex(of: largest).map { stations[$0].name }
     }
 }

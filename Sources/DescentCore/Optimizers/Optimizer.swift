@@ -14,7 +14,7 @@
 ///     }
 /// }
 /// ```
-public protocol Optimizer: Sendable {
+public protocol Optimizer: Driving {
     /// What the optimizer has to remember between steps, besides its slots and the number of applied steps.
     associatedtype State: Codable & Sendable = Stateless
     /// How the weight decay is given: as a number or as a ``Schedule``.
@@ -35,8 +35,10 @@ public protocol Optimizer: Sendable {
     ///
     /// An optimizer that lists one here reads it from its groups, for which there is ``GroupedRules``.
     var groupSettings: [GroupSettings.Name] { get }
-    /// The parameter-shaped buffers to keep, zero at first; by default none.
+    /// The buffers to keep of each of its parameters, zero at first; by default none.
     var slots: [Slot] { get }
+    /// How much of a parameter the optimizer is handed at once; by default rows.
+    var reach: StageReach { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.
     ///
@@ -58,6 +60,14 @@ public protocol Optimizer: Sendable {
     /// - Parameter appliedSteps: The number of steps applied before this one.
     mutating func prepare(appliedSteps: Int)
 
+    /// How many floats of scratch the optimizer is lent for a whole tensor; see ``GradientTransform/scratchCount(for:)``.
+    func scratchCount(for parameter: ParameterDescription) -> Int
+
+    /// Measures one number of a block, for an optimizer that requires ``Requirement/measured(_:)``.
+    ///
+    /// See ``GradientTransform/measure(_:of:)``; rates and parameters can be read.
+    func measure(_ measurement: Measurement, of block: inout some UpdateBlock) -> Double
+
     /// Updates one block of parameters; called on many threads at once.
     func update(_ block: inout some UpdateBlock)
 
@@ -75,19 +85,6 @@ public protocol Optimizer: Sendable {
     ///
     /// - Throws: ``DescentError`` where training cannot go on.
     mutating func finish(_ result: StepResult) throws(DescentError)
-
-    /// Whether the step depends on the size of the whole update of a parameter, as LAMB's does; by default false.
-    ///
-    /// Such an optimizer takes one sweep more: in the first ``propose(_:)`` turns gradients into proposed updates and keeps
-    /// what it needs in slots, the engine measures them, ``prepareUpdate(updateNorms:parameterNorms:)`` is told, and
-    /// ``update(_:)`` then moves the parameters in a second sweep, from the slots alone.
-    var proposesUpdate: Bool { get }
-
-    /// Turns a block's gradient into the update proposed for it, and brings the slots up to date; by default nothing.
-    func propose(_ block: inout some UpdateBlock)
-
-    /// Makes ready to move the parameters, knowing the L2 norms of each and of the update proposed for it; by default nothing.
-    mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double])
 }
 
 extension Optimizer {
@@ -96,6 +93,11 @@ extension Optimizer {
     public var groups: [ParameterGroup] { [] }
     public var groupSettings: [GroupSettings.Name] { [] }
     public var slots: [Slot] { [] }
+    public var reach: StageReach { .rows }
+    public func scratchCount(for parameter: ParameterDescription) -> Int { 0 }
+    public func measure(_ measurement: Measurement, of block: inout some UpdateBlock) -> Double {
+        stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
+    }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public var requirements: [Requirement] { [] }
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
@@ -107,9 +109,6 @@ extension Optimizer {
     public func turnIntoDirection(_ block: inout some UpdateBlock) {
         stopForMisuse("\(name) moves parameters in a way of its own and has no direction.")
     }
-    public var proposesUpdate: Bool { false }
-    public func propose(_ block: inout some UpdateBlock) {}
-    public mutating func prepareUpdate(updateNorms: [Double], parameterNorms: [Double]) {}
 }
 
 extension Optimizer where State == Stateless {

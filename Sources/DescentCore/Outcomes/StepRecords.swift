@@ -1,3 +1,38 @@
+/// What stages have written down of one step.
+struct StepRecords: Sendable {
+    /// What the norm stages saw and did.
+    var norms: [NormRecord] = []
+    /// How many elements stages did something to.
+    var counts: [CountRecord] = []
+    /// Numbers of stages' own.
+    var values: [ValueRecord] = []
+
+    /// How many of each there are.
+    var sizes: (norms: Int, counts: Int, values: Int) { (norms.count, counts.count, values.count) }
+
+    /// Forgets all, and keeps the memory.
+    mutating func removeAll() { cut(to: (0, 0, 0)) }
+
+    /// Forgets what was written down after there were so many.
+    mutating func cut(to sizes: (norms: Int, counts: Int, values: Int)) {
+        norms.removeLast(max(0, norms.count - sizes.norms))
+        counts.removeLast(max(0, counts.count - sizes.counts))
+        values.removeLast(max(0, values.count - sizes.values))
+    }
+}
+
+/// A number that a stage has written down by itself.
+public struct ValueRecord: Sendable, Hashable {
+    /// The stage.
+    public let stage: String
+    /// What the number is: "trust ratio".
+    public let name: String
+    /// The parameter that it is of; nil for all together.
+    public let parameter: String?
+    /// The number.
+    public let value: Double
+}
+
 /// A number of elements that a stage did something to.
 public struct CountRecord: Sendable, Hashable {
     /// The stage.

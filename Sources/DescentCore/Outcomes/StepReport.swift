@@ -4,16 +4,21 @@ public struct StepReport: Sendable {
     public private(set) var appliedSteps = 0
     /// The number of steps skipped before this one.
     public private(set) var skippedSteps = 0
-    /// The learning rate of parameters that are in no group; 0 for a chain alone.
-    public internal(set) var learningRate: Float = 0
+    /// The learning rate of parameters that are in no group, of the first optimizer; 0 for a chain alone.
+    public var learningRate: Float { learningRates.first?.rate ?? 0 }
+    /// For each optimizer, the learning rate of parameters that are in no group.
+    public internal(set) var learningRates: [OptimizerRate] = []
     /// What the loss of this step was multiplied by; 1 without an `Unscale`.
     public internal(set) var lossScale: Float = 1
     /// What the loss of the next step is to be multiplied by.
     public private(set) var nextLossScale: Float = 1
+    var records = StepRecords()
     /// What the norm stages saw and did, in the order of the chain.
-    public internal(set) var norms: [NormRecord] = []
+    public var norms: [NormRecord] { records.norms }
     /// How many elements stages did something to, in the order of the chain.
-    public internal(set) var counts: [CountRecord] = []
+    public var counts: [CountRecord] { records.counts }
+    /// Numbers that stages have written down by themselves, such as trust ratios, in the order of the chain.
+    public var values: [ValueRecord] { records.values }
     /// The L2 norm of each layer, taken where ``gradientNorm`` is; empty unless asked for.
     public internal(set) var layerNorms: [LayerNorm] = []
     /// The L2 norm of the step's change of the parameters over that of the parameters; nil unless asked for.
@@ -40,6 +45,14 @@ public struct StepReport: Sendable {
     public var clippedFraction: Float {
         norms.isEmpty ? 0 : Float(norms.count { $0.isClipped }) / Float(norms.count)
     }
+}
+
+/// The learning rate of one of a pipeline's optimizers.
+public struct OptimizerRate: Sendable, Hashable {
+    /// The optimizer's name, with a number where others before it have the same.
+    public let optimizer: String
+    /// The learning rate of its parameters that are in no group.
+    public let rate: Float
 }
 
 /// The L2 norm of a layer's gradient.

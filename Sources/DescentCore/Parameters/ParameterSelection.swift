@@ -19,6 +19,11 @@ public enum ParameterSelection: Sendable {
         }
     }
 
+    /// Those that are in both.
+    func and(_ other: ParameterSelection) -> ParameterSelection {
+        .satisfying { self.contains($0) && other.contains($0) }
+    }
+
     /// How the names of the parameters begin, if that is what tells them.
     public var prefixes: [String]? {
         if case .named(let prefixes) = self { prefixes } else { nil }

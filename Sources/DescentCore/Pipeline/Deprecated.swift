@@ -13,11 +13,11 @@ extension GradientPipeline {
     @_disfavoredOverload public init(
         for parameters: Backend.Tensors, nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil,
         reporting: ReportOptions = [], on backend: Backend = Backend(),
-        @ChainBuilder _ stages: () -> [any Stage] = { [] }, driving optimizer: () -> any Optimizer
+        @ChainBuilder _ stages: () -> [any Stage] = { [] }, @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         let configuration = PipelineConfiguration(
             nonFinite: nonFinite, parameterCopy: parameterCopy, reporting: reporting)
-        try self.init(for: parameters, configuration: configuration, on: backend, stages, driving: optimizer)
+        try self.init(for: parameters, configuration: configuration, on: backend, stages, driving: optimizers)
     }
 }
 

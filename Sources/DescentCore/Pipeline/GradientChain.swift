@@ -16,7 +16,7 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: layout, stages: stages(), optimizer: nil,
+            backend: backend, layout: layout, stages: stages(), driving: [],
             configuration: configuration)
     }
 
@@ -30,7 +30,7 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: layout, stages: stages(), optimizer: nil,
+            backend: backend, layout: layout, stages: stages(), driving: [],
             configuration: configuration, resuming: state, policy)
     }
 

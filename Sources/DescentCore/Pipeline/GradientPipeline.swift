@@ -24,15 +24,15 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
+    ///   - optimizers: What ends the chain: an optimizer, one with stages behind it, or several that share the parameters.
     /// - Throws: ``DescentError`` for settings out of range and for stages in the wrong order.
     public init(
         for parameters: Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
+        @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(),
+            backend: backend, layout: parameters.layout, stages: stages(), driving: optimizers(),
             configuration: configuration)
         try engine.requireFloat32(parameters)
         engine.copyParameters(parameters)
@@ -49,17 +49,17 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
+    ///   - optimizers: What ends the chain: an optimizer, one with stages behind it, or several that share the parameters.
     /// - Throws: ``DescentError`` with code `stateMismatch` that spells out how the chain differs from the one that was
     ///   saved, errors that name a parameter where the layout does, and what building the pipeline throws.
     public init(
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
         for parameters: Backend.Tensors, configuration: PipelineConfiguration = PipelineConfiguration(),
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
+        @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), optimizer: optimizer(),
+            backend: backend, layout: parameters.layout, stages: stages(), driving: optimizers(),
             configuration: configuration,
             resuming: state, policy)
         try engine.requireFloat32(parameters)
@@ -83,8 +83,10 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     public var stages: [any Stage] { engine.currentStages }
     /// The micro-batches of the open accumulation window; nil where nothing accumulates.
     public var window: AccumulationWindow? { engine.accumulation?.window }
-    /// What ends the chain.
-    public var optimizer: any Optimizer { engine.drivers[0].optimizer }
+    /// What ends the chain: the first of the optimizers.
+    public var optimizer: any Optimizer { engine.chain.optimizers[0] }
+    /// The optimizers, each with the parameters that it takes and what stands behind it.
+    public var branches: [OptimizerBranch] { engine.currentBranches }
     /// The parameters that the pipeline was built for.
     public var layout: ParameterLayout { engine.layout }
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
@@ -116,12 +118,13 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// How the pipeline runs, whatever its stages.
     public var configuration: PipelineConfiguration { engine.configuration }
 
-    /// The average of the parameters that an optimizer made by `averagingParameters(decay:)` keeps; otherwise nil.
-    public var averagedParameters: Backend.Tensors? {
-        engine.slotTable.parameterAverage.map { engine.sweeps.slots[$0] }
-    }
+    /// The average of the parameters that an ``ExponentialMovingAverage`` behind the optimizer keeps, or the optimizer
+    /// itself; nil if one of the optimizers keeps none.
+    ///
+    /// Where several optimizers share the parameters, it is put together from the averages of each.
+    public var averagedParameters: Backend.Tensors? { engine.averagedParameters }
 
-    /// The names of the parameter-shaped buffers that the pipeline keeps: "AdamW.first moment".
+    /// The names of the buffers that the pipeline keeps: "AdamW.first moment".
     public var slotNames: [String] { engine.slotTable.names }
 
     /// A copy of the buffer of a name, which shares its memory until the next step; nil if there is none.

@@ -3,13 +3,16 @@ struct Explanation {
     let plan: Plan
     let configuration: PipelineConfiguration
     let layout: ParameterLayout
-    let chain: ChainElements
-    /// The chain's transforms, configured.
-    let transforms: [any GradientTransform]
+    let elements: PipelineElements
+    /// The transforms and the optimizers, configured.
+    let stations: [Station]
     /// The exchange of gradients, by its name, if one takes place.
     let exchangeName: String?
-    let optimizerName: String?
+    /// The optimizer of each branch, by its name.
+    let optimizerNames: [String]
+    let owners: ParameterOwners
     let slots: SlotTable
+    let passes: [TensorPassPlace]
     let blockCount: Int
     let threadCount: Int
     /// How many row means are kept from one sweep to the next.
@@ -17,10 +20,7 @@ struct Explanation {
     let scratchBytes: Int
 
     var text: String {
-        var lines = [
-            "\(optimizerName == nil ? "Chain" : "Pipeline"): "
-                + (chain.stages.map(\.name) + [optimizerName ?? "gradients out"]).joined(separator: " → ")
-        ]
+        var lines = [title]
         lines.append(
             "  \(count(layout.count, "parameter")), \(count(layout.elementCount, "element")) in "
                 + "\(count(blockCount, "block")), up to \(count(threadCount, "thread"))")
@@ -28,23 +28,58 @@ struct Explanation {
         lines += transforms.compactMap { transform in
             transform.restriction.map { "  \(transform.name) works on \(those($0))" }
         }
+        if optimizerNames.count > 1 {
+            lines += optimizerNames.indices.map { "  \(optimizerNames[$0]) moves \(those(ownedBy: $0))" }
+        }
         if let exchangeName { lines.append("  \(exchangeName) exchanges each window before it is measured") }
         lines += sweeps
-        let kept = zip(slots.names, slots.types).map { "  \($1.byteCount) B for each element: \($0)" }
+        let kept = slots.names.indices.map(keptSlot)
         lines.append("Kept between steps\(kept.isEmpty ? ": nothing" : "")")
         lines += kept
-        if rowMeanCount > 0 {
-            lines.append("Kept within a step")
-            lines.append("  4 B for each of \(count(rowMeanCount, "row")): row means")
-        }
+        var within = passes.flatMap(\.lines)
+        if rowMeanCount > 0 { within.append("  4 B for each of \(count(rowMeanCount, "row")): row means") }
+        if !within.isEmpty { lines += ["Kept within a step"] + within }
+        lines += wholeTensors
         lines.append(
             scratchBytes > 0 ? "Scratch: \(scratchBytes) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
     }
 
+    private var chain: ChainElements { elements.chain }
+
+    private var transforms: [any GradientTransform] {
+        chain.transforms + elements.branches.flatMap { $0.transforms.map(\.value) }
+    }
+
+    private var title: String {
+        let trunk = chain.stages.map(\.name).joined(separator: " → ")
+        let ends = zip(optimizerNames, elements.branches).map { name, branch in
+            ([name] + branch.branch.stages.map(\.name)).joined(separator: " → ")
+        }
+        let end = ends.isEmpty ? "gradients out" : ends.count == 1 ? ends[0] : "(\(ends.joined(separator: " | ")))"
+        return (ends.isEmpty ? "Chain: " : "Pipeline: ") + (trunk.isEmpty ? end : "\(trunk) → \(end)")
+    }
+
+    /// What a slot takes between steps.
+    private func keptSlot(_ index: Int) -> String {
+        let (bytes, kept) = (slots.types[index].byteCount, slots.layouts[index])
+        let shape = slots.shapes[index]
+        guard shape != .parameter || kept.elementCount < layout.elementCount else {
+            return "  \(bytes) B for each element: \(slots.names[index])"
+        }
+        let unit = shape == .parameter ? "element" : shape.rawValue
+        return
+            "  \(bytes) B for each of \(count(kept.elementCount, unit)), \(bytes * kept.elementCount) B: \(slots.names[index])"
+    }
+
+    /// The parameters of an optimizer.
+    private func those(ownedBy branch: Int) -> String { those { owners.branches[$0] == branch } }
+
     /// The parameters of a selection: how many they are, and the first ones' names.
-    private func those(_ selection: ParameterSelection) -> String {
-        let names = layout.filter(selection.contains).map(\.name)
+    private func those(_ selection: ParameterSelection) -> String { those { selection.contains(layout[$0]) } }
+
+    private func those(_ isChosen: (Int) -> Bool) -> String {
+        let names = layout.indices.filter(isChosen).map { layout[$0].name }
         let shown = names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
         return "\(names.count) of \(count(layout.count, "parameter")): \(shown)"
     }
@@ -81,12 +116,15 @@ struct Explanation {
     }
 
     private func windowSweeps(source: String) -> [Work] {
-        var sweeps = plan.window.measuring.map { Work(operations: $0.operations, source: source) }
-        sweeps.append(Work(operations: plan.window.final + plan.end, source: source, isLast: true))
-        if plan.proposal != nil {
-            sweeps.append(Work(operations: [.discardGradient] + plan.proposedEnd, source: source, isLast: true))
+        var sweeps: [Work] = []
+        for measuring in plan.window.measuring {
+            if !measuring.statistics.isEmpty { sweeps.append(Work(operations: measuring.operations, source: source)) }
+            sweeps += measuring.passes.map {
+                Work(operations: plan.passes[$0].operations + [.keep(pass: $0)], source: source)
+            }
         }
-        return sweeps
+        let last = plan.window.final + plan.behind + plan.end
+        return sweeps + [Work(operations: last, source: source, isLast: true)]
     }
 
     private func section(_ title: String, _ sweeps: [Work]) -> [String] {
@@ -114,24 +152,28 @@ struct Explanation {
                 touch(self.slots.names[slot], self.slots.types[slot].byteCount, isWritten: isWritten)
             }
         }
-        if sweep.operations.first != .discardGradient { touch(sweep.source, 4, isWritten: false) }
+        touch(sweep.source, 4, isWritten: false)
         for operation in sweep.operations {
             switch operation {
             case .accumulate: touch(sum, 4, isWritten: !sweep.closes)
-            case .transform(let position):
-                touchSlots(slots.ofTransforms[position], isWritten: sweep.isLast)
-                if transforms[position].requirements.contains(where: \.readsParameters) {
-                    touch("parameter", 4, isWritten: false)
-                }
+            case .transform(let station), .direct(let station):
+                touchSlots(slots.ofStations[station], isWritten: sweep.isLast)
+                if stations[station].readsParameters { touch("parameter", 4, isWritten: false) }
             case .measure(let statistic):
                 if plan.statistics[statistic].what.readsParameters { touch("parameter", 4, isWritten: false) }
-            case .propose, .update:
-                touch("parameter", 4, isWritten: operation == .update)
-                touchSlots(slots.ofOptimizer, isWritten: true)
+            case .load(let pass): touch(passes[pass].name, 4, isWritten: false)
+            case .keep(let pass): touch(passes[pass].name, 4, isWritten: true)
+            case .update:
+                touch("parameter", 4, isWritten: true)
+                for index in elements.branches.indices {
+                    let component = elements.componentPosition(ofBranch: index)
+                    if elements.branches[index].isFused { touchSlots(slots.ofComponents[component], isWritten: true) }
+                    for range in slots.ofFollowers[index] { touchSlots(range, isWritten: true) }
+                }
             case .copyParameters:
                 writes.append(("copy of parameters", configuration.parameterCopy?.byteCount ?? 0))
             case .store: writes.append(("gradient", 4))
-            case .scale, .checkGradient, .discardGradient, .rememberParameters, .measureUpdate, .addToHistograms: break
+            case .scale, .checkGradient, .rememberParameters, .rememberGradient, .measureUpdate, .addToHistograms: break
             }
         }
         return [line("reads", reads), line("writes", writes)].compactMap { $0 }
@@ -146,33 +188,51 @@ struct Explanation {
     // MARK: What is done
 
     private func describe(_ operation: Plan.Operation) -> String? {
-        let optimizer = optimizerName ?? "the optimizer"
         switch operation {
         case .scale(let run):
-            let names = plan.runs[run].map { transforms[$0].name }.joined(separator: " · ")
+            let names = plan.runs[run].map { stations[$0].name }.joined(separator: " · ")
             return plan.runs[run].count > 1 ? "\(names), as one factor" : names
-        case .transform(let position): return transforms[position].name
+        case .transform(let station): return stations[station].name + onWholeTensors(station)
+        case .direct(let station): return "\(stations[station].name) makes its direction" + onWholeTensors(station)
         case .measure(let statistic): return measurement(statistic)
         case .accumulate: return chain.window.map { chain.stages[$0.position].name }
-        case .propose: return "\(optimizer) proposes an update"
-        case .update: return "\(optimizer) updates"
+        case .update: return update
         case .copyParameters: return "copy parameters"
         case .measureUpdate: return "measure the change of parameters for the report"
         case .store: return "store the gradients"
         case .addToHistograms: return "count magnitudes"
-        case .rememberParameters, .discardGradient, .checkGradient: return nil
+        case .rememberParameters, .rememberGradient, .checkGradient, .load, .keep: return nil
         }
+    }
+
+    private func onWholeTensors(_ station: Int) -> String {
+        guard stations[station].reach.isWholeTensors else { return "" }
+        return stations[station].reach.isInTurn ? ", tensor by tensor" : ", whole tensors at once"
+    }
+
+    /// What the optimizers do at the end.
+    private var update: String {
+        elements.branches.indices.map { index in
+            let station = elements.stations(ofBranch: index).lowerBound
+            let verb = elements.branches[index].isFused ? "updates\(onWholeTensors(station))" : "moves the parameters"
+            let followers = elements.branches[index].followers.map { ", \($0.value.name) follows" }.joined()
+            return "\(optimizerNames[index]) \(verb)\(followers)"
+        }.joined(separator: "; ")
+    }
+
+    /// What it takes to hand out whole tensors in the last sweep.
+    private var wholeTensors: [String] {
+        guard !plan.wholeInLastSweep.isEmpty else { return [] }
+        let names = plan.wholeInLastSweep.map { stations[$0].name }.joined(separator: ", ")
+        return ["Whole tensors: handed to \(names) in the last sweep; scratch a thread for the largest"]
     }
 
     private func measurement(_ statistic: Int) -> String {
         let readers = plan.sources.indices.filter { plan.sources[$0].contains(statistic) }
         let checks = ([plan.microBatch, plan.window].compactMap { $0 }).flatMap(\.measuring).flatMap(\.checks)
-        var uses = readers.map { transforms[$0].name }
+        var uses = readers.map { stations[$0].name }
         if checks.contains(where: { $0.statistic == statistic && ($0.stage.map { !readers.contains($0) } ?? true) }) {
             uses.append("the check that all is finite")
-        }
-        if plan.proposal?.update == statistic || plan.proposal?.parameter == statistic {
-            uses.append(optimizerName ?? "the optimizer")
         }
         if uses.isEmpty || (statistic == plan.inputNorm && configuration.reporting.contains(.layerNorms)) {
             uses.append("the report")

@@ -6,12 +6,19 @@ struct Plan: Sendable {
     enum Operation: Sendable, Equatable {
         /// Multiply by what consecutive scaling stages make of this step, kept in a row of factors.
         case scale(run: Int)
-        case transform(stage: Int)
+        /// Run the transform of a station.
+        case transform(station: Int)
+        /// Turn the gradient into the direction of a branch's optimizer.
+        case direct(station: Int)
+        /// Keep a copy of the gradient that an optimizer makes its update of, for stages behind it.
+        case rememberGradient(station: Int)
+        /// Go on with what a pass over whole tensors has made.
+        case load(pass: Int)
+        /// Keep what a pass over whole tensors has made.
+        case keep(pass: Int)
         case measure(statistic: Int)
         case checkGradient
         case accumulate
-        case propose
-        case discardGradient
         case update
         case copyParameters
         case rememberParameters
@@ -24,11 +31,23 @@ struct Plan: Sendable {
         }
     }
 
+    /// A pass over whole tensors, behind which something is measured: its result is kept in a buffer until the step ends.
+    struct Pass: Sendable {
+        /// Who works on whole tensors.
+        let station: Int
+        /// What is done to each tensor, the station's own work at the end.
+        var operations: [Operation]
+    }
+
     /// Something that is measured for every parameter, at one place of the chain.
     struct Statistic: Sendable {
         let what: Requirement
         /// How many transforms of the chain the measured gradient has behind it, pending factors aside.
         let position: Int
+        /// The branch whose parameters it is measured of; nil for all.
+        var branch: Int?
+        /// The station that measures it, where that is its own business.
+        var station: Int?
         /// The first transform whose factor is not in the measured numbers.
         var firstFactor = 0
     }
@@ -41,37 +60,44 @@ struct Plan: Sendable {
         var statistics: [Int] = []
         /// Statistics that have to be finite, each with the transform that wants it so; nil where it is the policy.
         var checks: [(statistic: Int, stage: Int?)] = []
-        /// Transforms that can be prepared after this sweep.
+        /// Stations that can be prepared after this sweep.
         var prepares: [Int] = []
+        /// Passes over whole tensors that can be made when this sweep can.
+        var passes: [Int] = []
     }
 
     /// The part of a chain between two boundaries: its start, an accumulation, its end.
     struct Segment: Sendable {
+        /// The stations in front of the optimizers.
         let transforms: Range<Int>
-        /// Whether it is the part behind an accumulation, or the whole chain.
+        /// Whether it is the part behind an accumulation, or the whole chain, and what is behind optimizers with it.
         let isWindow: Bool
-        /// Transforms that can be prepared before anything is measured.
+        /// Stations that can be prepared before anything is measured.
         var prepares: [Int] = []
         var measuring: [Measuring] = []
-        /// What the last sweep does to a block, without the segment's end (accumulate, update or store).
+        /// What the last sweep does to a block, without the segment's end (accumulate, update or store), up to the optimizers.
         var final: [Operation] = []
+        /// Whether a sweep over all gradients measures something.
+        var isMeasured: Bool { measuring.contains { !$0.statistics.isEmpty } }
     }
 
     var statistics: [Statistic] = []
     /// Consecutive scaling transforms, folded into one factor a parameter.
     var runs: [Range<Int>] = []
-    /// For each transform, the statistics that are what it requires and observes.
+    /// For each station, the statistics that are what it requires and observes.
     var sources: [[Int]]
     /// The statistics of the parameters' change and of the parameters, where the report is to hold their ratio.
     var change: (update: Int, parameter: Int)?
+    /// What the last sweep does behind optimizers.
+    var behind: [Operation] = []
     /// What ends the last sweep over the gradients.
     var end: [Operation] = []
-    /// What ends the sweep after that, for an optimizer that proposes.
-    var proposedEnd: [Operation] = []
+    /// The passes over whole tensors behind which something is measured.
+    var passes: [Pass] = []
+    /// The stations behind which nothing is measured, and which are handed whole tensors in the last sweep.
+    var wholeInLastSweep: [Int] = []
     /// What happens to each micro-batch; nil without an accumulation.
     var microBatch: Segment?
-    /// The statistics of proposed updates and of parameters, for an optimizer that proposes.
-    var proposal: (update: Int, parameter: Int)?
     /// What happens to a whole window; to each step, without an accumulation.
     var window: Segment
     /// Whether NaN and infinities in a window's sum are to be found as they enter it: where the sum has to be finite.
@@ -95,10 +121,15 @@ struct Plan: Sendable {
 
     /// The first L2 norm of the window that is measured, if one is.
     var inputNorm: Int? {
-        window.measuring.first?.statistics.lazy.filter { statistics[$0].what == .norm(.l2) }
+        window.measuring.first?.statistics.lazy
+            .filter { statistics[$0].what == .norm(.l2) && statistics[$0].branch == nil }
             .min { statistics[$0].position < statistics[$1].position }
     }
 
     /// The number of sweeps over the gradients in a step that is applied, for a micro-batch that closes its window.
-    var sweepCount: Int { (microBatch?.measuring.count ?? 0) + window.measuring.count + (proposal == nil ? 1 : 2) }
+    var sweepCount: Int {
+        ((microBatch?.measuring ?? []) + window.measuring).reduce(1) {
+            $0 + ($1.statistics.isEmpty ? 0 : 1) + $1.passes.count
+        }
+    }
 }

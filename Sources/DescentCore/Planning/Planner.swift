@@ -5,43 +5,48 @@
 /// is neither scaling nor linear is a fixed point: whatever is measured behind it needs every factor before it to be
 /// known, which may take an earlier sweep.
 struct Planner {
-    private let transforms: [any GradientTransform]
+    private let stations: [Station]
     private let surroundings: Surroundings
     private var plan: Plan
-    /// After how many measuring sweeps of its segment a transform is prepared; 0 is before the first.
+    /// After how many measuring sweeps of its segment a station is prepared; 0 is before the first.
     private var preparedAfter: [Int]
+    /// For each station that has a pass of its own, the number of the sweep that it takes the place of; 0 for others.
+    private var passRounds: [Int]
 
-    /// What else there is to a pipeline than its transforms.
+    /// What else there is to a pipeline than its stations.
     struct Surroundings {
         var configuration = PipelineConfiguration()
-        var hasOptimizer = true
-        var proposesUpdate = false
+        /// How many stations stand in front of the optimizers.
+        var trunkCount: Int
+        /// For each branch, its stations: the optimizer, then the transforms behind it.
+        var branches: [Range<Int>] = []
     }
 
     /// Makes the plan of a chain.
     ///
     /// - Parameters:
-    ///   - transforms: Its transforms, configured.
+    ///   - stations: Transforms and optimizers, configured.
     ///   - window: Its accumulation, if it has one.
     ///   - surroundings: What else there is.
     /// - Returns: The plan.
     static func plan(
-        for transforms: [any GradientTransform], around window: ChainElements.Window?, _ surroundings: Surroundings
+        for stations: [Station], around window: ChainElements.Window?, _ surroundings: Surroundings
     ) -> Plan {
-        var planner = Planner(transforms, surroundings)
+        var planner = Planner(stations, surroundings)
         planner.planSegments(around: window)
         planner.planEnd()
         planner.planChecks()
         return planner.plan
     }
 
-    private init(_ transforms: [any GradientTransform], _ surroundings: Surroundings) {
-        self.transforms = transforms
+    private init(_ stations: [Station], _ surroundings: Surroundings) {
+        self.stations = stations
         self.surroundings = surroundings
-        preparedAfter = [Int](repeating: 0, count: transforms.count)
+        preparedAfter = [Int](repeating: 0, count: stations.count)
+        passRounds = preparedAfter
         plan = Plan(
-            sources: [[Int]](repeating: [], count: transforms.count),
-            window: Plan.Segment(transforms: transforms.indices, isWindow: true))
+            sources: [[Int]](repeating: [], count: stations.count),
+            window: Plan.Segment(transforms: 0..<surroundings.trunkCount, isWindow: true))
     }
 
     private var skips: Bool { surroundings.configuration.nonFinite.skips }
@@ -51,40 +56,39 @@ struct Planner {
         if let window {
             plan.microBatch = segment(0..<start, checksInput: window.settings.dropsNonFinite)
         }
-        plan.window = segment(start..<transforms.count, checksInput: skips, isWindow: true)
+        for branch in surroundings.branches { findRuns(in: branch) }
+        plan.window = segment(start..<surroundings.trunkCount, checksInput: skips, isWindow: true)
+        for branch in surroundings.branches where branch.count > 1 {
+            plan.behind += operations(Array(branch), factorsUpTo: branch.upperBound, sweep: .max)
+        }
     }
 
     /// Plans what comes after the stages.
     private mutating func planEnd() {
-        guard surroundings.hasOptimizer else {
+        guard !surroundings.branches.isEmpty else {
             plan.end = [.store]
             return
         }
-        var update: [Plan.Operation] = [.update]
+        plan.end = [.update]
         if surroundings.configuration.reporting.contains(.updateRatio) {
             let (change, parameter) = (addStatistic(.norm(.l2)), addStatistic(.parameterNorm(.l2)))
             plan.change = (change, parameter)
-            update = [.measure(statistic: parameter), .rememberParameters, .update, .measureUpdate(statistic: change)]
+            plan.end = [
+                .measure(statistic: parameter), .rememberParameters, .update, .measureUpdate(statistic: change),
+            ]
         }
-        if surroundings.configuration.parameterCopy != nil { update.append(.copyParameters) }
-        guard surroundings.proposesUpdate else {
-            plan.end = update
-            return
-        }
-        let (proposed, parameter) = (addStatistic(.norm(.l2)), addStatistic(.parameterNorm(.l2)))
-        plan.proposal = (proposed, parameter)
-        plan.end = [.propose, .measure(statistic: proposed), .measure(statistic: parameter)]
-        plan.proposedEnd = update
+        if surroundings.configuration.parameterCopy != nil { plan.end.append(.copyParameters) }
     }
 
     /// Plans what is noticed by the way.
     private mutating func planChecks() {
         let range = plan.window.transforms
+        let trunk = Array(range)
         plan.checksInput = skips && checkingPosition(in: range) == range.lowerBound
-        plan.mayReopenWindow = plan.window.measuring.contains { $0.prepares.contains { transforms[$0].canFail } }
+        plan.mayReopenWindow = plan.window.measuring.contains { $0.prepares.contains { stations[$0].canFail } }
         plan.checksResult = skips
         plan.checksFactors = skips
-        let tail = measuringPosition(before: transforms.count, in: range)
+        let tail = measuringPosition(before: range.upperBound, on: trunk, in: range)
         plan.boundingStatistic = plan.window.measuring.flatMap(\.statistics).first {
             guard case .norm = plan.statistics[$0].what else { return false }
             return plan.statistics[$0].position == tail
@@ -92,7 +96,7 @@ struct Planner {
     }
 
     private mutating func addStatistic(_ what: Requirement) -> Int {
-        plan.statistics.append(Plan.Statistic(what: what, position: transforms.count))
+        plan.statistics.append(Plan.Statistic(what: what, position: stations.count))
         return plan.statistics.count - 1
     }
 
@@ -100,13 +104,26 @@ struct Planner {
     private mutating func findRuns(in range: Range<Int>) {
         var start: Int?
         for index in range.lowerBound...range.upperBound {
-            if index < range.upperBound, transforms[index].effect == .scaling {
+            if index < range.upperBound, stations[index].effect == .scaling, start == nil || !needsTrueGradient(index) {
                 start = start ?? index
             } else if let first = start {
                 plan.runs.append(first..<index)
-                start = nil
+                start = index < range.upperBound && stations[index].effect == .scaling ? index : nil
             }
         }
+    }
+
+    /// Whether a station measures something of the gradient that all factors have to be in.
+    private func needsTrueGradient(_ station: Int) -> Bool {
+        (stations[station].requirements + stations[station].observations).contains(where: \.needsTrueGradient)
+    }
+
+    // MARK: Paths
+
+    /// The stations that a gradient goes past on its way to a station, and those behind it on the same branch.
+    private func path(past station: Int, in trunk: Range<Int>) -> [Int] {
+        guard let branch = stations[station].branch else { return Array(trunk) }
+        return Array(trunk) + Array(surroundings.branches[branch])
     }
 
     private mutating func segment(
@@ -114,9 +131,11 @@ struct Planner {
     ) -> Plan.Segment {
         findRuns(in: range)
         var segment = Plan.Segment(transforms: range, isWindow: isWindow)
-        for stage in range {
-            for requirement in transforms[stage].requirements { require(requirement, for: stage, in: &segment) }
-            for observation in transforms[stage].observations { observe(observation, for: stage, in: &segment) }
+        let members = Array(range) + (isWindow ? surroundings.branches.flatMap { Array($0) } : [])
+        for station in members {
+            for requirement in stations[station].requirements { require(requirement, for: station, in: &segment) }
+            for observation in stations[station].observations { observe(observation, for: station, in: &segment) }
+            if stations[station].reach.isWholeTensors { planWholeTensors(station, members, checksInput, in: &segment) }
         }
         if checksInput { check(at: checkingPosition(in: range), for: nil, in: &segment) }
         if isWindow, surroundings.configuration.reporting.contains(.layerNorms) {
@@ -124,84 +143,123 @@ struct Planner {
             let statistic = statistic(.norm(.l2), at: range.lowerBound, sweep: 1, in: &segment)
             if !checksInput { segment.measuring[0].checks.removeAll { $0.statistic == statistic && $0.stage == nil } }
         }
-        for stage in range {
-            if preparedAfter[stage] == 0 {
-                segment.prepares.append(stage)
+        for station in members {
+            if preparedAfter[station] == 0 {
+                segment.prepares.append(station)
             } else {
-                segment.measuring[preparedAfter[stage] - 1].prepares.append(stage)
+                segment.measuring[preparedAfter[station] - 1].prepares.append(station)
             }
         }
         for sweep in segment.measuring.indices { proveChecks(of: &segment.measuring[sweep]) }
         for sweep in segment.measuring.indices { fillOperations(of: sweep, in: &segment) }
-        segment.final = operations(range, upTo: range.upperBound, factorsUpTo: range.upperBound)
+        segment.final = operations(Array(range), factorsUpTo: range.upperBound, sweep: .max)
         return segment
     }
 
-    /// How many stages have to run before the gradient looks, pending factors aside, as it does before this one.
-    private func measuringPosition(before stage: Int, in range: Range<Int>) -> Int {
-        range.prefix(upTo: stage).last { transforms[$0].effect != .scaling }.map { $0 + 1 } ?? range.lowerBound
+    /// How many stations have to run before the gradient looks, pending factors aside, as it does before this one.
+    private func measuringPosition(before station: Int, on path: [Int], in range: Range<Int>) -> Int {
+        path.last { $0 < station && stations[$0].effect != .scaling }.map { $0 + 1 } ?? range.lowerBound
     }
 
-    /// The end of the last stage before a position that needs true factors.
-    private func fixedPoint(before position: Int, in range: Range<Int>) -> Int {
-        range.prefix(upTo: position).last { transforms[$0].effect == .arbitrary }.map { $0 + 1 } ?? range.lowerBound
+    /// The end of the last station before a position that needs true factors.
+    private func fixedPoint(before position: Int, on path: [Int], in range: Range<Int>) -> Int {
+        path.last { $0 < position && stations[$0].effect == .arbitrary }.map { $0 + 1 } ?? range.lowerBound
     }
 
     /// The first sweep, counted from 1, that can measure at a position.
-    private func sweep(measuringAt position: Int, in range: Range<Int>) -> Int {
-        let fixed = fixedPoint(before: position, in: range)
-        let awaited = range.prefix(upTo: position).filter { $0 < fixed || transforms[$0].effect != .scaling }
-        return 1 + (awaited.map { preparedAfter[$0] }.max() ?? 0)
+    private func sweep(measuringAt position: Int, on path: [Int], in range: Range<Int>, isTrue: Bool = false) -> Int {
+        let fixed = isTrue ? position : fixedPoint(before: position, on: path, in: range)
+        let awaited = path.filter { $0 < position && ($0 < fixed || stations[$0].effect != .scaling) }
+        return 1 + (awaited.map { max(preparedAfter[$0], passRounds[$0]) }.max() ?? 0)
     }
 
-    private mutating func require(_ what: Requirement, for stage: Int, in segment: inout Plan.Segment) {
-        switch what {
-        case .parameters: return
-        case .finite: check(at: measuringPosition(before: stage, in: segment.transforms), for: stage, in: &segment)
-        case .norm, .nonFiniteCount, .count, .parameterNorm:
-            let (statistic, sweep) = statistic(what, for: stage, in: &segment)
-            preparedAfter[stage] = max(preparedAfter[stage], sweep)
-            if case .norm = what { segment.measuring[sweep - 1].checks.append((statistic, stage)) }
+    // MARK: Whole tensors
+
+    /// Plans when a station is handed whole tensors: in a pass of its own if something is measured behind it, else in the
+    /// last sweep.
+    private mutating func planWholeTensors(
+        _ station: Int, _ members: [Int], _ checksInput: Bool, in segment: inout Plan.Segment
+    ) {
+        let behind = members.filter { other in
+            other > station && (stations[station].branch == nil || stations[station].branch == stations[other].branch)
         }
+        let isMeasuredBehind =
+            behind.contains { other in
+                (stations[other].requirements + stations[other].observations).contains {
+                    $0.isMeasured || $0 == .finite
+                }
+            } || (checksInput && checkingPosition(in: segment.transforms) > station)
+        guard isMeasuredBehind else {
+            plan.wholeInLastSweep.append(station)
+            return
+        }
+        let before = path(past: station, in: segment.transforms).filter { $0 <= station }
+        let round = 1 + (before.map { max(preparedAfter[$0], passRounds[$0]) }.max() ?? 0)
+        let own = operations(before, factorsUpTo: station, sweep: round)
+        passRounds[station] = round
+        while segment.measuring.count < round { segment.measuring.append(Plan.Measuring()) }
+        segment.measuring[round - 1].passes.append(plan.passes.count)
+        plan.passes.append(Plan.Pass(station: station, operations: own))
     }
 
-    private mutating func observe(_ what: Requirement, for stage: Int, in segment: inout Plan.Segment) {
-        switch what {
-        case .parameters, .finite: require(what, for: stage, in: &segment)
-        case .norm, .nonFiniteCount, .count, .parameterNorm: _ = statistic(what, for: stage, in: &segment)
+    // MARK: Statistics
+
+    private mutating func require(_ what: Requirement, for station: Int, in segment: inout Plan.Segment) {
+        if what == .finite {
+            let position = measuringPosition(
+                before: station, on: path(past: station, in: segment.transforms), in: segment.transforms)
+            check(at: position, for: station, in: &segment)
         }
+        guard what.isMeasured else { return }
+        let (statistic, sweep) = statistic(what, for: station, in: &segment)
+        preparedAfter[station] = max(preparedAfter[station], sweep)
+        if case .norm = what { segment.measuring[sweep - 1].checks.append((statistic, station)) }
+    }
+
+    private mutating func observe(_ what: Requirement, for station: Int, in segment: inout Plan.Segment) {
+        guard what.isMeasured else { return require(what, for: station, in: &segment) }
+        _ = statistic(what, for: station, in: &segment)
     }
 
     private mutating func statistic(
-        _ what: Requirement, for stage: Int, in segment: inout Plan.Segment
+        _ what: Requirement, for station: Int, in segment: inout Plan.Segment
     ) -> (statistic: Int, sweep: Int) {
-        let position = measuringPosition(before: stage, in: segment.transforms)
-        let sweep = sweep(measuringAt: position, in: segment.transforms)
-        let statistic = statistic(what, at: position, sweep: sweep, in: &segment)
-        plan.sources[stage].append(statistic)
+        let (range, path) = (segment.transforms, path(past: station, in: segment.transforms))
+        let isTrue = what.needsTrueGradient
+        let position = isTrue ? station : measuringPosition(before: station, on: path, in: range)
+        let sweep = sweep(measuringAt: position, on: path, in: range, isTrue: isTrue)
+        let statistic = statistic(
+            what, at: position, sweep: sweep, of: position > surroundings.trunkCount ? stations[station].branch : nil,
+            by: what.belongsToStage ? station : nil, in: &segment)
+        plan.sources[station].append(statistic)
         return (statistic, sweep)
     }
 
     /// Where a gradient has to be finite: at the input, or behind the last stage that repairs it.
     private func checkingPosition(in range: Range<Int>) -> Int {
-        range.last { transforms[$0].repairsNonFinite }.map { $0 + 1 } ?? range.lowerBound
+        range.last { stations[$0].repairsNonFinite }.map { $0 + 1 } ?? range.lowerBound
     }
 
-    private mutating func check(at position: Int, for stage: Int?, in segment: inout Plan.Segment) {
-        let sweep = sweep(measuringAt: position, in: segment.transforms)
-        let statistic = statistic(.norm(.l2), at: position, sweep: sweep, in: &segment)
-        segment.measuring[sweep - 1].checks.append((statistic, stage))
+    private mutating func check(at position: Int, for station: Int?, in segment: inout Plan.Segment) {
+        let range = segment.transforms
+        let path = station.map { self.path(past: $0, in: range) } ?? Array(range)
+        let sweep = sweep(measuringAt: position, on: path, in: range)
+        let branch = position > surroundings.trunkCount ? station.flatMap { stations[$0].branch } : nil
+        let statistic = statistic(.norm(.l2), at: position, sweep: sweep, of: branch, in: &segment)
+        segment.measuring[sweep - 1].checks.append((statistic, station))
     }
 
     private mutating func statistic(
-        _ what: Requirement, at position: Int, sweep: Int, in segment: inout Plan.Segment
+        _ what: Requirement, at position: Int, sweep: Int, of branch: Int? = nil, by station: Int? = nil,
+        in segment: inout Plan.Segment
     ) -> Int {
         while segment.measuring.count < sweep { segment.measuring.append(Plan.Measuring()) }
         let known = segment.measuring[sweep - 1].statistics.first {
-            plan.statistics[$0].what == what && plan.statistics[$0].position == position
+            let other = plan.statistics[$0]
+            return other.what == what && other.position == position && other.station == station
         }
         if let known { return known }
-        plan.statistics.append(Plan.Statistic(what: what, position: position))
+        plan.statistics.append(Plan.Statistic(what: what, position: position, branch: branch, station: station))
         segment.measuring[sweep - 1].statistics.append(plan.statistics.count - 1)
         return plan.statistics.count - 1
     }
@@ -215,7 +273,7 @@ struct Planner {
                 let otherPosition = plan.statistics[other].position
                 guard case .norm = plan.statistics[other].what else { return false }
                 return other != statistic && otherPosition >= position
-                    && transforms[position..<otherPosition].allSatisfy {
+                    && stations[position..<otherPosition].allSatisfy {
                         $0.effect != .arbitrary && !$0.repairsNonFinite
                     }
             }
@@ -227,37 +285,70 @@ struct Planner {
         }
     }
 
+    // MARK: Operations
+
     private mutating func fillOperations(of sweep: Int, in segment: inout Plan.Segment) {
         let statistics = segment.measuring[sweep].statistics.sorted {
             plan.statistics[$0].position < plan.statistics[$1].position
         }
-        let end = statistics.last.map { plan.statistics[$0].position } ?? segment.transforms.lowerBound
-        let fixed = fixedPoint(before: end, in: segment.transforms)
-        var operations: [Plan.Operation] = []
-        var position = segment.transforms.lowerBound
-        for statistic in statistics {
-            let next = plan.statistics[statistic].position
-            operations += self.operations(position..<next, upTo: next, factorsUpTo: fixed)
-            operations.append(.measure(statistic: statistic))
-            plan.statistics[statistic].firstFactor = min(fixed, next)
-            position = next
+        let range = segment.transforms
+        let inTrunk = statistics.filter { plan.statistics[$0].branch == nil }
+        let branches = surroundings.branches.indices.filter { branch in
+            statistics.contains { plan.statistics[$0].branch == branch }
+        }
+        // What is behind an optimizer needs all of what is in front of it.
+        let end = branches.isEmpty ? inTrunk.last.map { plan.statistics[$0].position } : range.upperBound
+        var operations = fill(
+            inTrunk, Array(range), upTo: end ?? range.lowerBound, sweep: sweep + 1, in: range,
+            isFixed: !branches.isEmpty)
+        for branch in branches {
+            let own = statistics.filter { plan.statistics[$0].branch == branch }
+            let path = Array(surroundings.branches[branch])
+            let end = own.last.map { plan.statistics[$0].position } ?? path[0]
+            operations += fill(own, path, upTo: end, sweep: sweep + 1, in: range, isFixed: false)
         }
         segment.measuring[sweep].operations = operations
     }
 
-    private func operations(_ range: Range<Int>, upTo end: Int, factorsUpTo fixed: Int) -> [Plan.Operation] {
+    /// What a sweep does along a part of a path, with what it measures there.
+    private mutating func fill(
+        _ statistics: [Int], _ path: [Int], upTo end: Int, sweep: Int, in range: Range<Int>, isFixed: Bool
+    ) -> [Plan.Operation] {
+        let isTrue = statistics.filter { plan.statistics[$0].what.needsTrueGradient }
+        let truePosition = isTrue.map { plan.statistics[$0].position }.max() ?? 0
+        let fixed = isFixed ? end : max(fixedPoint(before: end, on: path, in: range), truePosition)
         var operations: [Plan.Operation] = []
-        for stage in range where stage < end {
-            if transforms[stage].effect != .scaling {
-                operations.append(.transform(stage: stage))
-            } else if stage < fixed, let run = plan.runs.firstIndex(where: { $0.lowerBound == stage }) {
+        var position = Int.min
+        for statistic in statistics {
+            let next = plan.statistics[statistic].position
+            operations += self.operations(
+                path.filter { position <= $0 && $0 < next }, factorsUpTo: fixed, sweep: sweep)
+            operations.append(.measure(statistic: statistic))
+            plan.statistics[statistic].firstFactor = min(fixed, next)
+            position = next
+        }
+        return operations
+            + self.operations(path.filter { position <= $0 && $0 < end }, factorsUpTo: fixed, sweep: sweep)
+    }
+
+    /// What some stations do to a block in a sweep, in order.
+    private func operations(_ some: [Int], factorsUpTo fixed: Int, sweep: Int) -> [Plan.Operation] {
+        var operations: [Plan.Operation] = []
+        for index in some {
+            let station = stations[index]
+            if passRounds[index] > 0, passRounds[index] < sweep {
+                if let pass = plan.passes.firstIndex(where: { $0.station == index }) {
+                    operations.append(.load(pass: pass))
+                }
+            } else if case .optimizer(let branch) = station.kind {
+                let isRemembered = surroundings.branches[branch].contains { stations[$0].readsGradient }
+                operations += (isRemembered ? [.rememberGradient(station: index)] : []) + [.direct(station: index)]
+            } else if station.effect != .scaling {
+                operations.append(.transform(station: index))
+            } else if index < fixed, let run = plan.runs.firstIndex(where: { $0.lowerBound == index }) {
                 operations.append(.scale(run: run))
             }
         }
         return operations
     }
-}
-
-extension Range where Bound == Int {
-    fileprivate func prefix(upTo end: Int) -> Range<Int> { lowerBound..<Swift.max(lowerBound, end) }
 }

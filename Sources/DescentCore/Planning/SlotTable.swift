@@ -1,44 +1,77 @@
-/// Which parameter-shaped buffers a pipeline keeps, and whose each is.
+/// Which buffers a pipeline keeps, and whose each is.
 struct SlotTable: Sendable {
     /// Their names: "AdamW.first moment".
     private(set) var names: [String] = []
     private(set) var types: [ElementType] = []
-    /// For each transform, its slots.
-    private(set) var ofTransforms: [Range<Int>] = []
+    private(set) var shapes: [Slot.Shape] = []
+    /// What each keeps of the parameters.
+    private(set) var layouts: [ParameterLayout] = []
+    /// For each component, its slots.
+    private(set) var ofComponents: [Range<Int>] = []
+    /// For each station, its slots.
+    private(set) var ofStations: [Range<Int>] = []
+    /// For each branch, the slots of each of its followers.
+    private(set) var ofFollowers: [[Range<Int>]] = []
     /// The sum of the window, where micro-batches are gathered.
     private(set) var ofWindow: Int?
-    /// The optimizer's slots.
-    private(set) var ofOptimizer = 0..<0
-    /// The average of the parameters that the optimizer keeps, if it does.
-    private(set) var parameterAverage: Int?
+    /// For each branch, the average of its parameters, if it keeps one.
+    private(set) var parameterAverages: [Int?] = []
 
-    /// Lists the slots, in the order of the chain.
+    /// Lists the slots, in the order of the components.
     ///
-    /// - Throws: ``DescentError`` if two slots of one owner have the same name.
-    init(_ chain: ChainElements, _ transforms: [any GradientTransform], _ optimizer: (any Optimizer)?)
-        throws(DescentError)
-    {
-        let owners = Slot.owners(chain.stages.map(\.name) + [optimizer?.name ?? ""])
-        var next = 0
+    /// - Parameters:
+    ///   - elements: What the pipeline consists of.
+    ///   - slots: The slots of each component.
+    ///   - layout: The parameters.
+    ///   - owners: Which branch moves each parameter.
+    /// - Throws: ``DescentError`` if two slots of one owner have the same name, or one cannot be stored as it says.
+    init(
+        _ elements: PipelineElements, _ slots: [[Slot]], _ layout: ParameterLayout, _ owners: ParameterOwners
+    ) throws(DescentError) {
+        let names = Slot.owners(elements.componentNames)
+        let chain = elements.chain
         for position in chain.stages.indices {
-            if next < transforms.count, chain.transformPositions[next] == position {
-                ofTransforms.append(try add(transforms[next].slots, of: owners[position]))
-                next += 1
-            } else if position == chain.window?.position {
-                ofWindow = try add([AccumulationWindow.slot], of: owners[position]).lowerBound
-            }
+            ofComponents.append(try add(slots[position], of: names[position], in: layout, isUsed: nil))
         }
-        let slots = optimizer?.slots ?? []
-        ofOptimizer = try add(slots, of: owners[owners.count - 1])
-        parameterAverage = slots.firstIndex { $0.role == .parameterAverage }.map { ofOptimizer.lowerBound + $0 }
+        ofStations = chain.transformPositions.map { ofComponents[$0] }
+        ofWindow = chain.window.map { ofComponents[$0.position].lowerBound }
+        for (index, branch) in elements.branches.enumerated() {
+            let isUsed = owners.isOwned(by: index)
+            // Frozen parameters have an average, too: what they are.
+            let isAveraged = owners.branches.map { $0 == index || ($0 == nil && index == 0) }
+            let position = elements.componentPosition(ofBranch: index)
+            var average: Int?
+            for component in position...position + branch.branch.stages.count {
+                let range = try add(slots[component], of: names[component], in: layout, isUsed: isUsed, isAveraged)
+                ofComponents.append(range)
+                let own = slots[component].firstIndex { $0.role == .parameterAverage }
+                average = average ?? own.map { range.lowerBound + $0 }
+            }
+            ofStations.append(ofComponents[position])
+            ofStations += branch.transforms.map { ofComponents[position + 1 + $0.position] }
+            ofFollowers.append(branch.followers.map { ofComponents[position + 1 + $0.position] })
+            parameterAverages.append(average)
+        }
     }
 
-    private mutating func add(_ slots: [Slot], of owner: String) throws(DescentError) -> Range<Int> {
+    private mutating func add(
+        _ slots: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool]?, _ isAveraged: [Bool]? = nil
+    ) throws(DescentError) -> Range<Int> {
         try DescentError.require(
             Set(slots.map(\.name)).count == slots.count, owner, "two of its slots have the same name.")
         let first = names.count
+        for slot in slots {
+            try DescentError.require(
+                slot.shape == .parameter || slot.elementType == .float32, owner,
+                "its slot \(slot.name) keeps a number for each \(slot.shape.rawValue) in \(slot.elementType); use float32."
+            )
+            layouts.append(
+                try Slot.layout(
+                    slot.shape, of: layout, isUsed: slot.role == .parameterAverage ? isAveraged ?? isUsed : isUsed))
+        }
         names += slots.map { "\(owner).\($0.name)" }
         types += slots.map(\.elementType)
+        shapes += slots.map(\.shape)
         return first..<names.count
     }
 }

@@ -40,6 +40,11 @@ struct ChainElements {
                 try requireFirst(exchange?.position, position)
                 exchange = (value, position)
             case .freeze(let selection): freezes.append((selection, position))
+            case .follower:
+                throw DescentError(
+                    .stageOrder, stage: stage.name,
+                    "\(stage.name) follows the parameters as an optimizer moves them, but stands in front of it. Put it behind "
+                        + "the optimizer: `AdamW().then { \(stage.name) }`.")
             }
         }
     }

@@ -39,10 +39,18 @@ public protocol GradientTransform: Stage {
     /// are not, which it says in its ``Stage/order``.
     var lossScale: Float { get }
 
+    /// How much of a parameter the stage is handed at once; by default rows.
+    var reach: StageReach { get }
+
+    /// How many floats of scratch the stage is lent for a whole tensor, in ``UnsafeBlockElements/scratch``; by default 0.
+    ///
+    /// Each thread has as many as the largest tensor asks for, made when the pipeline is built.
+    func scratchCount(for parameter: ParameterDescription) -> Int
+
     /// The parameters that the stage works on; by default nil, for all.
     var restriction: ParameterSelection? { get }
 
-    /// The parameter-shaped buffers to keep between steps, zero at first; by default none.
+    /// The buffers to keep between steps, zero at first; by default none.
     ///
     /// Those of a stage before an accumulation change with every micro-batch that becomes part of the window, whatever
     /// becomes of that.
@@ -60,6 +68,12 @@ public protocol GradientTransform: Stage {
     ///
     /// - Throws: ``DescentError``, which ends the step before anything has changed.
     mutating func prepare(_ step: inout StepPreparation) throws(DescentError)
+
+    /// Measures one number of a block, for a stage that requires or observes ``Requirement/measured(_:)``.
+    ///
+    /// Called on many threads at once, in the sweep that measures. The block is the incoming gradient's; changes of it, and
+    /// of slots, are lost.
+    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double
 
     /// Works on one block; called on many threads at once, and in a step as often as there are sweeps.
     func transform(_ block: inout some GradientBlock)
@@ -99,10 +113,15 @@ extension GradientTransform {
     public var canFail: Bool { true }
     public var effect: StageEffect { .arbitrary }
     public var lossScale: Float { 1 }
+    public var reach: StageReach { .rows }
+    public func scratchCount(for parameter: ParameterDescription) -> Int { 0 }
     public var restriction: ParameterSelection? { nil }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
+    public func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+        stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
+    }
     public mutating func finish(_ result: StepResult) throws(DescentError) {}
 }
 

@@ -44,6 +44,10 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public var effect: StageEffect { base.effect }
     public var lossScale: Float { base.lossScale }
     public var slots: [Slot] { base.slots }
+    public var reach: StageReach { base.reach }
+    public func scratchCount(for parameter: ParameterDescription) -> Int {
+        selection.contains(parameter) ? base.scratchCount(for: parameter) : 0
+    }
     public var restriction: ParameterSelection? { selection }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
@@ -60,6 +64,10 @@ public struct Only<Base: GradientTransform>: GradientTransform {
         step.selection = chosen(within: outer)
         try base.prepare(&step)
         step.selection = outer
+    }
+
+    public func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+        isChosen[block.parameterIndex] ? base.measure(measurement, of: &block) : 0
     }
 
     public func transform(_ block: inout some GradientBlock) {

@@ -31,4 +31,6 @@ public enum ChainElement: Sendable {
     case exchange(any GradientExchange)
     /// The removal of parameters: they are not measured, not transformed and not updated.
     case freeze(ParameterSelection)
+    /// Something that follows the parameters as an optimizer moves them; stands behind an optimizer.
+    case follower(any ParameterFollower)
 }

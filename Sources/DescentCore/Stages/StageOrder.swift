@@ -12,8 +12,12 @@ public enum GradientCondition: Sendable, Hashable, CaseIterable {
     case local
     /// Reduced over all processes.
     case reduced
+    /// What the loss says: in front of the optimizer.
+    case gradient
+    /// What the optimizer has made of it, before learning rate and sign: behind the optimizer.
+    case update
 
-    /// The three questions that a condition can answer, each with the condition before and after.
+    /// The questions that a condition can answer, each with the condition before and after.
     static let questions: [(before: GradientCondition, after: GradientCondition)] = [
         (.scaled, .unscaled), (.microBatch, .window), (.local, .reduced),
     ]
@@ -26,6 +30,8 @@ public enum GradientCondition: Sendable, Hashable, CaseIterable {
         case .window: "already accumulated over the window"
         case .local: "still local to this process"
         case .reduced: "already reduced over all processes"
+        case .gradient: "those in front of the optimizer"
+        case .update: "the optimizer's updates"
         }
     }
 }
@@ -50,6 +56,8 @@ public struct StageOrder: Sendable, Equatable {
     public static let anywhere = StageOrder()
     /// For stages whose settings are in units of the true gradient, like a clipping threshold.
     public static let trueGradients = StageOrder(expects: [.unscaled, .reduced])
+    /// For stages that make sense behind an optimizer alone, like a trust ratio.
+    public static let updates = StageOrder(expects: [.update])
 
     /// Refuses a chain whose stages contradict each other.
     ///
@@ -58,6 +66,7 @@ public struct StageOrder: Sendable, Equatable {
     ///
     /// - Throws: ``DescentError`` with code `stageOrder` that names both stages and the order that would be right.
     static func check(_ stages: [any Stage]) throws(DescentError) {
+        for stage in stages where stage.order.expects.contains(.update) { throw wrongSide(stage) }
         for (before, after) in GradientCondition.questions {
             let turns = stages.indices.filter {
                 stages[$0].order.expects.contains(before) && stages[$0].order.leaves.contains(after)
@@ -82,6 +91,13 @@ public struct StageOrder: Sendable, Equatable {
                         + "undoes that before the optimizer. Add the stage that does, or remove \(stages[cause].name).")
             }
         }
+    }
+
+    private static func wrongSide(_ stage: any Stage) -> DescentError {
+        DescentError(
+            .stageOrder, stage: stage.name,
+            "\(stage.name) works on an optimizer's updates, but stands in front of it. Put it behind the optimizer: "
+                + "`AdamW().then { \(stage.name) }`.")
     }
 
     private static func tooEarly(

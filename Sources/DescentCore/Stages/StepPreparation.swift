@@ -9,9 +9,20 @@ public struct StepPreparation {
 
     var factors: ScaleFactors
     var veto: String?
-    var norms: [NormRecord]
-    var counts: [CountRecord]
+    var records: StepRecords
     let stage: String
+
+    init(
+        layout: ParameterLayout, appliedSteps: Int, incoming: GradientStatistics, factors: ScaleFactors,
+        records: StepRecords, stage: String
+    ) {
+        self.layout = layout
+        self.appliedSteps = appliedSteps
+        self.incoming = incoming
+        self.factors = factors
+        self.records = records
+        self.stage = stage
+    }
 
     /// The parameters that the stage is to work on; nil for all.
     ///
@@ -20,6 +31,10 @@ public struct StepPreparation {
         get { incoming.selection }
         set { incoming.selection = newValue }
     }
+
+    /// Whether the stage works on a parameter: one that is not frozen, belongs to the optimizer that it stands behind, and
+    /// that it has not been restricted from.
+    public func concerns(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
 
     /// Whether the stage has set a factor; for `DescentTestKit`.
     package var hasFactors: Bool { factors.hasEach || factors.uniform != 1 }
@@ -67,7 +82,32 @@ public struct StepPreparation {
 
     /// Records for the report that the stage does something to a number of elements.
     public mutating func record(count: Int) {
-        counts.append(CountRecord(stage: stage, count: count, total: selectedCount))
+        records.counts.append(CountRecord(stage: stage, count: count, total: selectedCount))
+    }
+
+    /// Records a number for the report, which observers and TensorBoard get as well.
+    ///
+    /// ```swift
+    /// step.record("trust ratio", ratio, of: parameter)
+    /// ```
+    /// - Parameters:
+    ///   - name: What the number is; a literal costs nothing.
+    ///   - value: The number.
+    ///   - parameter: The position of the parameter that it is of; nil for all together.
+    public mutating func record(_ name: String, _ value: Double, of parameter: Int? = nil) {
+        records.values.append(
+            ValueRecord(stage: stage, name: name, parameter: parameter.map { layout[$0].name }, value: value))
+    }
+
+    /// Records a norm that the stage does nothing about, for the report.
+    ///
+    /// - Parameters:
+    ///   - norm: The norm, as it arrived.
+    ///   - kind: Which norm.
+    ///   - group: What it is of; nil for all parameters.
+    public mutating func record(norm: Double, kind: Norm = .l2, of group: String? = nil) {
+        records.norms.append(
+            NormRecord(stage: stage, group: group, kind: kind, before: norm, after: norm, isClipped: false))
     }
 
     /// Clips what some parameters have in common to a maximum norm, and records it for the report.
@@ -92,7 +132,7 @@ public struct StepPreparation {
         } else if factor < 1 {
             for parameter in parameters { scale(parameter, by: factor) }
         }
-        norms.append(
+        records.norms.append(
             NormRecord(
                 stage: stage, group: group, kind: kind, before: norm, after: norm * factor,
                 isClipped: factor < 1))

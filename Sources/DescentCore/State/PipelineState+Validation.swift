@@ -6,8 +6,13 @@ extension PipelineState {
         try counters.requireValid()
         for component in components {
             for slot in component.slots {
-                try layout.requireMatch(
-                    of: slot.tensors.layout, as: "buffers \(slot.name.quotedBriefly) of \(component.name)")
+                guard let index = slot.firstMismatch(in: layout) else { continue }
+                let role = "buffers \(slot.name.quotedBriefly) of \(component.name)"
+                try layout.requireMatch(of: slot.tensors.layout, as: role)
+                throw DescentError(
+                    .shapeMismatch, parameter: layout[index].name,
+                    "The \(role) hold \(slot.tensors.layout[index].count) numbers of \(layout[index].name.quotedBriefly), which "
+                        + "are not one for each \(slot.shape.rawValue).")
             }
         }
     }

@@ -11,7 +11,7 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
     public var skippedSteps: Int { counters.skippedSteps }
     /// The parameters that the pipeline was built for.
     public let layout: ParameterLayout
-    /// The stages in the order of the chain, then the optimizer, if there is one.
+    /// The stages in the order of the chain, then each optimizer with the stages behind it.
     public let components: [Component]
 
     /// What one stage or the optimizer remembers.
@@ -22,15 +22,21 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
         public let name: String
         /// What it remembers besides its slots.
         public let state: any ComponentState
-        /// Its parameter-shaped buffers.
-        public let slots: [(name: String, tensors: Tensors)]
+        /// Its buffers.
+        public let slots: [SavedSlot<Tensors>]
+        /// Its settings, where they were changed while training; nil where they are those that it was built with.
+        public let changedSettings: (any ComponentState)?
 
         /// Describes a component as it was saved.
-        public init(kind: String, name: String, state: any ComponentState, slots: [(name: String, tensors: Tensors)]) {
+        public init(
+            kind: String, name: String, state: any ComponentState, slots: [SavedSlot<Tensors>],
+            changedSettings: (any ComponentState)? = nil
+        ) {
             self.kind = kind
             self.name = name
             self.state = state
             self.slots = slots
+            self.changedSettings = changedSettings
         }
     }
 
@@ -39,6 +45,34 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
         self.counters = counters
         self.layout = layout
         self.components = components
+    }
+}
+
+/// A buffer of a stage or an optimizer, as it was saved.
+public struct SavedSlot<Tensors: TensorStorage>: Sendable {
+    /// The slot's name.
+    public let name: String
+    /// How many numbers it keeps of a parameter.
+    public let shape: Slot.Shape
+    /// The numbers; of a parameter that its owner does not work on, none.
+    public let tensors: Tensors
+
+    /// Describes a buffer as it was saved.
+    public init(name: String, shape: Slot.Shape = .parameter, tensors: Tensors) {
+        self.name = name
+        self.shape = shape
+        self.tensors = tensors
+    }
+
+    /// The position of the first parameter of which it keeps a part of another size than it should; nil if there is none.
+    func firstMismatch(in layout: ParameterLayout) -> Int? {
+        let found = tensors.layout
+        guard found.count == layout.count else { return 0 }
+        guard let whole = try? Slot.layout(shape, of: layout) else { return 0 }
+        return layout.indices.first { index in
+            found[index].name != layout[index].name
+                || (found[index].count > 0 && found[index].count != whole[index].count)
+        }
     }
 }
 
@@ -72,4 +106,12 @@ public enum ResumptionPolicy: Sendable, Hashable {
     ///
     /// The parameters have to be the same in any case.
     case matchingStages
+}
+
+/// Whose settings hold for a stage that was changed while training, once training is resumed.
+public enum ResumedSettings: Sendable, Hashable {
+    /// Those that it was changed to, which the state has kept.
+    case saved
+    /// Those that it is built with now.
+    case given
 }

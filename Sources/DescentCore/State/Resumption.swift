@@ -69,7 +69,7 @@ struct Resumption<Tensors: TensorStorage> {
         }
     }
 
-    /// Gives the optimizer back what it remembered, and configures it; where it cannot be that, it may start afresh.
+    /// Gives an optimizer back what it remembered, and configures it; where it cannot be that, it may start afresh.
     mutating func configure(
         _ optimizer: inout some Optimizer, at index: Int, for layout: ParameterLayout
     ) throws(DescentError) {
@@ -81,6 +81,21 @@ struct Resumption<Tensors: TensorStorage> {
             guard startsAfresh(index, after: error) else { throw error }
             optimizer = fresh
             try optimizer.configure(for: layout)
+        }
+    }
+
+    /// Gives a follower back what it remembered, and configures it; where it cannot be that, it may start afresh.
+    mutating func configure(
+        _ follower: inout some ParameterFollower, at index: Int, for layout: ParameterLayout
+    ) throws(DescentError) {
+        let fresh = follower
+        do throws(DescentError) {
+            try resume(&follower.state, slots: follower.slots, name: follower.name, at: index)
+            try follower.configure(for: layout)
+        } catch {
+            guard startsAfresh(index, after: error) else { throw error }
+            follower = fresh
+            try follower.configure(for: layout)
         }
     }
 
@@ -106,11 +121,14 @@ struct Resumption<Tensors: TensorStorage> {
     private func requireSlots(
         _ slots: [Slot], of component: PipelineState<Tensors>.Component, name: String
     ) throws(DescentError) {
-        func list(_ slots: [(String, ElementType)]) -> String {
-            slots.isEmpty ? "none" : slots.map { "\"\($0.0)\" in \($0.1)" }.joined(separator: ", ")
+        func list(_ slots: [(String, ElementType, Slot.Shape)]) -> String {
+            slots.isEmpty
+                ? "none"
+                : slots.map { "\"\($0.0)\" in \($0.1)" + ($0.2 == .parameter ? "" : ", one a \($0.2.rawValue)") }
+                    .joined(separator: ", ")
         }
-        let needed = slots.map { ($0.name, $0.elementType) }
-        let found = component.slots.map { ($0.name, $0.tensors.elementType) }
+        let needed = slots.map { ($0.name, $0.elementType, $0.shape) }
+        let found = component.slots.map { ($0.name, $0.tensors.elementType, $0.shape) }
         guard needed.count == found.count, zip(needed, found).allSatisfy({ $0 == $1 }) else {
             throw DescentError(
                 .stateMismatch, stage: name,

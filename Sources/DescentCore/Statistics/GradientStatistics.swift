@@ -67,6 +67,51 @@ public struct GradientStatistics {
     /// - Precondition: The stage declared it in its requirements.
     public func count(below limit: Float) -> Int { count(.count(below: limit)) }
 
+    /// The number of elements of one parameter's gradient that are not finite.
+    ///
+    /// - Precondition: The stage declared ``Requirement/nonFiniteCount``, and the parameter is one of the layout's.
+    public func nonFiniteCount(of parameter: Int) -> Int {
+        require(parameter)
+        return Int(values(.nonFiniteCount)[parameter])
+    }
+
+    /// The number of elements of one parameter's gradient whose magnitude is below a limit, zeros included.
+    ///
+    /// - Precondition: The stage declared it in its requirements, and the parameter is one of the layout's.
+    public func count(below limit: Float, of parameter: Int) -> Int {
+        require(parameter)
+        return Int(values(.count(below: limit))[parameter])
+    }
+
+    /// The sum over one parameter's elements of gradient times slot.
+    ///
+    /// - Precondition: The stage declared ``Requirement/dotProduct(slot:)``, and the parameter is one of the layout's.
+    public func dotProduct(slot: Int, of parameter: Int) -> Double {
+        require(parameter)
+        return values(.dotProduct(slot: slot))[parameter] * factors[parameter]
+    }
+
+    /// What the stage measured by itself of one parameter.
+    ///
+    /// - Precondition: The stage declared ``Requirement/measured(_:)``, and the parameter is one of the layout's.
+    public func value(_ measurement: Measurement, of parameter: Int) -> Double {
+        require(parameter)
+        return measurement.scaled(values(.measured(measurement))[parameter], by: factors[parameter])
+    }
+
+    /// What the stage measured by itself, of all parameters together.
+    ///
+    /// - Precondition: The stage declared ``Requirement/measured(_:)``.
+    /// - Complexity: O(n) in the number of parameters.
+    public func value(_ measurement: Measurement) -> Double {
+        let values = values(.measured(measurement))
+        var combiner = measurement.combiner
+        for parameter in factors.indices where isSelected(parameter) {
+            combiner.add(measurement.scaled(values[parameter], by: factors[parameter]))
+        }
+        return combiner.value
+    }
+
     private func count(_ requirement: Requirement) -> Int {
         let values = values(requirement)
         return Int(values.indices.reduce(0) { isSelected($1) ? $0 + values[$1] : $0 })

@@ -8,13 +8,35 @@ extension SIMDBlock {
         let (count, access) = (count, slotAccess)
         let slots = scratch.slotList(access.count)
         for index in 0..<access.count {
+            if memory.slots[access.first + index].shape != .parameter {
+                slots[index] = shapedSlot(index)
+                continue
+            }
             slots[index] = elements(
                 slot(index, offset: region.start, scratchOffset: 0, count: count, isLent: !access.isKept))
         }
         return UnsafeBlockElements(
             gradient: UnsafeMutableBufferPointer(start: source, count: count),
             parameters: elements(memory.parameters.map { $0.floats(parameterIndex) + region.start }),
-            output: elements(nil), slots: UnsafeBufferPointer(start: slots, count: access.count))
+            output: elements(nil), slots: UnsafeBufferPointer(start: slots, count: access.count),
+            original: elements(remembersGradient && access.readsGradient ? scratch.original : nil),
+            scratch: scratch.lent)
+    }
+
+    /// A slot of the stage at work that keeps a number a row, a column or a tensor.
+    ///
+    /// All blocks of a tensor share its columns: where they are not one, each is lent a copy.
+    private func shapedSlot(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
+        let tensors = memory.slots[slotAccess.first + index]
+        let isRows = tensors.shape == .row
+        let length = isRows ? rowCount : tensors.shape == .column ? columnCount : 1
+        let address = tensors.floats(parameterIndex) + (isRows ? firstRow : 0)
+        guard !slotAccess.isKept || !(isRows || memory.handsWholeTensors) else {
+            return UnsafeMutableBufferPointer(start: address, count: length)
+        }
+        let copy = scratch.slot(index)
+        copy.update(from: address, count: length)
+        return UnsafeMutableBufferPointer(start: copy, count: length)
     }
 
     public mutating func endAccess(_ elements: UnsafeBlockElements) {
@@ -37,6 +59,10 @@ extension SIMDBlock {
         }
         let slots = scratch.slotList(slotAccess.count)
         for index in 0..<slotAccess.count {
+            if memory.slots[slotAccess.first + index].shape != .parameter {
+                slots[index] = shapedSlot(index)
+                continue
+            }
             for segment in 0..<region.segmentCount {
                 _ = slot(
                     index, offset: region.start + segment * region.stride,
@@ -49,7 +75,16 @@ extension SIMDBlock {
         return UnsafeBlockElements(
             gradient: elements(scratch.transposed(0)),
             parameters: elements(memory.parameters == nil ? nil : scratch.transposed(1)), output: elements(nil),
-            slots: UnsafeBufferPointer(start: slots, count: slotAccess.count))
+            slots: UnsafeBufferPointer(start: slots, count: slotAccess.count),
+            original: transposedOriginal(), scratch: scratch.lent)
+    }
+
+    /// The gradient that an optimizer made its update of, with rows as rows.
+    private func transposedOriginal() -> UnsafeMutableBufferPointer<Float> {
+        guard remembersGradient, slotAccess.readsGradient else { return elements(nil) }
+        let rows = scratch.transposed(2 + slotAccess.count)
+        transpose(from: scratch.original, region.segmentLength, into: rows)
+        return elements(rows)
     }
 
     private func copyBack(_ elements: UnsafeBlockElements) {
@@ -59,7 +94,7 @@ extension SIMDBlock {
                 scratch.transposed(1), to: parameters.floats(parameterIndex) + region.start, region.stride)
         }
         guard slotAccess.isKept else { return }
-        for index in 0..<slotAccess.count {
+        for index in 0..<slotAccess.count where memory.slots[slotAccess.first + index].shape == .parameter {
             transposeBack(scratch.transposed(2 + index), to: scratch.slot(index), region.segmentLength)
             for segment in 0..<region.segmentCount { returnSlot(index, segment: segment) }
         }

@@ -31,6 +31,8 @@ public struct SIMDBlock: UpdateBlock {
     var isCentered = false
     /// What the last accumulation told of its result, until the result is worked on.
     var sumIsFinite: Bool?
+    /// Whether scratch holds a copy of the gradient as it was before an optimizer worked on it.
+    var remembersGradient = false
     /// What the last update told of the parameters, until something else writes to them.
     var updateIsFinite: Bool?
     var means = MeansCache()
@@ -102,11 +104,27 @@ public struct SIMDBlock: UpdateBlock {
         if rank > 1 { isCentered = true }
     }
 
-    public mutating func discardGradient() {
+    /// Forgets what the block holds: whoever calls this fills it anew.
+    private mutating func discardGradient() {
         source = scratch.gradient
         sourceStride = region.segmentLength
         factor = 1
         isCentered = false
+    }
+
+    public mutating func load(slot: Int) {
+        sumIsFinite = nil
+        source = memory.slots[slot].floats(parameterIndex) + region.start
+        sourceStride = region.stride
+        factor = 1
+        isCentered = false
+        means = MeansCache()
+    }
+
+    public mutating func rememberGradient() {
+        materialize()
+        scratch.original.update(from: source, count: count)
+        remembersGradient = true
     }
 
     // MARK: Operations that read

@@ -17,7 +17,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     /// Where the slots of the present sweep start, and room for as many as any sweep has had; so that no sweep allocates.
     private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
 
-    init(layout: ParameterLayout, blocks: [BlockExtent], backend: SIMDBackend) {
+    init(layout: ParameterLayout, blocks: [BlockExtent], scratchCount: Int = 0, backend: SIMDBackend) {
         shapes = layout.map { BlockShape($0) }
         usefulThreads = layout.elementCount / backend.elementsPerThread
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
@@ -40,7 +40,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
         team = WorkerTeam(threads: backend.threadCount)
         let kernels = Kernels(backend.instructionSet)
         scratch = (0..<backend.threadCount).map { _ in
-            ThreadScratch(elementCount: longest, rowCount: rows, kernels: kernels)
+            ThreadScratch(elementCount: longest, rowCount: rows, lentCount: scratchCount, kernels: kernels)
         }
     }
 
@@ -50,12 +50,15 @@ public final class SIMDWorkspace: @unchecked Sendable {
         taken.deallocate()
     }
 
-    private func slotAddresses(_ tensors: [TensorSet]) -> UnsafePointer<TensorAddresses>? {
+    private func slotAddresses(_ tensors: [TensorSet], _ shapes: [Slot.Shape]) -> UnsafePointer<TensorAddresses>? {
         if slots.count < tensors.count {
             slots.deallocate()
             slots = .allocate(capacity: tensors.count)
         }
-        for index in tensors.indices { slots.initializeElement(at: index, to: TensorAddresses(tensors[index])) }
+        for index in tensors.indices {
+            let shape = index < shapes.count ? shapes[index] : .parameter
+            slots.initializeElement(at: index, to: TensorAddresses(tensors[index], shape))
+        }
         return UnsafePointer(slots.baseAddress)
     }
 
@@ -63,7 +66,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     var scratchBytes: Int { scratch.reduce(0) { $0 + $1.allocatedBytes } }
 
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
-        let slots = slotAddresses(sweep.slots)
+        let slots = slotAddresses(sweep.slots, sweep.slotShapes)
         let memory = SweepMemory(sweep, slots: slots)
         withUnsafePointer(to: memory) { run(sweep, SendableAddress($0), body) }
     }

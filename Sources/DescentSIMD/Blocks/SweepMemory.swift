@@ -9,6 +9,8 @@ struct SweepMemory: @unchecked Sendable {
     private let firstSlot: UnsafePointer<TensorAddresses>?
     let rowMeans: RowMeans?
     let appliedSteps: Int
+    /// Whether each block is a whole tensor.
+    let handsWholeTensors: Bool
 
     init(_ sweep: borrowing Sweep<TensorSet>, slots: UnsafePointer<TensorAddresses>?) {
         gradients = TensorAddresses(sweep.gradients)
@@ -18,6 +20,7 @@ struct SweepMemory: @unchecked Sendable {
         firstSlot = slots
         rowMeans = sweep.rowMeans
         appliedSteps = sweep.appliedSteps
+        handsWholeTensors = sweep.handsWholeTensors
     }
 
     var slots: UnsafePointer<TensorAddresses> {
@@ -30,10 +33,13 @@ struct SweepMemory: @unchecked Sendable {
 struct TensorAddresses {
     private let bases: UnsafePointer<UnsafeMutableRawPointer>
     let elementType: ElementType
+    /// How many numbers there are of a parameter, where the tensors are those of a slot.
+    let shape: Slot.Shape
 
-    init(_ tensors: TensorSet) {
+    init(_ tensors: TensorSet, _ shape: Slot.Shape = .parameter) {
         bases = tensors.bases
         elementType = tensors.elementType
+        self.shape = shape
     }
 
     /// The start of a float32 tensor.

@@ -5,8 +5,8 @@ final class ThreadScratch: @unchecked Sendable {
     let kernels: Kernels
     private let elementCount: Int
     private let rowCount: Int
-    /// The working copy of a gradient, a widened gradient, and remembered parameters.
-    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 3)
+    /// The working copy of a gradient, a widened gradient, remembered parameters, and a remembered gradient.
+    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 4)
     private var slots: [UnsafeMutablePointer<Float>?] = []
     private var transposed: [UnsafeMutablePointer<Float>?] = []
     /// Where the slots of a stage are, with room for as many as any stage has had.
@@ -16,7 +16,12 @@ final class ThreadScratch: @unchecked Sendable {
     /// Stands for a gradient that has not been read yet; there is nothing there.
     let unread = AlignedMemory.allocate(0)
 
-    init(elementCount: Int, rowCount: Int, kernels: Kernels) {
+    /// What a stage is lent that is handed whole tensors.
+    let lent: UnsafeMutableBufferPointer<Float>
+
+    init(elementCount: Int, rowCount: Int, lentCount: Int = 0, kernels: Kernels) {
+        lent = UnsafeMutableBufferPointer(
+            start: lentCount > 0 ? AlignedMemory.allocate(lentCount) : nil, count: lentCount)
         self.kernels = kernels
         self.elementCount = elementCount
         self.rowCount = rowCount
@@ -26,11 +31,14 @@ final class ThreadScratch: @unchecked Sendable {
         for buffer in buffers + slots + transposed { buffer?.deallocate() }
         slotList.deallocate()
         rows?.deallocate()
+        lent.baseAddress?.deallocate()
         unread.deallocate()
     }
 
     var allocatedBytes: Int {
-        4 * ((buffers + slots + transposed).count { $0 != nil } * elementCount + (rows == nil ? 0 : rowCount))
+        4
+            * (lent.count + (buffers + slots + transposed).count { $0 != nil } * elementCount
+                + (rows == nil ? 0 : rowCount))
     }
 
     /// The working copy of the gradient.
@@ -47,6 +55,9 @@ final class ThreadScratch: @unchecked Sendable {
 
     /// The parameters before an update.
     var remembered: UnsafeMutablePointer<Float> { buffer(2, of: &buffers) }
+
+    /// The gradient before an optimizer worked on it.
+    var original: UnsafeMutablePointer<Float> { buffer(3, of: &buffers) }
 
     /// A number for each row.
     var rowMeans: UnsafeMutablePointer<Float> {

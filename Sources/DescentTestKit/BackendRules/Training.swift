@@ -16,7 +16,7 @@ enum TrainingChain: CaseIterable, CustomStringConvertible {
         }
     }
 
-    var optimizer: any Optimizer {
+    var optimizer: any Driving {
         switch self {
         // With a large epsilon, rounding is not magnified by dividing by what is almost 0.
         case .clipped: AdamW(learningRate: 0.1, epsilon: 0.1)
@@ -26,7 +26,12 @@ enum TrainingChain: CaseIterable, CustomStringConvertible {
         }
     }
 
-    var description: String { "\(stages.map(\.name)) before \(optimizer.name)" }
+    /// The optimizer and what stands behind it.
+    var names: String {
+        optimizer.branches.flatMap { [$0.optimizer.name] + $0.stages.map(\.name) }.joined(separator: ", ")
+    }
+
+    var description: String { "\(stages.map(\.name)) before \(names)" }
 
     /// What the pipeline does on a backend.
     func trace(_ example: Case, on backend: some TensorBackend, isStreamed: Bool = false) throws -> Trace {
@@ -105,7 +110,7 @@ extension Rule {
                 for chain in TrainingChain.allCases {
                     let parts = PipelineParts(stages: chain.stages, optimizer: chain.optimizer)
                     if let complaint = try parts.allocations(example, layout, on: backend).complaint {
-                        return "\(chain.stages.map(\.name)) before \(chain.optimizer.name): \(complaint) in "
+                        return "\(chain.stages.map(\.name)) before \(chain.names): \(complaint) in "
                             + "\(example.steps) steps"
                     }
                 }

@@ -43,11 +43,6 @@ extension Rule where Subject == DescentTestKit.Subject {
         }
         for step in 0..<example.steps {
             optimizer.prepare(appliedSteps: step)
-            if optimizer.proposesUpdate {
-                run(step) { [optimizer] block in optimizer.propose(&block) }
-                let norms = layout.map { _ in 1.0 }
-                optimizer.prepareUpdate(updateNorms: norms, parameterNorms: norms)
-            }
             run(step) { [optimizer] block in optimizer.update(&block) }
         }
         return uses.slot

@@ -6,7 +6,7 @@ struct PipelineParts {
     private static let warmUp = 40
 
     let stages: [any Stage]
-    let optimizer: any Optimizer
+    let optimizer: any Driving
 
     /// What the steps of a case allocate on this thread, after some to warm up.
     ///

@@ -4,8 +4,8 @@ import DescentCore
 struct Subject: Sendable {
     /// The transform; nil for an optimizer.
     let transform: (any GradientTransform)?
-    /// The optimizer; nil for a transform.
-    let optimizer: (any Optimizer)?
+    /// The optimizer, with what stands behind it; nil where the subject is a transform.
+    let driving: (any Driving)?
     let declarations: Declarations
     let parameterNames: [String]
     /// A backend that it is run over besides the default one; nil for none.
@@ -15,19 +15,22 @@ struct Subject: Sendable {
         self.init(transform, nil, declarations, parameterNames)
     }
 
-    init(_ optimizer: any Optimizer, _ declarations: Declarations, parameterNames: [String]) {
+    init(_ optimizer: any Driving, _ declarations: Declarations, parameterNames: [String]) {
         self.init(nil, optimizer, declarations, parameterNames)
     }
 
     private init(
-        _ transform: (any GradientTransform)?, _ optimizer: (any Optimizer)?, _ declarations: Declarations,
+        _ transform: (any GradientTransform)?, _ driving: (any Driving)?, _ declarations: Declarations,
         _ parameterNames: [String]
     ) {
         self.transform = transform
-        self.optimizer = optimizer
+        self.driving = driving
         self.declarations = declarations
         self.parameterNames = parameterNames
     }
+
+    /// The first of the optimizers.
+    var optimizer: (any Optimizer)? { driving?.branches.first?.optimizer }
 
     var name: String { transform?.name ?? optimizer?.name ?? "" }
 
@@ -35,20 +38,31 @@ struct Subject: Sendable {
     ///
     /// - Throws: What the transform throws as it is configured.
     func usesSums(for layout: ParameterLayout) throws -> Bool {
-        if let optimizer, optimizer.proposesUpdate { return true }
-        guard var transform else { return false }
+        guard var transform else { return driving?.branches.contains(where: usesSums) ?? false }
         try transform.configure(for: layout)
-        return (transform.requirements + transform.observations).contains {
-            switch $0 {
-            case .norm, .parameterNorm: true
-            case .finite, .nonFiniteCount, .count, .parameters: false
+        return (transform.requirements + transform.observations).contains(where: isSum)
+    }
+
+    private func usesSums(_ branch: OptimizerBranch) -> Bool {
+        branch.optimizer.requirements.contains(where: isSum)
+            || branch.stages.contains { stage in
+                guard case .transform(let transform) = stage.element else { return false }
+                return (transform.requirements + transform.observations).contains(where: isSum)
             }
+    }
+
+    private func isSum(_ requirement: Requirement) -> Bool {
+        switch requirement {
+        case .norm, .parameterNorm, .dotProduct, .measured: true
+        case .finite, .nonFiniteCount, .count, .parameters, .gradient: false
         }
     }
 
     /// Whether something is kept in bfloat16, which is rounded at random.
     var roundsAtRandom: Bool {
-        ((transform?.slots ?? []) + (optimizer?.slots ?? [])).contains { $0.elementType == .bfloat16 }
+        ((transform?.slots ?? []) + (driving?.branches.flatMap(\.optimizer.slots) ?? [])).contains {
+            $0.elementType == .bfloat16
+        }
     }
 
     /// A case of some shapes, with tensors of the names that the author gave.
@@ -72,7 +86,7 @@ extension Subject {
         log: ProbeLog?, earlier: [any Stage] = [], later: [any Stage] = []
     ) -> PipelineParts {
         guard let transform else {
-            return PipelineParts(stages: earlier + later, optimizer: optimizer ?? Recorder())
+            return PipelineParts(stages: earlier + later, optimizer: driving ?? Recorder())
         }
         let subject = log.map { Self.probe(transform, $0) } ?? transform
         let order = transform.order

@@ -44,7 +44,7 @@ extension Requirement {
     fileprivate var isOfParameters: Bool {
         switch self {
         case .parameterNorm, .parameters: true
-        case .norm, .finite, .nonFiniteCount, .count: false
+        case .norm, .finite, .nonFiniteCount, .count, .dotProduct, .measured, .gradient: false
         }
     }
 }

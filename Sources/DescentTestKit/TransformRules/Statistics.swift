@@ -36,8 +36,8 @@ extension Requirement {
     /// Whether there is something to read about it.
     fileprivate var isRead: Bool {
         switch self {
-        case .norm, .nonFiniteCount, .count, .parameterNorm: true
-        case .finite, .parameters: false
+        case .norm, .nonFiniteCount, .count, .parameterNorm, .dotProduct, .measured: true
+        case .finite, .parameters, .gradient: false
         }
     }
 }

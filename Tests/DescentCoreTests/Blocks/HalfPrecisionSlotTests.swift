@@ -139,7 +139,7 @@ private struct Borrowed: Optimizer {
     }
 
     private func train(
-        _ layout: ParameterLayout, _ optimizer: any Optimizer, threads: Int, blockLength: Int, steps: Int = 4,
+        _ layout: ParameterLayout, _ optimizer: any Driving, threads: Int, blockLength: Int, steps: Int = 4,
         _ stages: [any Stage] = []
     ) throws -> (parameters: TensorSet, slots: [UInt32]) {
         var parameters = TensorSet.random(layout, seed: 1)
@@ -166,7 +166,7 @@ private struct Borrowed: Optimizer {
         _ elementType: ElementType
     ) throws {
         let stages = [Watch(elementType: elementType, decay: 0.9)]
-        for optimizer: any Optimizer in [
+        for optimizer: any Driving in [
             Moments(elementType: elementType), Borrowed(.sgd, elementType), Borrowed(.adam, elementType),
         ] {
             let expected = try train(mixedLayout(), optimizer, threads: 1, blockLength: 16_384, stages)
@@ -190,7 +190,7 @@ private struct Borrowed: Optimizer {
     @Test(arguments: [ElementType.bfloat16, .float16]) func `training with them stays near training in float32`(
         _ elementType: ElementType
     ) throws {
-        for (narrow, wide): (any Optimizer, any Optimizer) in [
+        for (narrow, wide): (any Driving, any Driving) in [
             (Moments(elementType: elementType), Moments(elementType: .float32)),
             (Borrowed(.sgd, elementType), Borrowed(.sgd, .float32)),
             (Borrowed(.adam, elementType), Borrowed(.adam, .float32)),

@@ -106,7 +106,7 @@ private func take(
 }
 
 /// Takes a step with an optimizer.
-private func takeWith(_ optimizer: some Optimizer) throws {
+private func takeWith(_ optimizer: some Driving) throws {
     let layout = try makeLayout([[4, 3], [5]])
     var parameters = TensorSet.random(layout, seed: 1)
     var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {

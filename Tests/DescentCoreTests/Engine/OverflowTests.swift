@@ -34,7 +34,7 @@ import Testing
     private var ones: TensorSet { tensors([1, 1, 1, 1], [1, 1, 1]) }
 
     private func step(
-        _ gradients: TensorSet, _ optimizer: any Optimizer = SGD(learningRate: 0.1),
+        _ gradients: TensorSet, _ optimizer: any Driving = SGD(learningRate: 0.1),
         _ stages: [any Stage] = []
     ) throws -> (outcome: StepOutcome, parameters: TensorSet, pipeline: Pipeline) {
         var parameters = ones

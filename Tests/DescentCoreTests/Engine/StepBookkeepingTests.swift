@@ -70,14 +70,16 @@ import Testing
 
     @Test func `a rate that is not finite is a reason that names its group`() throws {
         let groups = [ParameterGroup.named(prefix: "b", learningRate: .custom("bad") { $0 == 2 ? .nan : 1 })]
-        var driver = try OptimizerDriver(SGD(learningRate: 0.5, groups: groups), for: layout("a", "b"))
+        var driver = try OptimizerDriver(
+            SGD(learningRate: 0.5, groups: groups), named: "SGD", at: 0, isFused: true, followers: [],
+            for: layout("a", "b"))
         #expect(driver.prepare(appliedSteps: 1) == nil)
         #expect(driver.rates.rates.map(\.learningRate) == [0.5, 1])
         let reason = driver.prepare(appliedSteps: 2)
         #expect(reason?.code == .nonFiniteSetting)
         #expect(reason?.stage == "SGD")
         #expect(reason?.description == "the learning rate of SGD, group named b* is nan after 2 applied steps")
-        #expect(driver.learningRate(at: 2) == 0.5)
+        #expect(driver.learningRate(at: 2).rate == 0.5)
     }
 
     // MARK: Report
@@ -91,7 +93,7 @@ import Testing
         let buffers = StepBuffers(statisticCount: 1, blockCount: blocks.count, rowCount: 0)
         for (index, norm) in [3.0, 1, 4, 2].enumerated() { buffers.blockNorms[index] = norm }
         measurements.combine(0, buffers, nil)
-        let chain = TransformChain([], for: layout, selection: [true, true, true, false], plan)
+        let chain = try PlannedPipeline([], of: layout, isFrozen: [false, false, false, true]).chain
         var reporter = StepReporter(.layerNorms, for: layout)
         reporter.begin(lossScale: 1)
         reporter.noteNorms(0, measurements, chain)

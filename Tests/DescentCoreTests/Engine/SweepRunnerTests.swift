@@ -11,11 +11,11 @@ import Testing
         frozen: [Bool], _ stages: [any Stage] = [], parameterCopy: ElementType? = nil
     ) throws -> SweepRunner<SIMDBackend> {
         let layout = try ParameterLayout(["a", "b", "c"].map { try ParameterDescription($0, shape: [4, 8]) })
-        let elements = try ChainElements(stages)
-        return SweepRunner(
-            SIMDBackend(threads: 1, blockLength: 16), layout, isFrozen: frozen,
-            try SlotTable(elements, elements.transforms, SGD(learningRate: 1, momentum: 0.5)),
-            Planner.plan(for: elements.transforms, around: elements.window, .init()), parameterCopy: parameterCopy)
+        let pipeline = try PlannedPipeline(
+            stages, SGD(learningRate: 1, momentum: 0.5).branches, of: layout, isFrozen: frozen)
+        return try SweepRunner(
+            SIMDBackend(threads: 1, blockLength: 16), layout, isFrozen: frozen, pipeline.slots, pipeline.plan,
+            pipeline.whole, parameterCopy: parameterCopy)
     }
 
     @Test func `what is frozen has no blocks among those that sweeps are over`() throws {

@@ -24,8 +24,7 @@ import Testing
 
     private func chain(_ factors: Factor...) throws -> TransformChain {
         let layout = try ParameterLayout([ParameterDescription("a", shape: [2]), ParameterDescription("b", shape: [3])])
-        let plan = Planner.plan(for: factors, around: nil, .init())
-        return TransformChain(factors, for: layout, selection: nil, plan)
+        return try PlannedPipeline(factors, of: layout).chain
     }
 
     /// Prepares all of a chain's transforms; gives the first reason to skip.

@@ -17,7 +17,7 @@ import Testing
     }
 
     /// Trains from the same parameters with the same gradients.
-    private func train(_ optimizer: any Optimizer) throws -> TensorSet {
+    private func train(_ optimizer: any Driving) throws -> TensorSet {
         var parameters = TensorSet.random(layout, seed: 1)
         let backend = SIMDBackend(threads: 2, blockLength: 16, elementsPerThread: 8)
         var pipeline = try Pipeline(for: parameters, on: backend) {
@@ -30,7 +30,7 @@ import Testing
         return parameters
     }
 
-    private func error(_ optimizer: any Optimizer) -> DescentError? {
+    private func error(_ optimizer: any Driving) -> DescentError? {
         #expect(throws: DescentError.self) {
             try Pipeline(for: TensorSet(zeros: layout)) {
             } driving: {
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func `a group's settings are those of an optimizer that has them`() throws {
-        let pairs: [(any Optimizer, any Optimizer)] = [
+        let pairs: [(any Driving, any Driving)] = [
             (
                 SGD(learningRate: 0.1, groups: [.named(prefix: "head.").setting(momentum: 0.9, nesterov: true)]),
                 SGD(learningRate: 0.1, momentum: 0.9, nesterov: true)
@@ -72,7 +72,7 @@ import Testing
             (Lion(groups: [.named(prefix: "head.").setting(beta1: 0.1, beta2: 0.2)]), Lion(beta1: 0.1, beta2: 0.2)),
             (LAMB(groups: [.named(prefix: "head.").setting(beta1: 0.1, epsilon: 0.1)]), LAMB(beta1: 0.1, epsilon: 0.1)),
         ]
-        let usual: [any Optimizer] = [
+        let usual: [any Driving] = [
             SGD(learningRate: 0.1), SGD(learningRate: 0.1, momentum: 0.5), AdamW(), Adam(), RMSProp(),
             RMSProp(momentum: 0.5, centered: true), Adagrad(), Lion(), LAMB(),
         ]
@@ -108,10 +108,10 @@ import Testing
         #expect(missing?.code == .invalidSetting)
         #expect(
             missing?.message == """
-                Lion with lookahead, group rank 0 to 1: Lion with lookahead has no momentum that a group could set; its \
-                groups can set learningRate, weightDecay, beta1, beta2, maximize.
+                Lion, group rank 0 to 1: Lion has no momentum that a group could set; its groups can set learningRate, \
+                weightDecay, beta1, beta2, maximize.
                 """)
-        for refused: any Optimizer in [
+        for refused: any Driving in [
             SGD(learningRate: 1, groups: [.rank(0...4).setting(momentum: -1)]),
             SGD(learningRate: 1, groups: [.rank(0...4).setting(nesterov: true)]),
             SGD(learningRate: 1, groups: [.rank(0...4).setting(beta1: 0.9)]),

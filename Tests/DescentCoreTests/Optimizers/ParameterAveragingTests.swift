@@ -24,7 +24,7 @@ import Testing
     @Test(arguments: [0, 0.5, 0.999] as [Double]) func `the average starts as the parameters and follows them`(
         _ decay: Double
     ) throws {
-        for base: any Optimizer in [
+        for base: any Driving in [
             SGD(learningRate: 0.5).averagingParameters(decay: decay), AdamW().averagingParameters(decay: decay),
             LAMB().averagingParameters(decay: decay),
         ] {

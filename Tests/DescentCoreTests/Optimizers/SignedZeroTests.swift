@@ -5,7 +5,7 @@ import Testing
 
 /// The same bits where zeros have signs: pruned weights are often -0.
 @Suite struct SignedZeroTests {
-    static let optimizers: [any Optimizer] = [
+    static let optimizers: [any Driving] = [
         SGD(learningRate: 0.1), SGD(learningRate: 0.1, maximize: true),
         SGD(learningRate: 0.1, momentum: 0.9, weightDecay: 0.1, maximize: true),
         SGD(learningRate: 0.1, momentum: 0.9, nesterov: true), AdamW(learningRate: 0.1),
@@ -42,7 +42,7 @@ import Testing
 
     /// The bits of parameters and slots after four steps, handed over whole or one by one.
     private func train(
-        _ optimizer: any Optimizer, _ stages: [any Stage], _ level: InstructionSet, threads: Int = 1,
+        _ optimizer: any Driving, _ stages: [any Stage], _ level: InstructionSet, threads: Int = 1,
         streams: Bool = false
     ) throws -> [UInt32] {
         var parameters = parameters

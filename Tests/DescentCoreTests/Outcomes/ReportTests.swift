@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test func `the ratio of the update to the parameters is that of what changed`() throws {
-        for optimizer: any Optimizer in [SGD(learningRate: 0.1), AdamW(learningRate: 0.01), LAMB(learningRate: 0.1)] {
+        for optimizer: any Driving in [SGD(learningRate: 0.1), AdamW(learningRate: 0.01), LAMB(learningRate: 0.1)] {
             var updated = parameters
             var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: .updateRatio)) {
             } driving: {

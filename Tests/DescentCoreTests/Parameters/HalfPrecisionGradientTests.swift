@@ -20,7 +20,7 @@ import Testing
         ("noise", { [ZeroNonFinite(), AddNoise(seed: 3), Normalize()] }),
     ]
 
-    static let optimizers: [any Optimizer] = [
+    static let optimizers: [any Driving] = [
         SGD(learningRate: 0.1), SGD(learningRate: 0.1, momentum: 0.9, nesterov: true),
         AdamW(learningRate: 0.01, amsgrad: true), Adagrad(), RMSProp(momentum: 0.5, centered: true), Lion(), LAMB(),
         Adam().averagingParameters(decay: 0.9), AdamW().lookingAhead(synchronizationPeriod: 2),
@@ -46,7 +46,7 @@ import Testing
     }
 
     private func train(
-        _ layout: ParameterLayout, _ stages: Stages, _ optimizer: any Optimizer, threads: Int,
+        _ layout: ParameterLayout, _ stages: Stages, _ optimizer: any Driving, threads: Int,
         _ gradients: (Int) -> TensorSet
     ) throws -> [UInt32] {
         var parameters = TensorSet.random(layout, seed: 7)

@@ -66,13 +66,13 @@ private struct SlowCentering: GradientTransform {
     struct Case: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let stages: @Sendable () -> [any Stage]
-        let optimizer: any Optimizer
+        let optimizer: any Driving
         let tolerance: Double
         let elementType: ElementType
 
         init(
             _ name: String, _ stages: @escaping @Sendable () -> [any Stage] = { [] },
-            driving optimizer: any Optimizer = SGD(learningRate: 0.5), tolerance: Double = 1e-5,
+            driving optimizer: any Driving = SGD(learningRate: 0.5), tolerance: Double = 1e-5,
             gradients elementType: ElementType = .float32
         ) {
             testDescription = name

@@ -167,7 +167,7 @@ import Testing
         // Of an optimizer, 0 is a rate, an epsilon and a momentum like any other.
         let (unusual, decay) = (value == 0 ? -2 : value, Double(value == 0 ? 1 : value))
         let rate = Schedule.constant(Double(unusual))
-        let optimizers: [any Optimizer] = [
+        let optimizers: [any Driving] = [
             AdamW(learningRate: rate), SGD(learningRate: rate),
             AdamW(epsilon: unusual), AdamW(beta1: decay), AdamW(beta2: decay),
             AdamW(weightDecay: unusual), SGD(learningRate: 0.1, momentum: Double(unusual)),

@@ -9,14 +9,15 @@ import Testing
 
     private func makePipeline(
         nonFinite: NonFinitePolicy = .skip, @ChainBuilder _ stages: () -> [any Stage],
-        driving optimizer: () -> any Optimizer = { AdamW() }
+        driving optimizer: () -> any Driving = { AdamW() }
     ) throws -> (GradientPipeline<PlainBackend>, TrafficLog, PlainTensors, PlainTensors) {
         let layout = try makeLayout(Self.shapes)
         let backend = PlainBackend()
         let parameters = PlainTensors(.random(layout, seed: 1))
         let gradients = PlainTensors(.random(layout, seed: 2))
         let pipeline = try GradientPipeline(
-            for: parameters, configuration: .init(nonFinite: nonFinite), on: backend, stages, driving: optimizer)
+            for: parameters, configuration: .init(nonFinite: nonFinite), on: backend, stages,
+            driving: { optimizer() })
         return (pipeline, backend.log, parameters, gradients)
     }
 

@@ -61,25 +61,27 @@ import Testing
     }
 
     @Test func `slots of two stages of a type are told apart, and come in the order of the chain`() throws {
-        let elements = try ChainElements([Keeper(), Accumulate(steps: 2), Keeper()])
-        let table = try SlotTable(elements, elements.transforms, AdamW())
+        let layout = try ParameterLayout([ParameterDescription("a", shape: [2])])
+        let table = try PlannedPipeline([Keeper(), Accumulate(steps: 2), Keeper()], AdamW().branches, of: layout).slots
         #expect(
             table.names == [
                 "Keeper.first", "Keeper.second", "Accumulate(steps: 2, mean).sum", "Keeper#2.first", "Keeper#2.second",
                 "AdamW.first moment", "AdamW.second moment",
             ])
-        #expect(table.ofTransforms == [0..<2, 3..<5])
+        #expect(table.ofStations == [0..<2, 3..<5, 5..<7])
         #expect(table.ofWindow == 2)
-        #expect(table.ofOptimizer == 5..<7)
+        #expect(table.ofComponents == [0..<2, 2..<3, 3..<5, 5..<7])
         #expect(table.types[1] == .bfloat16)
     }
 
     @Test func `the average is what its owner keeps as one, whatever it is called`() throws {
-        let elements = try ChainElements([])
-        #expect(try SlotTable(elements, [], NamedAverage()).parameterAverage == nil)
-        let averaging = NamedAverage().averagingParameters(decay: 0.5).lookingAhead()
-        #expect(throws: DescentError.self) { try SlotTable(elements, [], averaging) }
-        let average = SGD(learningRate: 1, momentum: 0.5).averagingParameters(decay: 0.5).lookingAhead()
-        #expect(try SlotTable(elements, [], average).parameterAverage == 1)
+        func averages(_ driving: any Driving) throws -> [Int?] {
+            let layout = try ParameterLayout([ParameterDescription("a", shape: [2])])
+            return try PlannedPipeline([], driving.branches, of: layout).slots.parameterAverages
+        }
+        #expect(try averages(NamedAverage()) == [nil])
+        #expect(try averages(NamedAverage().averagingParameters(decay: 0.5).lookingAhead()) == [1])
+        #expect(
+            try averages(SGD(learningRate: 1, momentum: 0.5).lookingAhead().averagingParameters(decay: 0.5)) == [2])
     }
 }

@@ -4,9 +4,9 @@ import Testing
 
 @Suite struct PipelineSetupTests {
     private func setup(
-        _ stages: [any Stage] = [], _ optimizer: any Optimizer = SGD(learningRate: 1)
+        _ stages: [any Stage] = [], _ optimizer: any Driving = SGD(learningRate: 1)
     ) -> PipelineSetup {
-        PipelineSetup(stages: stages, optimizer: optimizer, configuration: PipelineConfiguration())
+        PipelineSetup(stages: stages, branches: optimizer.branches, configuration: PipelineConfiguration())
     }
 
     private func difference(_ first: PipelineSetup, _ second: PipelineSetup) -> String? {

@@ -30,7 +30,7 @@ import Testing
 
     // MARK: Freeze
 
-    static let optimizers: [any Optimizer] = [
+    static let optimizers: [any Driving] = [
         SGD(learningRate: 0.1, momentum: 0.9, weightDecay: 0.1), AdamW(weightDecay: 0.1, amsgrad: true),
         LAMB(weightDecay: 0.1), Adagrad(initialAccumulator: 1), AdamW().lookingAhead(synchronizationPeriod: 2),
     ]
@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test func `the average and the copy of a frozen parameter are the parameter itself`() throws {
-        for optimizer: any Optimizer in [
+        for optimizer: any Driving in [
             SGD(learningRate: 0.1).averagingParameters(decay: 0.9),
             LAMB().averagingParameters(decay: 0.9).lookingAhead(synchronizationPeriod: 2),
         ] {

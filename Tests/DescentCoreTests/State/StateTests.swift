@@ -10,7 +10,7 @@ import Testing
     init() throws { layout = try makeLayout([[6, 5], [6]]) }
 
     private func makePipeline(
-        _ stages: [any Stage], driving optimizer: any Optimizer = AdamW(),
+        _ stages: [any Stage], driving optimizer: any Driving = AdamW(),
         resuming state: PipelineState<TensorSet>? = nil, _ policy: ResumptionPolicy = .sameStages
     ) throws -> Pipeline {
         let parameters = TensorSet(zeros: state?.layout ?? layout)

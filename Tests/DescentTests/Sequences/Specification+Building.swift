@@ -53,7 +53,7 @@ extension StageSpecification {
 
 extension OptimizerSetting {
     /// The optimizer that the pipeline is given.
-    func make() -> any Optimizer {
+    func make() -> any Driving {
         let rate = rate.schedule
         return switch kind {
         case .plainSGD: SGD(learningRate: rate)
