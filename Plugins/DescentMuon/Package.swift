@@ -18,12 +18,22 @@ let package = Package(
                 .product(name: "DescentCore", package: "swift-descent"),
             ]),
         .executableTarget(
+            name: "digits-muon",
+            dependencies: [
+                "DescentMuon", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DigitsModel", package: "swift-descent"),
+            ]),
+        .executableTarget(
             name: "muon-bench",
-            dependencies: ["DescentMuon", .product(name: "Descent", package: "swift-descent")]),
+            dependencies: [
+                "DescentMuon", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DigitsModel", package: "swift-descent"),
+            ]),
         .testTarget(
             name: "DescentMuonTests",
             dependencies: [
                 "DescentMuon", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DescentTestKit", package: "swift-descent"),
                 .product(name: "DigitsModel", package: "swift-descent"),
             ],
             resources: [.copy("Fixtures")]),

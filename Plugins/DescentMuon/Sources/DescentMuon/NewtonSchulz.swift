@@ -1,3 +1,5 @@
+import DescentCore
+
 /// The iteration that makes a matrix orthogonal, nearly.
 ///
 ///     X = M / (norm(M) + epsilon)                                   (the Frobenius norm)
@@ -89,6 +91,36 @@ public struct NewtonSchulz: Hashable, Sendable {
         SymmetricMatrix(elements: gram, size: products.gramSize).mirror(copyingLowerTo: polynomial)
         products.add(squareOf: gram, times: quintic, to: polynomial, times: cubic)
         SymmetricMatrix(elements: polynomial, size: products.gramSize).addToDiagonal(linear)
+    }
+}
+
+extension NewtonSchulz {
+    /// Checks that all is in its range.
+    ///
+    /// - Throws: `DescentError` with code `invalidSetting`.
+    func validate(for owner: String) throws(DescentError) {
+        try DescentError.require(
+            iterations >= 1, owner, "newtonSchulz.iterations is \(iterations); it has to be at least 1.")
+        for (name, value) in [("linear", linear), ("cubic", cubic), ("quintic", quintic)] {
+            try DescentError.require(
+                value.isFinite, owner, "newtonSchulz.\(name) is \(value); it has to be a finite number.")
+        }
+        try DescentError.require(
+            epsilon.isFinite && epsilon >= 0, owner,
+            "newtonSchulz.epsilon is \(epsilon); it has to be a finite number of at least 0.")
+    }
+}
+
+extension NewtonSchulz: Codable {
+    private enum CodingKeys: CodingKey { case iterations, linear, cubic, quintic, epsilon }
+
+    /// Reads the settings; those that are absent are as usual.
+    public init(from decoder: any Decoder) throws {
+        let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
+        try self.init(
+            iterations: settings.value(.iterations, or: usual.iterations),
+            linear: settings.value(.linear, or: usual.linear), cubic: settings.value(.cubic, or: usual.cubic),
+            quintic: settings.value(.quintic, or: usual.quintic), epsilon: settings.value(.epsilon, or: usual.epsilon))
     }
 }
 
