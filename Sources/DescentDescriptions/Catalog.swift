@@ -21,9 +21,11 @@ public struct Catalog: Sendable {
         .adding(Accumulate.self).adding(AddNoise.self).adding(Centralize.self).adding(ClipAdaptively.self)
         .adding(ClipByGlobalNorm.self).adding(ClipByNorm.self).adding(ClipByPercentile.self)
         .adding(ClipByValue.self).adding(ClipByZScore.self).adding(ClipLayerwise.self).adding(Freeze.self)
-        .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(Unscale.self).adding(ZeroNonFinite.self)
-        .adding(Adagrad.self).adding(Adam.self).adding(AdamW.self).adding(LAMB.self).adding(Lion.self)
-        .adding(RMSProp.self).adding(SGD.self)
+        .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(TrustRatio.self).adding(Unscale.self).adding(ZeroNonFinite.self)
+        .adding(AdEMAMix.self).adding(AdaBelief.self).adding(Adadelta.self).adding(Adagrad.self).adding(Adam.self)
+        .adding(AdamW.self).adding(Adamax.self).adding(LAMB.self).adding(Lion.self).adding(NAdam.self)
+        .adding(NovoGrad.self).adding(RAdam.self).adding(RMSProp.self).adding(SGD.self)
+        .adding(ScheduleFreeAdamW.self).adding(Yogi.self)
         .adding(ExponentialMovingAverage.self).adding(Lookahead.self)
 
     /// A catalog without anything in it.

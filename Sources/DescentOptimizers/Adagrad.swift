@@ -9,7 +9,7 @@ public import DescentCore
 /// t counts applied steps from 1. An epsilon below 2^-63 (1.1e-19), the root of the smallest normal square, counts as
 /// that much. State: 4 bytes an element. Duchi, Hazan and Singer, "Adaptive subgradient methods
 /// for online learning and stochastic optimization" (2011).
-public struct Adagrad: Optimizer {
+public struct Adagrad: DirectionalOptimizer {
     public var learningRate: Schedule
     /// How fast the step size falls with the number of steps.
     public var learningRateDecay: Float
@@ -68,19 +68,18 @@ public struct Adagrad: Optimizer {
     }
 
     public mutating func prepare(appliedSteps: Int) {
-        rules.updateEach { $0.rateDivisor = 1 + Double(appliedSteps) * $0.learningRateDecay }
+        rules.updateEach { $0.factor = Float(1 / (1 + Double(appliedSteps) * $0.learningRateDecay)) }
         start = appliedSteps == 0 ? initialAccumulator : 0
     }
 
-    public func update(_ block: inout some UpdateBlock) {
+    public func makeDirection(_ block: inout some UpdateBlock) {
         let rule = rules[block.parameterIndex]
-        let rate = Float(Double(block.rates.learningRate) / rule.rateDivisor)
-        let (decay, start, epsilon) = (block.rates.weightDecay, start, rule.epsilon)
+        let (decay, start, epsilon, factor) = (block.rates.weightDecay, start, rule.epsilon, rule.factor)
         if rule.maximize { block.scale(by: -1) }
-        block.updateEach { gradient, parameter, sum in
+        block.directEach { gradient, parameter, sum in
             let decayed = gradient + decay * parameter
             sum = (start + sum) + decayed * decayed
-            parameter -= rate * (decayed / (ReproducibleMath.squareRoot(sum) + epsilon))
+            gradient = decayed / (ReproducibleMath.squareRoot(sum) + epsilon) * factor
         }
     }
 
@@ -89,8 +88,8 @@ public struct Adagrad: Optimizer {
         let learningRateDecay: Double
         let epsilon: Float
         let maximize: Bool
-        /// What the learning rate is divided by in this step.
-        var rateDivisor = 1.0
+        /// What the direction is multiplied by in this step.
+        var factor: Float = 1
 
         init(learningRateDecay: Double, epsilon: Float, maximize: Bool) {
             self.learningRateDecay = learningRateDecay

@@ -49,7 +49,7 @@ extension AdamSettings: Encodable {
 
 /// An optimizer with the settings of Adam, each of which is a property of it: `optimizer.beta1`.
 @dynamicMemberLookup
-public protocol AdamOptimizer: DescribedOptimizer {
+public protocol AdamOptimizer: DescribedOptimizer, DirectionalOptimizer {
     /// All settings.
     var settings: AdamSettings { get set }
 

@@ -32,7 +32,7 @@ public struct AdamW: AdamOptimizer {
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 
-    public func update(_ block: inout some UpdateBlock) {
-        block.apply(rules[block.parameterIndex])
-    }
+    public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
+
+    public func update(_ block: inout some UpdateBlock) { block.apply(rules[block.parameterIndex]) }
 }

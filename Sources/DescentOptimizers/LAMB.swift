@@ -49,7 +49,7 @@ public struct LAMB: DirectionalOptimizer {
         self.maximize = maximize
         self.groups = groups
         rules = GroupedRules(
-            AdamRule(beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: false))
+            AdamRule(beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
@@ -58,7 +58,7 @@ public struct LAMB: DirectionalOptimizer {
 
     private var usualRule: AdamRule {
         AdamRule(
-            beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: false,
+            beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true,
             maximize: maximize)
     }
 
@@ -70,36 +70,7 @@ public struct LAMB: DirectionalOptimizer {
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 
-    public func makeDirection(_ block: inout some UpdateBlock) {
-        let rule = rules[block.parameterIndex]
-        let (step, decay) = (rule.coefficients(for: block.rates), block.rates.weightDecay)
-        let direction = Direction(rule, step)
-        if rule.maximize { block.scale(by: -1) }
-        block.directEach { gradient, parameter, first, second in
-            first = (step.beta1 * first + step.oneMinusBeta1 * gradient).flushed
-            second = (step.beta2 * second + (step.oneMinusBeta2 * gradient) * gradient).flushed
-            gradient = direction(first, second) + decay * parameter
-        }
-    }
-
-    /// Adam's direction, made of the moments.
-    private struct Direction {
-        let firstCorrection: Float
-        let secondCorrection: Float
-        let epsilon: Float
-
-        init(_ rule: AdamRule, _ step: AdamRule.Coefficients) {
-            firstCorrection = Float(rule.firstCorrection)
-            secondCorrection = step.secondCorrection
-            epsilon = step.epsilon
-        }
-
-        /// The moment is corrected last: where its square overflows, the quotient is 0, and not infinity over infinity.
-        @inline(__always)
-        func callAsFunction(_ first: Float, _ second: Float) -> Float {
-            first / (ReproducibleMath.squareRoot(second) * secondCorrection + epsilon) * firstCorrection
-        }
-    }
+    public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
 }
 
 extension LAMB: DescribedOptimizer {

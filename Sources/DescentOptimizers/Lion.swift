@@ -7,7 +7,7 @@ public import DescentCore
 ///     p = p - learningRate * (c + weightDecay * p)
 ///
 /// State: 4 bytes an element. Chen et al., "Symbolic discovery of optimization algorithms" (2023).
-public struct Lion: Optimizer {
+public struct Lion: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The share of the moment in the direction of a step.
     public var beta1: Double
@@ -54,15 +54,14 @@ public struct Lion: Optimizer {
         }
     }
 
-    public func update(_ block: inout some UpdateBlock) {
-        let rule = rules[block.parameterIndex]
-        let (rate, decay) = (block.rates.learningRate, block.rates.weightDecay)
+    public func makeDirection(_ block: inout some UpdateBlock) {
+        let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         if rule.maximize { block.scale(by: -1) }
-        block.updateEach { gradient, parameter, moment in
-            let direction = rule.beta1 * moment + rule.oneMinusBeta1 * gradient
+        block.directEach { gradient, parameter, moment in
+            let mixture = rule.beta1 * moment + rule.oneMinusBeta1 * gradient
             moment = (rule.beta2 * moment + rule.oneMinusBeta2 * gradient).flushed
-            let sign: Float = direction > 0 ? 1 : direction < 0 ? -1 : direction
-            parameter -= rate * (sign + decay * parameter)
+            let sign: Float = mixture > 0 ? 1 : mixture < 0 ? -1 : mixture
+            gradient = sign + decay * parameter
         }
     }
 

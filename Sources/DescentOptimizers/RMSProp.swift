@@ -12,7 +12,7 @@ public import DescentCore
 /// much: gradients smaller than it make smaller steps than PyTorch's. Where squares overflow, nothing moves. State: 4
 /// bytes an element, 4 more with momentum and 4 more where centered. Tieleman and Hinton, lecture 6.5 (2012);
 /// Graves, "Generating sequences with recurrent neural networks" (2013).
-public struct RMSProp: Optimizer {
+public struct RMSProp: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The decay of the mean of squares.
     public var alpha: Double
@@ -77,30 +77,29 @@ public struct RMSProp: Optimizer {
         }
     }
 
-    public func update(_ block: inout some UpdateBlock) {
-        let rule = rules[block.parameterIndex]
-        let (rate, decay) = (block.rates.learningRate, block.rates.weightDecay)
+    public func makeDirection(_ block: inout some UpdateBlock) {
+        let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         if rule.maximize { block.scale(by: -1) }
         switch (keepsVelocity, centered) {
         case (false, false):
-            block.updateEach { gradient, parameter, squares in
-                parameter -= rate * rule.direction(gradient + decay * parameter, &squares)
+            block.directEach { gradient, parameter, squares in
+                gradient = rule.quotient(gradient + decay * parameter, &squares)
             }
         case (true, false):
-            block.updateEach { gradient, parameter, squares, velocity in
-                let direction = rule.direction(gradient + decay * parameter, &squares)
-                velocity = (rule.momentum * velocity + direction).flushed
-                parameter -= rate * velocity
+            block.directEach { gradient, parameter, squares, velocity in
+                let quotient = rule.quotient(gradient + decay * parameter, &squares)
+                velocity = (rule.momentum * velocity + quotient).flushed
+                gradient = velocity
             }
         case (false, true):
-            block.updateEach { gradient, parameter, squares, mean in
-                parameter -= rate * rule.direction(gradient + decay * parameter, &squares, &mean)
+            block.directEach { gradient, parameter, squares, mean in
+                gradient = rule.quotient(gradient + decay * parameter, &squares, &mean)
             }
         case (true, true):
-            block.updateEach { gradient, parameter, squares, velocity, mean in
-                let direction = rule.direction(gradient + decay * parameter, &squares, &mean)
-                velocity = (rule.momentum * velocity + direction).flushed
-                parameter -= rate * velocity
+            block.directEach { gradient, parameter, squares, velocity, mean in
+                let quotient = rule.quotient(gradient + decay * parameter, &squares, &mean)
+                velocity = (rule.momentum * velocity + quotient).flushed
+                gradient = velocity
             }
         }
     }
@@ -121,13 +120,13 @@ public struct RMSProp: Optimizer {
         }
 
         @inline(__always)
-        func direction(_ gradient: Float, _ squares: inout Float) -> Float {
+        func quotient(_ gradient: Float, _ squares: inout Float) -> Float {
             squares = (alpha * squares + (oneMinusAlpha * gradient) * gradient).flushed
             return gradient / (ReproducibleMath.squareRoot(squares) + epsilon)
         }
 
         @inline(__always)
-        func direction(_ gradient: Float, _ squares: inout Float, _ mean: inout Float) -> Float {
+        func quotient(_ gradient: Float, _ squares: inout Float, _ mean: inout Float) -> Float {
             squares = (alpha * squares + (oneMinusAlpha * gradient) * gradient).flushed
             mean = (alpha * mean + oneMinusAlpha * gradient).flushed
             // Rounding can make the variance of a gradient that hardly changes negative. Squares that overflow are

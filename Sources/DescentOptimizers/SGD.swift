@@ -8,7 +8,7 @@ public import DescentCore
 ///
 /// State: 4 bytes an element with momentum, none without. Sutskever, Martens, Dahl and Hinton, "On the importance of
 /// initialization and momentum in deep learning" (2013).
-public struct SGD: Optimizer {
+public struct SGD: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The share of the velocity that remains after a step.
     public var momentum: Double
@@ -70,9 +70,9 @@ public struct SGD: Optimizer {
 
     public mutating func prepare(appliedSteps: Int) { rules.updateEach { $0.isFirst = appliedSteps == 0 } }
 
-    public func update(_ block: inout some UpdateBlock) {
-        block.apply(rules[block.parameterIndex])
-    }
+    public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
+
+    public func update(_ block: inout some UpdateBlock) { block.apply(rules[block.parameterIndex]) }
 }
 
 extension SGD: DescribedOptimizer {

@@ -95,7 +95,11 @@ import Testing
             Adam(amsgrad: true), AdamW(), RMSProp(), RMSProp(momentum: 0.9), RMSProp(centered: true),
             RMSProp(momentum: 0.9, centered: true), Adagrad(), Lion(), LAMB(), SGD(learningRate: 1e-3, momentum: 0.9),
             AdamW().averagingParameters(decay: 0.9), Adam(epsilon: 0), AdamW(epsilon: 0), LAMB(epsilon: 0),
-            RMSProp(epsilon: 0), Adagrad(epsilon: 0), Adam(epsilon: 1e-30), Lion(beta1: 0, beta2: 0),
+            RMSProp(epsilon: 0), Adagrad(epsilon: 0), Adam(epsilon: 1e-30), Lion(beta1: 0, beta2: 0), Adadelta(),
+            Adadelta(epsilon: .leastNonzeroMagnitude), Adamax(), Adamax(epsilon: 0), NAdam(), NAdam(epsilon: 0),
+            RAdam(beta2: 0.5), RAdam(beta2: 0.9, epsilon: 0), AdaBelief(), AdaBelief(epsilon: 0, epsilonRoot: 0),
+            Yogi(), Yogi(epsilon: 0, initialAccumulator: 0), NovoGrad(), NovoGrad(epsilon: 0), AdEMAMix(),
+            AdEMAMix(warmup: 2, epsilon: 0), ScheduleFreeAdamW(), ScheduleFreeAdamW(epsilon: 0),
         ]
         for optimizer in optimizers {
             for scale: Float in [
@@ -163,6 +167,9 @@ import Testing
             AdamW(learningRate: 0), RMSProp(learningRate: 0), Adagrad(learningRate: 0), Lion(learningRate: 0),
             LAMB(learningRate: 0), AdamW(learningRate: .exponential(initial: 0, rate: 2, transitionSteps: 1)),
             AdamW(learningRate: .warmupCosine(peak: 0, warmup: 2, total: 4)), AdamW(learningRate: .constant(-0.0)),
+            Adadelta(learningRate: 0, weightDecay: 0.1), Adamax(learningRate: 0), NAdam(learningRate: 0),
+            RAdam(learningRate: 0), AdaBelief(learningRate: 0), Yogi(learningRate: 0),
+            NovoGrad(learningRate: 0, weightDecay: 0.1), AdEMAMix(learningRate: 0, weightDecay: 0.1),
         ]
         for optimizer in optimizers { #expect(try train(optimizer).bits == before.bits, "\(optimizer.name)") }
         let grouped = try train(AdamW(groups: [.named(prefix: "head.", learningRate: 0)]))
@@ -193,6 +200,14 @@ import Testing
             (Adagrad(weightDecay: 0.1, maximize: true), Adagrad(weightDecay: 0.1)),
             (Lion(weightDecay: 0.1, maximize: true), Lion(weightDecay: 0.1)),
             (LAMB(weightDecay: 0.1, maximize: true), LAMB(weightDecay: 0.1)),
+            (Adadelta(weightDecay: 0.1, maximize: true), Adadelta(weightDecay: 0.1)),
+            (Adamax(weightDecay: 0.1, maximize: true), Adamax(weightDecay: 0.1)),
+            (NAdam(weightDecay: 0.1, maximize: true), NAdam(weightDecay: 0.1)),
+            (RAdam(beta2: 0.9, weightDecay: 0.1, maximize: true), RAdam(beta2: 0.9, weightDecay: 0.1)),
+            (AdaBelief(maximize: true), AdaBelief()), (Yogi(maximize: true), Yogi()),
+            (NovoGrad(weightDecay: 0.1, maximize: true), NovoGrad(weightDecay: 0.1)),
+            (AdEMAMix(weightDecay: 0.1, maximize: true), AdEMAMix(weightDecay: 0.1)),
+            (ScheduleFreeAdamW(weightDecay: 0.1, maximize: true), ScheduleFreeAdamW(weightDecay: 0.1)),
         ]
         for (climbing, descending) in pairs {
             var (climbed, descended) = (TensorSet.random(layout, seed: 1), TensorSet.random(layout, seed: 1))

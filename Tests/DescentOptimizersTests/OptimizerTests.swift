@@ -17,6 +17,13 @@ import Testing
                 Adagrad(epsilon: value), LAMB(epsilon: value),
                 Adam(learningRate: rate).averagingParameters(decay: 0.5), Lion(learningRate: rate).lookingAhead(),
                 SGD(learningRate: 1, momentum: Double(value)), RMSProp(momentum: Double(value)),
+                Adadelta(learningRate: rate), Adamax(learningRate: rate), NAdam(learningRate: rate),
+                RAdam(learningRate: rate), AdaBelief(learningRate: rate), Yogi(learningRate: rate),
+                NovoGrad(learningRate: rate), AdEMAMix(learningRate: rate), ScheduleFreeAdamW(learningRate: rate),
+                Adadelta(epsilon: value), Adamax(epsilon: value), NAdam(epsilon: value), RAdam(epsilon: value),
+                AdaBelief(epsilon: value), Yogi(epsilon: value), NovoGrad(epsilon: value), AdEMAMix(epsilon: value),
+                ScheduleFreeAdamW(epsilon: value), AdaBelief(epsilonRoot: value), Yogi(initialAccumulator: value),
+                NAdam(momentumDecay: Double(value)),
             ]
         }
         + [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Driving] in
@@ -26,6 +33,12 @@ import Testing
                 Lion(beta2: value), LAMB(beta1: value), LAMB(beta2: value),
                 SGD(learningRate: 1).averagingParameters(decay: value),
                 Adam(beta1: value).averagingParameters(decay: 0.5), Lion(beta2: value).lookingAhead(),
+                Adadelta(rho: value), Adamax(beta1: value), Adamax(beta2: value), NAdam(beta1: value),
+                NAdam(beta2: value), RAdam(beta1: value), RAdam(beta2: value), AdaBelief(beta1: value),
+                AdaBelief(beta2: value), Yogi(beta1: value), Yogi(beta2: value), NovoGrad(beta1: value),
+                NovoGrad(beta2: value), AdEMAMix(beta1: value), AdEMAMix(beta2: value), AdEMAMix(beta3: value),
+                ScheduleFreeAdamW(beta1: value), ScheduleFreeAdamW(beta2: value),
+                Yogi(groups: [.rank(0...4).setting(beta2: value)]),
             ]
         }
         + [-0.1, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
@@ -34,7 +47,10 @@ import Testing
                 RMSProp(weightDecay: value), Adagrad(weightDecay: value), Lion(weightDecay: value),
                 LAMB(weightDecay: value), Adagrad(learningRateDecay: value), Adagrad(initialAccumulator: value),
                 SGD(learningRate: 1, momentum: 0.5, dampening: Double(value)), AdamW(weightDecay: value).lookingAhead(),
-                LAMB(groups: [.rank(0...4, weightDecay: value)]),
+                LAMB(groups: [.rank(0...4, weightDecay: value)]), Adadelta(weightDecay: value),
+                Adamax(weightDecay: value), NAdam(weightDecay: value), RAdam(weightDecay: value),
+                AdaBelief(weightDecay: value), Yogi(weightDecay: value), NovoGrad(weightDecay: value),
+                AdEMAMix(weightDecay: value), AdEMAMix(alpha: value), ScheduleFreeAdamW(weightDecay: value),
             ]
         } + [
             SGD(learningRate: 1, dampening: 1.1), SGD(learningRate: 1, nesterov: true),
@@ -42,6 +58,7 @@ import Testing
             SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 0),
             SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
             SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
+            Adadelta(epsilon: 0), Adadelta(groups: [.rank(0...4).setting(epsilon: 0)]), AdEMAMix(warmup: -1),
             // Finite, but not in float32.
             SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
             AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
@@ -72,7 +89,12 @@ import Testing
             AdamW(beta1: 0, beta2: 0), RMSProp(alpha: 0, momentum: 0), Lion(beta1: 0, beta2: 0),
             LAMB(beta1: 0, beta2: 0), Adagrad(learningRateDecay: 0, initialAccumulator: 0),
             SGD(learningRate: 1).averagingParameters(decay: 0),
-            SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 1, slowStepSize: 1),
+            SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 1, slowStepSize: 1), Adadelta(rho: 0),
+            Adamax(beta1: 0, beta2: 0, epsilon: 0), NAdam(beta1: 0, beta2: 0, epsilon: 0, momentumDecay: 0),
+            RAdam(beta1: 0, beta2: 0, epsilon: 0), AdaBelief(beta1: 0, beta2: 0, epsilon: 0, epsilonRoot: 0),
+            Yogi(beta1: 0, beta2: 0, epsilon: 0, initialAccumulator: 0), NovoGrad(beta1: 0, beta2: 0, epsilon: 0),
+            AdEMAMix(beta1: 0, beta2: 0, beta3: 0, alpha: 0, warmup: 3, epsilon: 0),
+            ScheduleFreeAdamW(beta1: 0, beta2: 0, epsilon: 0),
         ]
         for optimizer in optimizers {
             var pipeline = try Pipeline(for: parameters) {
@@ -98,6 +120,11 @@ import Testing
         LAMB(weightDecay: 0.1, groups: [.vectorsWithoutDecay]), AdamW().averagingParameters(decay: 0.9),
         SGD(learningRate: 0.1, momentum: 0.9).lookingAhead(synchronizationPeriod: 2),
         LAMB().averagingParameters(decay: 0.5).lookingAhead(synchronizationPeriod: 3, slowStepSize: 0.8),
+        Adadelta(weightDecay: 0.1), Adamax(weightDecay: 0.1), NAdam(weightDecay: 0.1),
+        NAdam(weightDecay: 0.1, decouplesWeightDecay: true), RAdam(beta2: 0.9, weightDecay: 0.1),
+        RAdam(beta2: 0.9, weightDecay: 0.1, decouplesWeightDecay: true), AdaBelief(weightDecay: 0.1),
+        Yogi(weightDecay: 0.1), NovoGrad(weightDecay: 0.1), AdEMAMix(warmup: 4, weightDecay: 0.1),
+        ScheduleFreeAdamW(weightDecay: 0.1),
     ]
 
     private func mixedLayout() throws -> ParameterLayout {
@@ -219,7 +246,9 @@ import Testing
         SGD(learningRate: 0.1, momentum: 0.5), SGD(learningRate: 0.1, momentum: 0.5, nesterov: true),
         Adam(beta1: 0.5, beta2: 0.5), AdamW(beta1: 0.5, beta2: 0.5, amsgrad: true), RMSProp(alpha: 0.5),
         RMSProp(alpha: 0.5, momentum: 0.5, centered: true), Lion(beta2: 0.5), LAMB(beta1: 0.5, beta2: 0.5),
-        AdamW(beta1: 0.5, beta2: 0.5).lookingAhead(synchronizationPeriod: 7),
+        AdamW(beta1: 0.5, beta2: 0.5).lookingAhead(synchronizationPeriod: 7), Adadelta(rho: 0.5),
+        NAdam(beta1: 0.5, beta2: 0.5), RAdam(beta1: 0.5, beta2: 0.5),
+        AdaBelief(beta1: 0.5, beta2: 0.5, epsilonRoot: 0), AdEMAMix(beta1: 0.5, beta2: 0.5, beta3: 0.5),
     ]
 
     /// Whatever moments a pipeline holds after gradients of about 1e-18, and then none for many steps.

@@ -29,6 +29,8 @@ typedef struct {
     float rate;
     float coupled_decay;
     float decoupled_factor;
+    float first_correction;
+    float decoupled_decay;
 } descent_adam;
 
 /// The coefficients of one step of stochastic gradient descent.
@@ -69,6 +71,10 @@ typedef struct {
     bool (*_Nonnull adam)(
         const descent_pending *_Nonnull gradient, float *_Nonnull parameters, float *_Nonnull first,
         float *_Nonnull second, float *_Nullable largest, const descent_adam *_Nonnull step);
+    void (*_Nonnull adam_direction)(
+        const descent_pending *_Nonnull gradient, const float *_Nonnull parameters, float *_Nonnull first,
+        float *_Nonnull second, float *_Nullable largest, float *_Nonnull destination,
+        const descent_adam *_Nonnull step, bool keeps);
     void (*_Nonnull widen_float16)(
         const uint16_t *_Nonnull source, float *_Nonnull destination, intptr_t count);
     void (*_Nonnull widen_bfloat16)(

@@ -169,49 +169,4 @@ extension UpdateBlock {
         }
         slotAccess = access
     }
-
-    public mutating func apply(_ rule: SGDRule) {
-        let rates = rates
-        guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
-        let (momentum, taken) = (Float(rule.momentum), Float(1 - rule.dampening))
-        withUnsafeElements { memory in
-            let velocities = memory.slots[0]
-            for index in memory.gradient.indices {
-                var gradient = rule.maximize ? -memory.gradient[index] : memory.gradient[index]
-                gradient += rates.weightDecay * memory.parameters[index]
-                if rule.momentum != 0 {
-                    let velocity =
-                        (rule.isFirst ? gradient : momentum * velocities[index] + taken * gradient).flushed
-                    velocities[index] = velocity
-                    gradient = rule.nesterov ? gradient + momentum * velocity : velocity
-                }
-                memory.parameters[index] -= rates.learningRate * gradient
-            }
-        }
-    }
-
-    public mutating func apply(_ rule: AdamRule) {
-        let step = rule.coefficients(for: rates)
-        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
-        if rule.maximize { scale(by: -1) }
-        withUnsafeElements { memory in
-            let (first, second, largest) = (memory.slots[0], memory.slots[1], memory.slots[2])
-            for index in memory.gradient.indices {
-                let parameter = memory.parameters[index]
-                var gradient = memory.gradient[index]
-                if step.coupledDecay != 0 { gradient += step.coupledDecay * parameter }
-                let moment = (step.beta1 * first[index] + step.oneMinusBeta1 * gradient).flushed
-                let square = (step.beta2 * second[index] + (step.oneMinusBeta2 * gradient) * gradient).flushed
-                first[index] = moment
-                second[index] = square
-                var denominator = square
-                if rule.amsgrad {
-                    denominator = largest[index] > square ? largest[index] : square
-                    largest[index] = denominator
-                }
-                let root = denominator.squareRoot() * step.secondCorrection + step.epsilon
-                memory.parameters[index] = parameter * step.decoupledFactor - step.rate * (moment / root)
-            }
-        }
-    }
 }

@@ -124,6 +124,12 @@ public protocol UpdateBlock: GradientBlock {
 
     /// Carries out one step of Adam on the block.
     mutating func apply(_ rule: AdamRule)
+
+    /// Turns the gradient into the direction of stochastic gradient descent, and brings the slot up to date.
+    mutating func makeDirection(_ rule: SGDRule)
+
+    /// Turns the gradient into Adam's direction, and brings the slots up to date.
+    mutating func makeDirection(_ rule: AdamRule)
 }
 
 /// Which slots a stage has, and whether what it writes to them lasts.

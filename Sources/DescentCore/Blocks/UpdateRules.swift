@@ -4,7 +4,7 @@
 ///     v = momentum * v + (1 - dampening) * g        (v = g in the first step)
 ///     p = p - learningRate * (nesterov ? g + momentum * v : v)
 ///
-/// Without momentum, v is g and no slot is used. Each factor is formed in Double and rounded once.
+/// As a direction: what the learning rate is multiplied by. Without momentum, v is g and no slot is used. Each factor is formed in Double and rounded once.
 public struct SGDRule: Sendable {
     /// The share of the velocity that remains.
     public var momentum: Double
@@ -58,6 +58,8 @@ extension Float {
 ///     d = sqrt(v / (1 - beta2^t)) + epsilon         (AMSGrad: of the largest v so far)
 ///     p = p * (1 - learningRate * weightDecay)      (AdamW: decoupled decay)
 ///     p = p - learningRate / (1 - beta1^t) * m / d
+///
+/// As a direction: u = m / (1 - beta1^t) / d, and with decoupled decay u = u + weightDecay * p.
 ///
 /// Slots: m, v and, for AMSGrad, the largest v. Moments below 1.2e-38 are flushed to 0, and an epsilon too small for
 /// that counts as `denominatorEpsilon(_:takingUp:)` says. Each factor is formed in Double and rounded once.
@@ -131,6 +133,10 @@ public struct AdamRule: Sendable {
         public let coupledDecay: Float
         /// What the parameter is multiplied by (AdamW), or 1.
         public let decoupledFactor: Float
+        /// One over the first moment's bias.
+        public let firstCorrection: Float
+        /// What the parameter adds to the direction (AdamW), or 0.
+        public let decoupledDecay: Float
     }
 
     /// Resolves the rule for one parameter's rates.
@@ -141,6 +147,7 @@ public struct AdamRule: Sendable {
             rate: Float(Double(rates.learningRate) * firstCorrection),
             coupledDecay: decouplesWeightDecay ? 0 : rates.weightDecay,
             decoupledFactor: decouplesWeightDecay
-                ? Float(1 - Double(rates.learningRate) * Double(rates.weightDecay)) : 1)
+                ? Float(1 - Double(rates.learningRate) * Double(rates.weightDecay)) : 1,
+            firstCorrection: Float(firstCorrection), decoupledDecay: decouplesWeightDecay ? rates.weightDecay : 0)
     }
 }

@@ -68,8 +68,8 @@ public struct ParameterGroup: Sendable {
     ///   - nesterov: Whether to look ahead (`SGD`).
     ///   - maximize: Whether to climb (all optimizers).
     ///   - alpha: The decay of the mean of squares (`RMSProp`).
-    ///   - beta1: The decay of the first moment (`Adam`, `AdamW`, `LAMB`, `Lion`).
-    ///   - beta2: The decay of the second moment (`Adam`, `AdamW`, `LAMB`, `Lion`).
+    ///   - beta1: The decay of the first moment (`Lion`, and all of Adam's family).
+    ///   - beta2: The decay of the second moment (`Lion`, and all of Adam's family).
     ///   - epsilon: What keeps the denominator from 0 (all but `SGD` and `Lion`).
     ///   - learningRateDecay: How fast the step size falls (`Adagrad`).
     /// - Returns: The group with these settings.

@@ -40,7 +40,13 @@ extension SIMDBlock {
         let destination = scratch.gradient
         forEachSegment { gradient, _, scratchOffset in kernels.materialize(gradient, into: destination + scratchOffset)
         }
-        source = destination
+        continueInScratch(destination)
+    }
+
+    /// Makes scratch, where a result has been written, what the block's elements are from now on.
+    mutating func continueInScratch(_ result: UnsafeMutablePointer<Float>) {
+        sumIsFinite = nil
+        source = result
         sourceStride = region.segmentLength
         factor = 1
         isCentered = false

@@ -40,6 +40,27 @@ extension SIMDBlock {
         updateIsFinite = isFinite
     }
 
+    public mutating func makeDirection(_ rule: AdamRule) {
+        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
+        if rule.maximize { scale(by: -1) }
+        let (kernels, keepsMoments) = (kernels, slotAccess.isKept)
+        let (block, parameters, direction) = (self, parametersToUpdate, scratch.gradient)
+        let step = rule.coefficients(for: rates)
+        forEachSegment { gradient, offset, scratchOffset in
+            let count = gradient.rows * gradient.columns
+            func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
+                block.slot(index, offset: offset, scratchOffset: scratchOffset, count: count)
+            }
+            kernels.adamDirection(
+                gradient, parameters + offset, first: slot(0), second: slot(1), largest: rule.amsgrad ? slot(2) : nil,
+                into: direction + scratchOffset, step, keepsMoments: keepsMoments)
+            for index in 0..<(rule.amsgrad ? 3 : 2) where keepsMoments {
+                block.keepSlot(index, offset: offset, scratchOffset: scratchOffset, count: count)
+            }
+        }
+        continueInScratch(direction)
+    }
+
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
         guard slotAccess.declares(slots: slot + 1) else { return }
         if replacing { updateIsFinite = nil }

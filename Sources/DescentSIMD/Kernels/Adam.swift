@@ -53,4 +53,29 @@ extension PortableKernels {
             parameters[index] = parameter * decoupledFactor - rate * (moment / root)
         }
     }
+    /// Adam's direction; see `AdamRule` for the formula.
+    static func adamDirection(
+        _ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, first: UnsafeMutablePointer<Float>,
+        second: UnsafeMutablePointer<Float>, largest: UnsafeMutablePointer<Float>?,
+        into destination: UnsafeMutablePointer<Float>, _ step: AdamRule.Coefficients, keepsMoments: Bool
+    ) {
+        gradient.forEachShift { offset, count, shift in
+            for index in offset..<offset + count {
+                let parameter = parameters[index]
+                var decayed = gradient.factor * gradient.floats[index] + shift
+                if step.coupledDecay != 0 { decayed += step.coupledDecay * parameter }
+                let moment = (step.beta1 * first[index] + step.oneMinusBeta1 * decayed).flushed
+                let square = (step.beta2 * second[index] + (step.oneMinusBeta2 * decayed) * decayed).flushed
+                var denominator = square
+                if let largest, largest[index] > square { denominator = largest[index] }
+                if keepsMoments {
+                    first[index] = moment
+                    second[index] = square
+                    largest?[index] = denominator
+                }
+                let root = ReproducibleMath.squareRoot(denominator) * step.secondCorrection + step.epsilon
+                destination[index] = moment / root * step.firstCorrection + step.decoupledDecay * parameter
+            }
+        }
+    }
 }

@@ -131,13 +131,28 @@ struct Kernels: Sendable {
             PortableKernels.adam(gradient, parameters, first: first, second: second, largest: largest, step)
             return PortableKernels.isFinite(parameters, count: gradient.rows * gradient.columns)
         }
-        let coefficients = descent_adam(
-            beta1: step.beta1, one_minus_beta1: step.oneMinusBeta1, beta2: step.beta2,
-            one_minus_beta2: step.oneMinusBeta2, epsilon: step.epsilon, second_correction: step.secondCorrection,
-            rate: step.rate, coupled_decay: step.coupledDecay, decoupled_factor: step.decoupledFactor)
         return withUnsafePointer(to: descent_pending(gradient)) { gradient in
-            withUnsafePointer(to: coefficients) {
+            withUnsafePointer(to: descent_adam(step)) {
                 table.pointee.adam(gradient, parameters, first, second, largest, $0)
+            }
+        }
+    }
+
+    /// Writes the direction to a destination, which may be the gradient's source; moments are written if they are to be kept.
+    func adamDirection(
+        _ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, first: UnsafeMutablePointer<Float>,
+        second: UnsafeMutablePointer<Float>, largest: UnsafeMutablePointer<Float>?,
+        into destination: UnsafeMutablePointer<Float>, _ step: AdamRule.Coefficients, keepsMoments: Bool
+    ) {
+        guard let table else {
+            return PortableKernels.adamDirection(
+                gradient, parameters, first: first, second: second, largest: largest, into: destination, step,
+                keepsMoments: keepsMoments)
+        }
+        withUnsafePointer(to: descent_pending(gradient)) { gradient in
+            withUnsafePointer(to: descent_adam(step)) {
+                table.pointee.adam_direction(
+                    gradient, parameters, first, second, largest, destination, $0, keepsMoments)
             }
         }
     }
@@ -178,6 +193,16 @@ extension descent_pending {
         self.init(
             source: gradient.source, type: descent_element_type(gradient.elementType), rows: gradient.rows,
             columns: gradient.columns, factor: gradient.factor, means: gradient.means)
+    }
+}
+
+extension descent_adam {
+    fileprivate init(_ step: AdamRule.Coefficients) {
+        self.init(
+            beta1: step.beta1, one_minus_beta1: step.oneMinusBeta1, beta2: step.beta2,
+            one_minus_beta2: step.oneMinusBeta2, epsilon: step.epsilon, second_correction: step.secondCorrection,
+            rate: step.rate, coupled_decay: step.coupledDecay, decoupled_factor: step.decoupledFactor,
+            first_correction: step.firstCorrection, decoupled_decay: step.decoupledDecay)
     }
 }
 

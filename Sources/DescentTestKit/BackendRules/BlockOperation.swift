@@ -17,6 +17,8 @@ enum BlockOperation: Sendable, Equatable {
     case squareEach
     case sgd(momentum: Double, nesterov: Bool, isFirst: Bool)
     case adam(decoupled: Bool, amsgrad: Bool)
+    case sgdDirection(momentum: Double, nesterov: Bool)
+    case adamDirection(decoupled: Bool, amsgrad: Bool, keepsSlots: Bool)
     case blend(weight: Float, replacing: Bool)
     case measuredUpdate
 
@@ -32,7 +34,10 @@ enum BlockOperation: Sendable, Equatable {
     static let ends: [BlockOperation] = [
         .store, .sgd(momentum: 0, nesterov: false, isFirst: true), .sgd(momentum: 0.9, nesterov: false, isFirst: true),
         .sgd(momentum: 0.9, nesterov: true, isFirst: false), .adam(decoupled: true, amsgrad: false),
-        .adam(decoupled: false, amsgrad: true), .blend(weight: 0.25, replacing: true),
+        .adam(decoupled: false, amsgrad: true), .sgdDirection(momentum: 0.9, nesterov: true),
+        .adamDirection(decoupled: true, amsgrad: false, keepsSlots: true),
+        .adamDirection(decoupled: false, amsgrad: true, keepsSlots: true),
+        .adamDirection(decoupled: true, amsgrad: true, keepsSlots: false), .blend(weight: 0.25, replacing: true),
         .blend(weight: 1, replacing: false), .measuredUpdate,
     ]
 
@@ -65,6 +70,15 @@ enum BlockOperation: Sendable, Equatable {
             block.apply(
                 AdamRule(
                     beta1: 0.9, beta2: 0.99, epsilon: 0.1, amsgrad: amsgrad, decouplesWeightDecay: decoupled, step: 3))
+        case .sgdDirection(let momentum, let nesterov):
+            block.makeDirection(
+                SGDRule(momentum: momentum, dampening: 0, nesterov: nesterov, maximize: true, isFirst: false))
+        case .adamDirection(let decoupled, let amsgrad, let keepsSlots):
+            block.slotAccess.isKept = keepsSlots
+            block.makeDirection(
+                AdamRule(
+                    beta1: 0.9, beta2: 0.99, epsilon: 0.1, amsgrad: amsgrad, decouplesWeightDecay: decoupled,
+                    maximize: !amsgrad, step: 3))
         case .blend(let weight, let replacing): block.blendParameters(into: 1, weight: weight, replacing: replacing)
         case .measuredUpdate:
             block.rememberParameters()

@@ -8,6 +8,8 @@ struct ReferenceBlock: UpdateBlock {
         let parameters: UnsafeMutableBufferPointer<Float>
         let output: UnsafeMutableBufferPointer<Float>
         let slots: UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>
+        /// Copies of the slots, which a stage may write to without changing them.
+        private var lent: [UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>] = []
 
         init(gradient: [Float], parameters: [Float], output: [Float], slots: [[Float]]) {
             self.gradient = Self.copy(gradient)
@@ -18,8 +20,19 @@ struct ReferenceBlock: UpdateBlock {
         }
 
         deinit {
-            for buffer in [gradient, parameters, output] + slots { buffer.deallocate() }
-            slots.deallocate()
+            for buffer in [gradient, parameters, output] { buffer.deallocate() }
+            for list in [slots] + lent {
+                for buffer in list { buffer.deallocate() }
+                list.deallocate()
+            }
+        }
+
+        /// Copies of the slots as they are.
+        func lendSlots() -> UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>> {
+            let copies = UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>.allocate(capacity: slots.count)
+            _ = copies.initialize(from: slots.map { Self.copy(Array($0)) })
+            lent.append(copies)
+            return copies
         }
 
         private static func copy(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
@@ -49,7 +62,8 @@ struct ReferenceBlock: UpdateBlock {
     }
 
     mutating func beginAccess() -> UnsafeBlockElements {
-        let declared = memory.slots[slotAccess.first..<slotAccess.first + slotAccess.count]
+        let slots = slotAccess.isKept ? memory.slots : memory.lendSlots()
+        let declared = slots[slotAccess.first..<slotAccess.first + slotAccess.count]
         return UnsafeBlockElements(
             gradient: memory.gradient, parameters: memory.parameters, output: memory.output,
             slots: UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: declared)))

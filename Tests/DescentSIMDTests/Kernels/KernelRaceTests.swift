@@ -195,7 +195,17 @@ extension KernelRace {
                 $0.adam($1.gradient(), floats[1], first: floats[2], second: floats[3], largest: floats[4], adam)
             }
         }
-        return ofSGD + ofAdam
+        let ofDirection = [false, true].flatMap { keepsMoments in
+            (0..<6).map { operand in
+                KernelRace("direction of Adam", operand, writes: operand > (keepsMoments ? 1 : 4)) {
+                    let floats = $1.floats
+                    $0.adamDirection(
+                        $1.gradient(), floats[1], first: floats[2], second: floats[3], largest: floats[4],
+                        into: floats[5], adam, keepsMoments: keepsMoments)
+                }
+            }
+        }
+        return ofSGD + ofAdam + ofDirection
     }
 
     private static var conversions: [KernelRace] {

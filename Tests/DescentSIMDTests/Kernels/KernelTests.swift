@@ -127,6 +127,14 @@ import Testing
                 kernels.adam(
                     gradient, memory[0], first: memory[1], second: memory[2], largest: amsgrad ? memory[3] : nil, step)
             }
+            for keepsMoments in [false, true] {
+                compare(level, special: special, buffers: 5) { kernels, gradient, memory in
+                    for index in 0..<gradient.rows * gradient.columns { memory[2][index] = memory[2][index].magnitude }
+                    kernels.adamDirection(
+                        gradient, memory[0], first: memory[1], second: memory[2], largest: amsgrad ? memory[3] : nil,
+                        into: memory[4], step, keepsMoments: keepsMoments)
+                }
+            }
         }
         for rule in [
             SGDRule(momentum: 0.9, dampening: 0.1, nesterov: false, maximize: true, isFirst: false),
@@ -179,6 +187,13 @@ import Testing
                 }
                 let step = adam.coefficients(for: UpdateRates(learningRate: 0.5))
                 update { kernels.adam($0, $1[1], first: $1[4], second: $1[2], largest: $1[5], step) }
+                for keepsMoments in [false, true] {
+                    update {
+                        kernels.adamDirection(
+                            $0, $1[1], first: $1[4], second: $1[2], largest: $1[5], into: $1[0], step,
+                            keepsMoments: keepsMoments)
+                    }
+                }
                 update { kernels.accumulate($0, onto: UnsafePointer($1[3]), into: $1[3], factor: 1) }
                 update { kernels.materialize($0, into: $1[4]) }
                 update { kernels.accumulate($0, onto: nil, into: $1[5], factor: 1) }

@@ -23,6 +23,12 @@ struct GoldenCase: Decodable {
         let parameters: [[Number]]?
     }
 
+    /// An optimizer for the parameters whose names begin alike.
+    struct Part: Decodable {
+        let prefix: String
+        let optimizer: JSON
+    }
+
     struct Tolerance: Decodable {
         let absolute: Double
         let relative: Double
@@ -53,6 +59,10 @@ struct GoldenCase: Decodable {
     let parameters: [Parameter]
     let pipeline: [JSON]
     let optimizer: JSON
+    /// Stages behind the optimizer.
+    let after: [JSON]?
+    /// Optimizers of some of the parameters.
+    let partition: [Part]?
     let microbatches: [Microbatch]
     let skipsNonFinite: Bool?
     let expected: [Expectation]
@@ -66,18 +76,29 @@ extension GoldenCase {
 
     /// The pipeline as the library's own documents describe it.
     func makeDescription() throws -> PipelineDescription {
-        let document: JSON = [
-            "stages": .array(pipeline.map(stage)), "optimizer": describedOptimizer,
-            "configuration": ["nonFinite": skipsNonFinite == true ? "skip" : "propagate"],
-        ]
-        return try PipelineDescription(parsing: document.description)
+        var document = JSON.Object()
+        document["stages"] = .array(pipeline.map(stage))
+        document["configuration"] = ["nonFinite": skipsNonFinite == true ? "skip" : "propagate"]
+        var described = describe(optimizer)
+        if let after, !after.isEmpty { described["then"] = .array(after.map(stage)) }
+        if let partition, !partition.isEmpty {
+            let parts = partition.map { part in
+                var optimizer = describe(part.optimizer)
+                optimizer["only"] = ["prefix": .string(part.prefix)]
+                return JSON.object(optimizer)
+            }
+            document["optimizers"] = .array(parts + [.object(described)])
+        } else {
+            document["optimizer"] = .object(described)
+        }
+        return try PipelineDescription(parsing: JSON.object(document).description)
     }
 
     // MARK: The schema's names, and the library's
 
     /// The name of a type: "ClipByNorm" for "clipByNorm".
     private func typeName(_ name: String?) -> JSON {
-        let abbreviations = ["sgd": "SGD", "lamb": "LAMB", "rmsProp": "RMSProp"]
+        let abbreviations = ["sgd": "SGD", "lamb": "LAMB", "lars": "LARS", "rmsProp": "RMSProp"]
         let name = name ?? ""
         return .string(abbreviations[name] ?? name.prefix(1).uppercased() + name.dropFirst())
     }
@@ -102,7 +123,7 @@ extension GoldenCase {
         return .object(settings)
     }
 
-    private var describedOptimizer: JSON {
+    private func describe(_ optimizer: JSON) -> JSON.Object {
         var settings = optimizer.object ?? .init()
         settings["optimizer"] = typeName(settings["kind"]?.string)
         if settings["decayExcludesVectors"] == true { settings["groups"] = [["rank": [0, 1], "weightDecay": 0]] }
@@ -115,6 +136,6 @@ extension GoldenCase {
             settings["learningRate"] = .object(form)
         }
         for key in ["kind", "schedule", "decayExcludesVectors"] { settings[key] = nil }
-        return .object(settings)
+        return settings
     }
 }
