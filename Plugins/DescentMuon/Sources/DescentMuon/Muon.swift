@@ -14,9 +14,11 @@ public import DescentCore
 /// }
 /// ```
 /// It takes the parameters of rank 2, whose rows are output units; `others` has the rest, and without it an optimizer that
-/// stands behind this one. What orthogonalizing means, ``NewtonSchulz`` says. A gradient of zeros in the first step moves
-/// nothing but by weight decay. t counts applied steps from 1. State: 4 bytes an element. Scratch memory: three times the
-/// largest matrix, where that is square, and less otherwise.
+/// stands behind this one. Of parameters of higher rank, if they are asked for, an output unit is a row. What
+/// orthogonalizing means, ``NewtonSchulz`` says.
+///
+/// A gradient of zeros in the first step moves nothing but by weight decay. t counts applied steps from 1. State: 4 bytes
+/// an element. Scratch memory: three times the largest matrix, where that is square, and less otherwise.
 ///
 /// Matrices are worked on one after another, each by all threads of the system's BLAS. The same inputs give the same bits
 /// only with the same BLAS, on processors of one type, with one number of threads.
@@ -31,6 +33,8 @@ public struct Muon: DirectionalOptimizer {
     public var weightDecay: Float
     /// How matrices are made orthogonal.
     public var newtonSchulz: NewtonSchulz
+    /// The ranks of the parameters that are taken.
+    public var ranks: ClosedRange<Int>
     public var groups: [ParameterGroup]
     /// What takes the parameters that are no matrices; nil for what stands behind.
     public var others: (any Driving)?
@@ -44,24 +48,27 @@ public struct Muon: DirectionalOptimizer {
     ///   - nesterov: Whether to look ahead along the momentum.
     ///   - weightDecay: The share of the parameter, times the learning rate, that a step takes away; finite and at least 0.
     ///   - newtonSchulz: How matrices are made orthogonal.
+    ///   - ranks: The ranks of the parameters that are taken; `2...4` for kernels of convolutions too. At least 2.
     ///   - groups: Settings for some of the parameters.
-    ///   - others: The optimizer of parameters whose rank is not 2, or several; nil for what stands behind this one.
+    ///   - others: The optimizer of all other parameters, or several; nil for what stands behind this one.
     public init(
         learningRate: Schedule = 0.02, momentum: Double = 0.95, nesterov: Bool = true, weightDecay: Float = 0,
-        newtonSchulz: NewtonSchulz = NewtonSchulz(), groups: [ParameterGroup] = [], others: (any Driving)? = nil
+        newtonSchulz: NewtonSchulz = NewtonSchulz(), ranks: ClosedRange<Int> = 2...2, groups: [ParameterGroup] = [],
+        others: (any Driving)? = nil
     ) {
         self.learningRate = learningRate
         self.momentum = momentum
         self.nesterov = nesterov
         self.weightDecay = weightDecay
         self.newtonSchulz = newtonSchulz
+        self.ranks = ranks
         self.groups = groups
         self.others = others
         rules = GroupedRules(Rule(momentum: momentum, nesterov: nesterov))
     }
 
     public var branches: [OptimizerBranch] {
-        [OptimizerBranch(self, only: .rank(2...2), mayBeUnused: others != nil)] + (others?.branches ?? [])
+        [OptimizerBranch(self, only: .rank(ranks), mayBeUnused: others != nil)] + (others?.branches ?? [])
     }
 
     public var groupSettings: [GroupSettings.Name] { [.momentum, .nesterov] }
@@ -74,6 +81,8 @@ public struct Muon: DirectionalOptimizer {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try newtonSchulz.validate(for: name)
+        try DescentError.require(
+            ranks.lowerBound >= 2, name, "ranks is \(ranks); a parameter of rank 0 or 1 is no matrix.")
         let usual = self
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
             let rule = Rule(
@@ -97,6 +106,8 @@ public struct Muon: DirectionalOptimizer {
         }
         let (rows, columns) = (block.rowCount, block.columnCount)
         let scale = max(1, Double(rows) / Double(max(columns, 1))).squareRoot()
+        var newtonSchulz = newtonSchulz
+        newtonSchulz.epsilon *= rule.epsilonFactor
         block.withUnsafeElements { memory in
             newtonSchulz.orthogonalize(
                 memory.gradient, rows: rows, columns: columns, times: Float(scale), scratch: memory.scratch)
@@ -115,9 +126,13 @@ extension Muon {
         /// What the momentum is multiplied by before the gradient is added, and what the gradient.
         private(set) var kept: Float = 0
         private(set) var added: Float = 0
-        /// What momentum and gradient are multiplied by to be what is orthogonalized.
+        /// What momentum and gradient are multiplied by to be d, times 1 - momentum^t.
+        ///
+        /// The matrix is divided by its norm anyway; and like this it is finite wherever gradients are.
         private(set) var momentumFactor: Float = 0
         private(set) var gradientFactor: Float = 0
+        /// What the matrix has been multiplied by, and epsilon has to be.
+        private(set) var epsilonFactor: Float = 0
 
         init(momentum: Double, nesterov: Bool) {
             self.momentum = momentum
@@ -128,16 +143,19 @@ extension Muon {
         mutating func prepare(step: Int) {
             kept = Float(momentum)
             added = Float(1 - momentum)
-            let correction = 1 / (1 - ReproducibleMath.power(momentum, step))
-            let nextCorrection = 1 / (1 - ReproducibleMath.power(momentum, step + 1))
-            momentumFactor = Float(nesterov ? momentum * nextCorrection : correction)
-            gradientFactor = Float(nesterov ? (1 - momentum) * correction : 0)
+            let weight = 1 - ReproducibleMath.power(momentum, step)
+            let nextWeight = 1 - ReproducibleMath.power(momentum, step + 1)
+            momentumFactor = Float(nesterov ? momentum * weight / nextWeight : 1)
+            gradientFactor = Float(nesterov ? 1 - momentum : 0)
+            epsilonFactor = Float(weight)
         }
     }
 }
 
 extension Muon: DescribedOptimizer {
-    private enum CodingKeys: CodingKey { case learningRate, momentum, nesterov, weightDecay, newtonSchulz, groups }
+    private enum CodingKeys: CodingKey {
+        case learningRate, momentum, nesterov, weightDecay, newtonSchulz, ranks, groups
+    }
 
     /// Reads the settings; a document names other optimizers beside it.
     public init(from decoder: any Decoder) throws {
@@ -148,6 +166,6 @@ extension Muon: DescribedOptimizer {
             nesterov: settings.value(.nesterov, or: usual.nesterov),
             weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
             newtonSchulz: settings.value(.newtonSchulz, or: usual.newtonSchulz),
-            groups: settings.value(.groups, or: usual.groups))
+            ranks: settings.value(.ranks, or: usual.ranks), groups: settings.value(.groups, or: usual.groups))
     }
 }

@@ -79,9 +79,7 @@ struct GoldenDocument {
         guard muon["kind"] as? String == "muon" else { throw UnknownKind(kind: "\(muon["kind"] ?? "none")") }
         let others = muon.removeValue(forKey: "others") as? Object
         if let steps = muon.removeValue(forKey: "steps") { muon["newtonSchulz"] = ["iterations": steps] }
-        muon = optimizer(muon)
-        muon["only"] = ["rank": [2, 2]]
-        return [muon] + (others.map { [optimizer($0)] } ?? [])
+        return [optimizer(muon)] + (others.map { [optimizer($0)] } ?? [])
     }
 
     private func optimizer(_ entry: Object) -> Object {
