@@ -23,12 +23,19 @@ extension Rule where Subject == DescentTestKit.Subject {
     /// Has an optimizer update blocks outside a pipeline, where nothing stops the program.
     private static func complaint(about optimizer: any Optimizer, _ example: Case) throws -> String? {
         let (layout, uses) = (try example.layout, UndeclaredUses())
-        let access = TensorAccess(SIMDBackend(threads: 1), layout)
+        let backend = SIMDBackend(threads: 1)
+        let access =
+            optimizer.reach.isWholeTensors
+            ? TensorAccess(
+                backend, wholeTensorsOf: layout, scratchCount: layout.map(optimizer.scratchCount).max() ?? 0)
+            : TensorAccess(backend, layout)
         var optimizer = optimizer
         // A layout that is refused is for another rule to object to.
         do { try optimizer.configure(for: layout) } catch { return nil }
         let parameters = access.tensors(example.parameters(of: layout))
-        let slots = optimizer.slots.map { access.backend.makeTensors(layout, $0.elementType) }
+        let slots = try optimizer.slots.map {
+            access.backend.makeTensors(try Slot.layout($0.shape, of: layout), $0.elementType)
+        }
         let slotAccess = SlotAccess(first: 0, count: slots.count)
         func run(_ step: Int, _ body: @Sendable (inout SIMDBlock) -> Void) {
             let gradients = access.tensors(example.gradients(step: step, of: layout))

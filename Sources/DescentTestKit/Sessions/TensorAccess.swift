@@ -15,6 +15,15 @@ struct TensorAccess<Backend: TensorBackend>: Sendable {
         workspace = backend.makeWorkspace(for: layout, blocks: blocks)
     }
 
+    /// Access to whole tensors, each a block, with floats of scratch for whoever works on them.
+    init(_ backend: Backend, wholeTensorsOf layout: ParameterLayout, scratchCount: Int) {
+        self.backend = backend
+        self.layout = layout
+        blocks = layout.indices.filter { layout[$0].count > 0 }
+            .map { BlockExtent(parameterIndex: $0, rows: 0..<layout[$0].rowCount, firstRow: 0) }
+        workspace = backend.makeWorkspace(for: layout, tensors: blocks, scratchCount: scratchCount)
+    }
+
     /// Tensors that hold some values.
     func tensors(_ values: [[Float]], _ elementType: ElementType = .float32) -> Backend.Tensors {
         var tensors = backend.makeTensors(layout, .float32)
