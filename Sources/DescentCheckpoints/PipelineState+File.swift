@@ -65,7 +65,8 @@ extension PipelineState {
         let today = components.indices.flatMap { index in
             components[index].today(before: index + 1 < components.count ? components[index + 1].kind : nil)
         }
-        self.init(counters: record.counters, layout: layout, components: today)
+        self.init(
+            counters: record.counters, layout: layout, components: today, metricStates: record.metricStates)
     }
 }
 
