@@ -28,13 +28,23 @@ extension Rule where Subject == DescentTestKit.Subject {
         // A layout that is refused is for another rule to object to.
         do { try optimizer.configure(for: layout) } catch { return nil }
         let parameters = access.tensors(example.parameters(of: layout))
-        let slots = optimizer.slots.map { access.backend.makeTensors(layout, $0.elementType) }
+        let slots = try optimizer.slots.map {
+            access.backend.makeTensors(try Slot.layout($0.shape, of: layout), $0.elementType)
+        }
+        let (shapes, isWhole) = (optimizer.slots.map(\.shape), optimizer.reach.isWholeTensors)
+        let blocks = isWhole ? wholeTensors(of: layout) : access.blocks
+        let workspace =
+            isWhole
+            ? access.backend.makeWorkspace(
+                for: layout, tensors: blocks, scratchCount: layout.map { optimizer.scratchCount(for: $0) }.max() ?? 0)
+            : access.backend.makeWorkspace(for: layout, blocks: blocks)
         let slotAccess = SlotAccess(first: 0, count: slots.count)
         func run(_ step: Int, _ body: @Sendable (inout SIMDBlock) -> Void) {
             let gradients = access.tensors(example.gradients(step: step, of: layout))
             let sweep = Sweep(
-                gradients: gradients, parameters: parameters, slots: slots, appliedSteps: step, blocks: access.blocks)
-            access.run(sweep) { block, _ in
+                gradients: gradients, parameters: parameters, slots: slots, slotShapes: shapes,
+                handsWholeTensors: isWhole, appliedSteps: step, blocks: blocks)
+            access.backend.run(sweep, in: workspace) { block, _ in
                 block.slotAccess = slotAccess
                 block.rates = UpdateRates(learningRate: 0.1, weightDecay: 0.1)
                 uses.watch(&block)
@@ -46,5 +56,14 @@ extension Rule where Subject == DescentTestKit.Subject {
             run(step) { [optimizer] block in optimizer.update(&block) }
         }
         return uses.slot
+    }
+
+    /// A block for each tensor that has elements.
+    private static func wholeTensors(of layout: ParameterLayout) -> [BlockExtent] {
+        var firstRow = 0
+        return layout.indices.filter { layout[$0].count > 0 }.map { index in
+            defer { if layout[index].rank > 1 { firstRow += layout[index].rowCount } }
+            return BlockExtent(parameterIndex: index, rows: 0..<layout[index].rowCount, firstRow: firstRow)
+        }
     }
 }

@@ -28,6 +28,10 @@ struct ReorderingBackend: TensorBackend {
         base.makeWorkspace(for: layout, blocks: blocks)
     }
 
+    func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> SIMDWorkspace {
+        base.makeWorkspace(for: layout, tensors: tensors, scratchCount: scratchCount)
+    }
+
     func scratchBytes(_ workspace: SIMDWorkspace) -> Int { base.scratchBytes(workspace) }
 
     func run(

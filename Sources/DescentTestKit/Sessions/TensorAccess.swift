@@ -40,8 +40,9 @@ struct TensorAccess<Backend: TensorBackend>: Sendable {
         }
     }
 
-    /// All elements, row by row.
+    /// All elements, row by row; or all numbers of a slot that keeps others of a parameter, as they are stored.
     func values(of tensors: Backend.Tensors) -> [[Float]] {
+        guard tensors.layout.elementsEqual(layout) else { return storedValues(of: tensors) }
         let values = Mutex(layout.map { [Float](repeating: .nan, count: $0.count) })
         run(Sweep(gradients: tensors, blocks: blocks)) { block, _ in
             let first = block.firstRow * block.columnCount
@@ -53,6 +54,15 @@ struct TensorAccess<Backend: TensorBackend>: Sendable {
             }
         }
         return values.withLock { $0 }
+    }
+
+    private func storedValues(of tensors: Backend.Tensors) -> [[Float]] {
+        tensors.layout.indices.map { position in
+            let values = try? tensors.withBytes(of: position) { bytes throws(DescentError) in
+                Array(bytes.bindMemory(to: Float.self))
+            }
+            return values ?? []
+        }
     }
 
     /// Runs a sweep.
