@@ -16,7 +16,7 @@ let package = Package(
         .library(name: "DescentDescriptions", targets: ["DescentDescriptions"]),
         .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
         .plugin(name: "NewStage", targets: ["NewStage"]),
-        // For the example and the test program of Plugins/DescentMPI alone: a package sees no more of another one than
+        // For examples, tests and benchmarks of packages under Plugins alone: a package sees no more of another one than
         // its products.
         .library(name: "DigitsModel", targets: ["DigitsModel", "SeededNumbers"]),
     ],

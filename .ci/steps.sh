@@ -66,3 +66,11 @@ install_mpi() {
     if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
     $sudo apt-get update -qq && $sudo apt-get install -qq -y libopenmpi-dev openmpi-bin
 }
+
+# Installs the BLAS that DescentMuon is built on, where it is not; Apple's systems have one.
+install_blas() {
+    if [ "$(uname)" = Darwin ] || pkg-config --exists openblas; then return; fi
+    local sudo=""
+    if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
+    $sudo apt-get update -qq && $sudo apt-get install -qq -y libopenblas-dev
+}

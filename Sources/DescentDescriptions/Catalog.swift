@@ -2,7 +2,7 @@ public import DescentCore
 import DescentOptimizers
 public import DescentTransforms
 
-/// The stages, optimizers and shared loss scales that a document may name.
+/// The stages, optimizers, schedules and shared loss scales that a document may name.
 ///
 /// It is a value that is handed over where a document is read: nothing is registered, and nothing depends on what has
 /// been loaded when.
@@ -14,6 +14,8 @@ public struct Catalog: Sendable {
     public private(set) var stages: [String: any DescribedStage.Type] = [:]
     /// The optimizers, by the names of their types.
     public private(set) var optimizers: [String: any DescribedOptimizer.Type] = [:]
+    /// The rules of schedules besides Descent's, by the names of their types.
+    public private(set) var scheduleRules: [String: any ScheduleRule.Type] = [:]
     private var lossScales: [String: SharedLossScale] = [:]
 
     /// All stages and optimizers of Descent's.
@@ -46,6 +48,15 @@ public struct Catalog: Sendable {
         return catalog
     }
 
+    /// The same catalog with a schedule's rule, by the name of its type: `{"learningRate": {"Sawtooth": {"peak": 0.01}}}`.
+    ///
+    /// It takes the place of another of that name, Descent's own included.
+    public func adding<Rule: ScheduleRule>(_ rule: Rule.Type) -> Catalog {
+        var catalog = self
+        catalog.scheduleRules[rule.typeName] = rule
+        return catalog
+    }
+
     /// The same catalog with a loss scale that pipelines share: `{"stage": "Unscale", "shared": "adversarial"}`.
     public func adding(_ scale: SharedLossScale, named name: String) -> Catalog {
         var catalog = self
@@ -53,9 +64,12 @@ public struct Catalog: Sendable {
         return catalog
     }
 
-    /// What stages look up while they are read and written.
+    /// What stages and schedules look up while they are read and written.
     var userInfo: [CodingUserInfoKey: any Sendable] {
-        CodingUserInfoKey.sharedLossScales.map { [$0: lossScales] } ?? [:]
+        var userInfo: [CodingUserInfoKey: any Sendable] = [:]
+        if let key = CodingUserInfoKey.sharedLossScales { userInfo[key] = lossScales }
+        if let key = CodingUserInfoKey.scheduleRules { userInfo[key] = scheduleRules }
+        return userInfo
     }
 
     func stage(_ name: String, at place: String) throws(DescentError) -> any DescribedStage.Type {

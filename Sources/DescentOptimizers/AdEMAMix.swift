@@ -72,14 +72,13 @@ public struct AdEMAMix: DirectionalOptimizer {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireDecay(beta3, "beta3", of: name)
-        try alpha.validate(for: name)
+        try alpha.validate("alpha", of: name, in: .notNegative)
         try DescentError.require(warmup >= 0, name, "warmup is \(warmup); it has to be at least 0.")
         rules = try rules(in: layout) { Rule($0) }
     }
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        let alpha = alpha.value(at: step.appliedSteps)
-        if !alpha.isFinite { step.veto("alpha is \(alpha) after \(step.appliedSteps) applied steps") }
+        _ = step.value(of: alpha, "alpha", in: .notNegative)
         prepare(appliedSteps: step.appliedSteps)
     }
 

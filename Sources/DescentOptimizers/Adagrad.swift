@@ -17,7 +17,7 @@ public struct Adagrad: DirectionalOptimizer {
     public var initialAccumulator: Float
     /// What keeps the denominator from 0.
     public var epsilon: Float
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
@@ -31,19 +31,19 @@ public struct Adagrad: DirectionalOptimizer {
     ///   - learningRateDecay: How fast it falls with the number of steps, finite and at least 0.
     ///   - initialAccumulator: What the sum of squares starts with, finite and at least 0.
     ///   - epsilon: What keeps the denominator from 0, finite and at least 0.
-    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
+    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0, or a schedule of such.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
         learningRate: Schedule = 0.01, learningRateDecay: Float = 0, initialAccumulator: Float = 0,
-        epsilon: Float = 1e-10, weightDecay: Float = 0, maximize: Bool = false,
+        epsilon: Float = 1e-10, weightDecay: some ScheduleConvertible = 0, maximize: Bool = false,
         groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.learningRateDecay = learningRateDecay
         self.initialAccumulator = initialAccumulator
         self.epsilon = epsilon
-        self.weightDecay = weightDecay
+        self.weightDecay = weightDecay.schedule
         self.maximize = maximize
         self.groups = groups
         rules = GroupedRules(

@@ -15,6 +15,7 @@ public import DescentCore
 public struct Adam: AdamOptimizer {
     public var settings: AdamSettings
     private var rules: GroupedRules<AdamRule>
+    private var changing = ChangingSettings<AdamRule>()
 
     public static var usualWeightDecay: Float { 0 }
 
@@ -24,10 +25,16 @@ public struct Adam: AdamOptimizer {
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        rules = try settings.rules(decouplesWeightDecay: false, of: name, in: layout)
+        (rules, changing) = try settings.rules(decouplesWeightDecay: false, of: name, in: layout)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
     }
 
     public mutating func prepare(appliedSteps: Int) {
+        changing.apply(to: &rules, at: appliedSteps)
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 

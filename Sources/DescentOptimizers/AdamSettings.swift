@@ -5,13 +5,13 @@ public struct AdamSettings: Sendable {
     /// The learning rate of parameters that no group gives another one.
     public var learningRate: Schedule
     /// The decay of the first moment.
-    public var beta1: Double
+    public var beta1: Schedule
     /// The decay of the second moment.
-    public var beta2: Double
+    public var beta2: Schedule
     /// What keeps the denominator from 0.
     public var epsilon: Float
     /// The weight decay of parameters that no group gives another one.
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// Whether the denominator is made of the largest second moment so far.
     public var amsgrad: Bool
     /// How moments are stored: float32, or bfloat16 for half the memory.
@@ -21,19 +21,20 @@ public struct AdamSettings: Sendable {
     /// Settings for some of the parameters.
     public var groups: [ParameterGroup]
 
-    /// The rule of parameters that no group gives settings.
+    /// A rule, before decays and groups are looked at.
     func usualRule(decouplesWeightDecay: Bool) -> AdamRule {
         AdamRule(
-            beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: amsgrad, decouplesWeightDecay: decouplesWeightDecay,
+            beta1: 0, beta2: 0, epsilon: epsilon, amsgrad: amsgrad, decouplesWeightDecay: decouplesWeightDecay,
             maximize: maximize)
     }
 
-    /// The rules of all parameters, checked.
+    /// The rules of all parameters, checked, and what changes of them.
     func rules(
         decouplesWeightDecay: Bool, of optimizer: String, in layout: ParameterLayout
-    ) throws(DescentError) -> GroupedRules<AdamRule> {
+    ) throws(DescentError) -> (GroupedRules<AdamRule>, ChangingSettings<AdamRule>) {
         let rules = try adamRules(
-            usualRule(decouplesWeightDecay: decouplesWeightDecay), groups, of: optimizer, in: layout)
+            usualRule(decouplesWeightDecay: decouplesWeightDecay), beta1: beta1, beta2: beta2, groups, of: optimizer,
+            in: layout)
         try DescentError.require(
             moments == .float32 || moments == .bfloat16, optimizer,
             "moments of \(moments) lose small squares; use bfloat16, which has float32's range.")
@@ -65,23 +66,26 @@ extension AdamOptimizer {
     ///
     /// - Parameters:
     ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
-    ///   - beta1: The decay of the first moment, in 0..<1.
-    ///   - beta2: The decay of the second moment, in 0..<1.
+    ///   - beta1: The decay of the first moment, in 0..<1, or a schedule of such.
+    ///   - beta2: The decay of the second moment, in 0..<1, or a schedule of such.
     ///   - epsilon: What keeps the denominator from 0, finite and at least 0.
     ///   - weightDecay: What the parameter adds to its gradient (`Adam`, by default 0), or the share of it, times the
-    ///     learning rate, that a step takes away (`AdamW`, by default 0.01); finite and at least 0.
+    ///     learning rate, that a step takes away (`AdamW`, by default 0.01); finite and at least 0, or a schedule of such.
     ///   - amsgrad: Whether to use the largest second moment so far.
     ///   - moments: How moments are stored: float32, or bfloat16 for half the memory.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters, such as `.vectorsWithoutDecay`.
     public init(
-        learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Float = 1e-8,
-        weightDecay: Float = Self.usualWeightDecay, amsgrad: Bool = false, moments: ElementType = .float32,
+        learningRate: Schedule = 0.001, beta1: some ScheduleConvertible = 0.9, beta2: some ScheduleConvertible = 0.999,
+        epsilon: Float = 1e-8,
+        weightDecay: some ScheduleConvertible = Self.usualWeightDecay, amsgrad: Bool = false,
+        moments: ElementType = .float32,
         maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.init(
             AdamSettings(
-                learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay,
+                learningRate: learningRate, beta1: beta1.schedule, beta2: beta2.schedule, epsilon: epsilon,
+                weightDecay: weightDecay.schedule,
                 amsgrad: amsgrad, moments: moments, maximize: maximize, groups: groups))
     }
 
@@ -95,7 +99,7 @@ extension AdamOptimizer {
         get { settings.learningRate }
         set { settings.learningRate = newValue }
     }
-    public var weightDecay: Float {
+    public var weightDecay: Schedule {
         get { settings.weightDecay }
         set { settings.weightDecay = newValue }
     }
@@ -123,19 +127,21 @@ extension AdamOptimizer {
     public func encode(to encoder: any Encoder) throws { try settings.encode(to: encoder) }
 }
 
-/// The rules of Adam, AdamW and LAMB, checked.
+/// The rules of Adam, AdamW and LAMB, checked, and what changes of them.
 func adamRules(
-    _ usual: AdamRule, _ groups: [ParameterGroup], of optimizer: String, in layout: ParameterLayout
-) throws(DescentError) -> GroupedRules<AdamRule> {
-    try GroupedRules(groups, of: optimizer, in: layout) { settings, owner throws(DescentError) in
+    _ usual: AdamRule, beta1: Schedule, beta2: Schedule, _ groups: [ParameterGroup], of optimizer: String,
+    in layout: ParameterLayout
+) throws(DescentError) -> (GroupedRules<AdamRule>, ChangingSettings<AdamRule>) {
+    var changing = ChangingSettings<AdamRule>()
+    let rules = try GroupedRules(groups, of: optimizer, in: layout) { settings, owner throws(DescentError) in
+        changing.beginRule()
         var rule = usual
-        rule.beta1 = settings.beta1 ?? usual.beta1
-        rule.beta2 = settings.beta2 ?? usual.beta2
+        rule.beta1 = try changing.add(settings.beta1, or: beta1, "beta1", of: owner, in: .decay) { $0.beta1 = $1 }
+        rule.beta2 = try changing.add(settings.beta2, or: beta2, "beta2", of: owner, in: .decay) { $0.beta2 = $1 }
         rule.epsilon = settings.epsilon ?? usual.epsilon
         rule.maximize = settings.maximize ?? usual.maximize
-        try requireDecay(rule.beta1, "beta1", of: owner)
-        try requireDecay(rule.beta2, "beta2", of: owner)
         try requireNotNegative(Double(rule.epsilon), "epsilon", of: owner)
         return rule
     }
+    return (rules, changing)
 }

@@ -16,6 +16,7 @@ public import DescentCore
 public struct AdamW: AdamOptimizer {
     public var settings: AdamSettings
     private var rules: GroupedRules<AdamRule>
+    private var changing = ChangingSettings<AdamRule>()
 
     public static var usualWeightDecay: Float { 0.01 }
 
@@ -25,10 +26,16 @@ public struct AdamW: AdamOptimizer {
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        rules = try settings.rules(decouplesWeightDecay: true, of: name, in: layout)
+        (rules, changing) = try settings.rules(decouplesWeightDecay: true, of: name, in: layout)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
     }
 
     public mutating func prepare(appliedSteps: Int) {
+        changing.apply(to: &rules, at: appliedSteps)
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 

@@ -16,40 +16,42 @@ import DescentTransforms
 public struct LAMB: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The decay of the first moment.
-    public var beta1: Double
+    public var beta1: Schedule
     /// The decay of the second moment.
-    public var beta2: Double
+    public var beta2: Schedule
     /// What keeps the denominator from 0.
     public var epsilon: Float
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<AdamRule>
+    private var changing = ChangingSettings<AdamRule>()
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
     ///   - learningRate: The step size relative to each tensor's norm, finite and at least 0, or a schedule of such.
-    ///   - beta1: The decay of the first moment, in 0..<1.
-    ///   - beta2: The decay of the second moment, in 0..<1.
+    ///   - beta1: The decay of the first moment, in 0..<1, or a schedule of such.
+    ///   - beta2: The decay of the second moment, in 0..<1, or a schedule of such.
     ///   - epsilon: What keeps the denominator from 0, finite and at least 0.
-    ///   - weightDecay: What the parameter adds to its update, finite and at least 0.
+    ///   - weightDecay: What the parameter adds to its update, finite and at least 0, or a schedule of such.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Float = 1e-6,
-        weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
+        learningRate: Schedule = 0.001, beta1: some ScheduleConvertible = 0.9, beta2: some ScheduleConvertible = 0.999,
+        epsilon: Float = 1e-6, weightDecay: some ScheduleConvertible = 0, maximize: Bool = false,
+        groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
-        self.beta1 = beta1
-        self.beta2 = beta2
+        self.beta1 = beta1.schedule
+        self.beta2 = beta2.schedule
         self.epsilon = epsilon
-        self.weightDecay = weightDecay
+        self.weightDecay = weightDecay.schedule
         self.maximize = maximize
         self.groups = groups
         rules = GroupedRules(
-            AdamRule(beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true))
+            AdamRule(beta1: 0, beta2: 0, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
@@ -58,15 +60,22 @@ public struct LAMB: DirectionalOptimizer {
 
     private var usualRule: AdamRule {
         AdamRule(
-            beta1: beta1, beta2: beta2, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true,
+            beta1: 0, beta2: 0, epsilon: epsilon, amsgrad: false, decouplesWeightDecay: true,
             maximize: maximize)
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        rules = try adamRules(usualRule, groups, of: name, in: layout)
+        (rules, changing) = try adamRules(
+            usualRule, beta1: beta1, beta2: beta2, groups, of: name, in: layout)
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
     }
 
     public mutating func prepare(appliedSteps: Int) {
+        changing.apply(to: &rules, at: appliedSteps)
         rules.updateEach { $0.prepare(step: appliedSteps) }
     }
 

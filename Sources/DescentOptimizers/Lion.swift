@@ -10,35 +10,38 @@ public import DescentCore
 public struct Lion: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The share of the moment in the direction of a step.
-    public var beta1: Double
+    public var beta1: Schedule
     /// The decay of the moment.
-    public var beta2: Double
-    public var weightDecay: Float
+    public var beta2: Schedule
+    public var weightDecay: Schedule
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<Rule>
+    private var changing = ChangingSettings<Rule>()
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
     ///   - learningRate: The step size, finite and at least 0, or a schedule of such; about a tenth of AdamW's.
-    ///   - beta1: The share of the moment in the direction of a step, in 0..<1.
-    ///   - beta2: The decay of the moment, in 0..<1.
-    ///   - weightDecay: The share of a parameter, times the learning rate, that a step takes away; at least 0.
+    ///   - beta1: The share of the moment in the direction of a step, in 0..<1, or a schedule of such.
+    ///   - beta2: The decay of the moment, in 0..<1, or a schedule of such.
+    ///   - weightDecay: The share of a parameter, times the learning rate, that a step takes away; at least 0,
+    ///     or a schedule of such.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.0001, beta1: Double = 0.9, beta2: Double = 0.99, weightDecay: Float = 0,
+        learningRate: Schedule = 0.0001, beta1: some ScheduleConvertible = 0.9, beta2: some ScheduleConvertible = 0.99,
+        weightDecay: some ScheduleConvertible = 0,
         maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.weightDecay = weightDecay
+        self.beta1 = beta1.schedule
+        self.beta2 = beta2.schedule
+        self.weightDecay = weightDecay.schedule
         self.maximize = maximize
         self.groups = groups
-        rules = GroupedRules(Rule(beta1: beta1, beta2: beta2, maximize: maximize))
+        rules = GroupedRules(Rule(beta1: 0, beta2: 0, maximize: maximize))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .maximize] }
@@ -46,13 +49,26 @@ public struct Lion: DirectionalOptimizer {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         let usual = self
+        var changing = ChangingSettings<Rule>()
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
-            let (beta1, beta2) = (settings.beta1 ?? usual.beta1, settings.beta2 ?? usual.beta2)
-            try requireDecay(beta1, "beta1", of: owner)
-            try requireDecay(beta2, "beta2", of: owner)
+            changing.beginRule()
+            let beta1 = try changing.add(settings.beta1, or: usual.beta1, "beta1", of: owner, in: .decay) {
+                ($0.beta1, $0.oneMinusBeta1) = (Float($1), Float(1 - $1))
+            }
+            let beta2 = try changing.add(settings.beta2, or: usual.beta2, "beta2", of: owner, in: .decay) {
+                ($0.beta2, $0.oneMinusBeta2) = (Float($1), Float(1 - $1))
+            }
             return Rule(beta1: beta1, beta2: beta2, maximize: settings.maximize ?? usual.maximize)
         }
+        self.changing = changing
     }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
+    }
+
+    public mutating func prepare(appliedSteps: Int) { changing.apply(to: &rules, at: appliedSteps) }
 
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
@@ -67,10 +83,10 @@ public struct Lion: DirectionalOptimizer {
 
     /// The factors of one group of parameters, each formed in Double and rounded once.
     private struct Rule {
-        let beta1: Float
-        let oneMinusBeta1: Float
-        let beta2: Float
-        let oneMinusBeta2: Float
+        var beta1: Float
+        var oneMinusBeta1: Float
+        var beta2: Float
+        var oneMinusBeta2: Float
         let maximize: Bool
 
         init(beta1: Double, beta2: Double, maximize: Bool) {

@@ -15,58 +15,69 @@ public import DescentCore
 public struct RMSProp: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The decay of the mean of squares.
-    public var alpha: Double
+    public var alpha: Schedule
     /// What keeps the denominator from 0.
     public var epsilon: Float
     /// The share of the velocity that remains after a step.
-    public var momentum: Double
+    public var momentum: Schedule
     /// Whether the mean of gradients is taken out of the mean of squares.
     public var centered: Bool
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<Rule>
+    private var changing = ChangingSettings<Rule>()
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
     ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
-    ///   - alpha: The decay of the mean of squares, in 0..<1.
+    ///   - alpha: The decay of the mean of squares, in 0..<1, or a schedule of such.
     ///   - epsilon: What keeps the denominator from 0, finite and at least 0; above 0 if centered.
-    ///   - momentum: The share of the velocity that remains, finite and at least 0; 0 keeps no velocity.
+    ///   - momentum: The share of the velocity that remains, finite and at least 0, or a schedule of such; the number 0
+    ///     keeps no velocity.
     ///   - centered: Whether to take the mean of gradients out of the mean of squares.
-    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
+    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0, or a schedule of such.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule = 0.01, alpha: Double = 0.99, epsilon: Float = 1e-8, momentum: Double = 0,
-        centered: Bool = false, weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
+        learningRate: Schedule = 0.01, alpha: some ScheduleConvertible = 0.99, epsilon: Float = 1e-8,
+        momentum: some ScheduleConvertible = 0,
+        centered: Bool = false, weightDecay: some ScheduleConvertible = 0, maximize: Bool = false,
+        groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
-        self.alpha = alpha
+        self.alpha = alpha.schedule
         self.epsilon = epsilon
-        self.momentum = momentum
+        self.momentum = momentum.schedule
         self.centered = centered
-        self.weightDecay = weightDecay
+        self.weightDecay = weightDecay.schedule
         self.maximize = maximize
         self.groups = groups
-        rules = GroupedRules(Rule(alpha: alpha, epsilon: epsilon, momentum: momentum, maximize: maximize))
+        rules = GroupedRules(Rule(alpha: 0, epsilon: epsilon, momentum: 0, maximize: maximize))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.alpha, .epsilon, .momentum, .maximize] }
-    private var keepsVelocity: Bool { momentum != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
+    private var keepsVelocity: Bool { momentum.constant != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
     public var slots: [Slot] {
         ["mean of squares"] + (keepsVelocity ? ["velocity"] : []) + (centered ? ["mean of gradients"] : [])
     }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         let usual = self
+        var changing = ChangingSettings<Rule>()
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
-            let (alpha, momentum) = (settings.alpha ?? usual.alpha, settings.momentum ?? usual.momentum)
+            changing.beginRule()
+            let alpha = try changing.add(settings.alpha, or: usual.alpha, "alpha", of: owner, in: .decay) {
+                $0 = Rule(alpha: $1, epsilon: $0.givenEpsilon, momentum: $0.givenMomentum, maximize: $0.maximize)
+            }
+            let momentum = try changing.add(
+                settings.momentum, or: usual.momentum, "momentum", of: owner, in: .notNegative
+            ) {
+                $0 = Rule(alpha: $0.givenAlpha, epsilon: $0.givenEpsilon, momentum: $1, maximize: $0.maximize)
+            }
             let epsilon = settings.epsilon ?? usual.epsilon
-            try requireDecay(alpha, "alpha", of: owner)
-            try requireNotNegative(momentum, "momentum", of: owner)
             try requireNotNegative(Double(epsilon), "epsilon", of: owner)
             try DescentError.require(
                 epsilon > 0 || !usual.centered, owner,
@@ -75,7 +86,15 @@ public struct RMSProp: DirectionalOptimizer {
             return Rule(
                 alpha: alpha, epsilon: epsilon, momentum: momentum, maximize: settings.maximize ?? usual.maximize)
         }
+        self.changing = changing
     }
+
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
+    }
+
+    public mutating func prepare(appliedSteps: Int) { changing.apply(to: &rules, at: appliedSteps) }
 
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
@@ -106,6 +125,9 @@ public struct RMSProp: DirectionalOptimizer {
 
     /// The factors of one group of parameters, each formed in Double and rounded once.
     private struct Rule {
+        /// The settings that the factors are made of.
+        let (givenAlpha, givenMomentum): (Double, Double)
+        let givenEpsilon: Float
         let alpha: Float
         let oneMinusAlpha: Float
         let epsilon: Float
@@ -113,6 +135,7 @@ public struct RMSProp: DirectionalOptimizer {
         let maximize: Bool
 
         init(alpha: Double, epsilon: Float, momentum: Double, maximize: Bool) {
+            (givenAlpha, givenMomentum, givenEpsilon) = (alpha, momentum, epsilon)
             (self.alpha, oneMinusAlpha) = (Float(alpha), Float(1 - alpha))
             self.epsilon = .denominatorEpsilon(epsilon, takingUp: 1 - alpha)
             self.momentum = Float(momentum)

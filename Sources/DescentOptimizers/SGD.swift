@@ -11,64 +11,83 @@ public import DescentCore
 public struct SGD: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The share of the velocity that remains after a step.
-    public var momentum: Double
+    public var momentum: Schedule
     /// The share of the gradient that the velocity does not take up.
     public var dampening: Double
     /// Whether the update looks ahead along the velocity.
     public var nesterov: Bool
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<SGDRule>
+    private var changing = ChangingSettings<SGDRule>()
 
     /// Makes an optimizer.
     ///
     /// - Parameters:
     ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
-    ///   - momentum: The share of the velocity that remains, finite and at least 0; 0 keeps no velocity.
+    ///   - momentum: The share of the velocity that remains, finite and at least 0, or a schedule of such; the number 0
+    ///     keeps no velocity.
     ///   - dampening: The share of the gradient that the velocity does not take up, in 0...1.
     ///   - nesterov: Whether to look ahead; needs momentum and no dampening.
-    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0.
+    ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0, or a schedule of such.
     ///   - maximize: Whether to climb.
     ///   - groups: Settings for some of the parameters.
     public init(
-        learningRate: Schedule, momentum: Double = 0, dampening: Double = 0, nesterov: Bool = false,
-        weightDecay: Float = 0, maximize: Bool = false, groups: [ParameterGroup] = []
+        learningRate: Schedule, momentum: some ScheduleConvertible = 0, dampening: Double = 0, nesterov: Bool = false,
+        weightDecay: some ScheduleConvertible = 0, maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
-        self.momentum = momentum
+        self.momentum = momentum.schedule
         self.dampening = dampening
         self.nesterov = nesterov
-        self.weightDecay = weightDecay
+        self.weightDecay = weightDecay.schedule
         self.maximize = maximize
         self.groups = groups
         rules = GroupedRules(
-            SGDRule(momentum: momentum, dampening: dampening, nesterov: nesterov, maximize: maximize, isFirst: true))
+            SGDRule(momentum: 0, dampening: dampening, nesterov: nesterov, maximize: maximize, isFirst: true))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.momentum, .dampening, .nesterov, .maximize] }
     public var slots: [Slot] { keepsVelocity ? ["velocity"] : [] }
-    private var keepsVelocity: Bool { momentum != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
+    private var keepsVelocity: Bool { momentum.constant != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         let usual = self
+        var changing = ChangingSettings<SGDRule>()
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
+            changing.beginRule()
+            let momentum = try changing.add(
+                settings.momentum, or: usual.momentum, "momentum", of: owner, in: .notNegative
+            ) { rule, value in
+                // A rule without momentum would not write the velocity; this much is as good as none.
+                rule.momentum = max(value, Double(Float.leastNormalMagnitude))
+            }
+            let keepsVelocity = settings.momentum.map { $0 > 0 } ?? (usual.momentum.constant != 0)
             let rule = SGDRule(
-                momentum: settings.momentum ?? usual.momentum, dampening: settings.dampening ?? usual.dampening,
+                momentum: momentum, dampening: settings.dampening ?? usual.dampening,
                 nesterov: settings.nesterov ?? usual.nesterov, maximize: settings.maximize ?? usual.maximize,
                 isFirst: true)
-            try requireNotNegative(rule.momentum, "momentum", of: owner)
             try DescentError.require(
                 (0...1).contains(rule.dampening), owner, "dampening is \(rule.dampening); it has to lie in 0...1.")
             try DescentError.require(
-                !rule.nesterov || (rule.momentum > 0 && rule.dampening == 0), owner,
+                !rule.nesterov || (keepsVelocity && rule.dampening == 0), owner,
                 "nesterov needs a momentum above 0 and no dampening.")
             return rule
         }
+        self.changing = changing
     }
 
-    public mutating func prepare(appliedSteps: Int) { rules.updateEach { $0.isFirst = appliedSteps == 0 } }
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
+        prepare(appliedSteps: step.appliedSteps)
+    }
+
+    public mutating func prepare(appliedSteps: Int) {
+        changing.apply(to: &rules, at: appliedSteps)
+        rules.updateEach { $0.isFirst = appliedSteps == 0 }
+    }
 
     public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
 

@@ -80,6 +80,7 @@ public struct ScheduleFreeAdamW: Optimizer {
         rules = try rules(in: layout) { $0 }
         let groups = groups.filter { $0.learningRate != nil }
         schedules = [learningRate] + groups.compactMap(\.learningRate)
+        for schedule in schedules { try schedule.validate("learningRate", of: name, in: .notNegative) }
         rates = schedules.map { _ in 0 }
         rateIndices = layout.map { parameter in (groups.lastIndex { $0.selection.contains(parameter) } ?? -1) + 1 }
         shares = [Float](repeating: 0, count: layout.count)

@@ -8,7 +8,7 @@ public import DescentCore
 /// (2011).
 public struct AddNoise: GradientTransform {
     /// The variance of the first step's noise.
-    public let eta: Float
+    public let eta: Schedule
     /// How fast the variance falls.
     public let gamma: Float
     /// What makes the noise this noise and no other.
@@ -19,13 +19,19 @@ public struct AddNoise: GradientTransform {
     /// Adds noise.
     ///
     /// - Parameters:
-    ///   - eta: The variance of the first step's noise, finite and above 0.
+    ///   - eta: The variance of the first step's noise, finite and above 0, or a schedule of such, which is also divided
+    ///     by (1 + t)^gamma. One that leaves this range skips the step.
     ///   - gamma: How fast it falls, finite and at least 0; 0 keeps it.
     ///   - seed: What the noise is made from.
-    public init(eta: Float = 0.01, gamma: Float = 0.55, seed: UInt64) {
+    public init(eta: Schedule = 0.01, gamma: Float = 0.55, seed: UInt64) {
         self.eta = eta
         self.gamma = gamma
         self.seed = seed
+    }
+
+    /// Adds noise, with a variance of any number type.
+    @_disfavoredOverload public init(eta: some ScheduleConvertible, gamma: Float = 0.55, seed: UInt64) {
+        self.init(eta: eta.schedule, gamma: gamma, seed: seed)
     }
 
     public var name: String { "AddNoise(eta: \(eta), gamma: \(gamma))" }
@@ -34,13 +40,14 @@ public struct AddNoise: GradientTransform {
     public var canFail: Bool { false }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.requirePositive(eta, "eta", of: name)
+        try eta.validate("eta", of: name, in: .positive)
         try DescentError.require(
             gamma.isFinite && gamma >= 0, name, "gamma is \(gamma); it has to be a finite number of at least 0.")
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
         self.step = UInt32(truncatingIfNeeded: step.appliedSteps)
+        guard let eta = step.value(of: eta, "eta", in: .positive) else { return }
         let variance = Double(eta) / ReproducibleMath.power(1 + Double(step.appliedSteps), Double(gamma))
         deviation = Float(variance.squareRoot())
     }

@@ -13,7 +13,7 @@ public import DescentCore
 /// large-scale image recognition without normalization" (2021).
 public struct ClipAdaptively: GradientTransform {
     /// The largest ratio of a gradient's norm to its parameter's.
-    public let factor: Float
+    public let factor: Schedule
     /// The smallest norm that a parameter is taken to have.
     public let epsilon: Float
     /// Which parameters are left alone; nil for none.
@@ -21,7 +21,9 @@ public struct ClipAdaptively: GradientTransform {
     private var excluded: [Bool] = []
     private var vectors: [Int] = []
     private var isVector: [Bool] = []
-    /// The factor of this step for each vector.
+    /// What the factor is in this step.
+    private var presentFactor: Float = 1
+    /// What each vector is multiplied by in this step.
     private var vectorFactors: [Float] = []
 
     private static let smallestNorm: Float = 1e-6
@@ -29,21 +31,29 @@ public struct ClipAdaptively: GradientTransform {
     /// Clips units.
     ///
     /// - Parameters:
-    ///   - factor: The largest ratio of a gradient's norm to its parameter's, finite and above 0.
+    ///   - factor: The largest ratio of a gradient's norm to its parameter's, finite and above 0, or a schedule of
+    ///     such. One that leaves this range skips the step.
     ///   - epsilon: The smallest norm that a parameter is taken to have, finite and above 0.
     ///   - isExcluded: Which parameters are left alone; the paper leaves out the last linear layer.
     public init(
-        factor: Float = 0.01, epsilon: Float = 1e-3,
+        factor: Schedule = 0.01, epsilon: Float = 1e-3,
         excluding isExcluded: (@Sendable (ParameterDescription) -> Bool)? = nil
     ) {
         self.init(factor: factor, epsilon: epsilon, excluding: isExcluded.map { .satisfying($0) })
     }
 
     /// Clips units, but for some parameters.
-    public init(factor: Float = 0.01, epsilon: Float = 1e-3, excluding exclusion: ParameterSelection?) {
+    public init(factor: Schedule = 0.01, epsilon: Float = 1e-3, excluding exclusion: ParameterSelection?) {
         self.factor = factor
         self.epsilon = epsilon
         self.exclusion = exclusion
+    }
+
+    /// Clips units, with a factor of any number type.
+    @_disfavoredOverload public init(
+        factor: some ScheduleConvertible, epsilon: Float = 1e-3, excluding exclusion: ParameterSelection? = nil
+    ) {
+        self.init(factor: factor.schedule, epsilon: epsilon, excluding: exclusion)
     }
 
     public var name: String { "ClipAdaptively(factor: \(factor))" }
@@ -55,7 +65,7 @@ public struct ClipAdaptively: GradientTransform {
     public var canFail: Bool { false }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.requirePositive(factor, "factor", of: name)
+        try factor.validate("factor", of: name, in: .positive)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
         excluded = layout.map { exclusion?.contains($0) ?? false }
         // A name that matches nothing is a slip; a condition may hold for none, such as one on ranks.
@@ -68,6 +78,8 @@ public struct ClipAdaptively: GradientTransform {
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
+        guard let factor = step.value(of: factor, "factor", in: .positive) else { return }
+        presentFactor = factor
         for parameter in vectors {
             let norm = step.incoming.norm(.l2, of: parameter)
             let limit = Double(factor) * max(step.incoming.parameterNorm(.l2, of: parameter), Double(epsilon))
@@ -80,7 +92,7 @@ public struct ClipAdaptively: GradientTransform {
         if isVector[block.parameterIndex] {
             block.scale(by: vectorFactors[block.parameterIndex])
         } else {
-            block.clipRows(factor: factor, minimumNorm: epsilon, epsilon: Self.smallestNorm)
+            block.clipRows(factor: presentFactor, minimumNorm: epsilon, epsilon: Self.smallestNorm)
         }
     }
 }

@@ -6,7 +6,7 @@ public import DescentCore
 /// difficulty of training recurrent neural networks" (2013); PyTorch's `clip_grad_norm_`.
 public struct ClipByGlobalNorm: GradientScaling {
     /// The largest norm the gradient may keep.
-    public let maximum: Float
+    public let maximum: Schedule
     /// Which norm.
     public let norm: Norm
     /// What is added to the norm.
@@ -15,14 +15,20 @@ public struct ClipByGlobalNorm: GradientScaling {
     /// Clips the whole gradient.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm the gradient may keep, above 0; infinity measures the norm, for reports, and never
-    ///     clips.
+    ///   - maximum: The largest norm the gradient may keep, above 0, or a schedule of such; infinity measures the norm,
+    ///     for reports, and never clips. A schedule that leaves this range skips the step.
     ///   - norm: Which norm: L2, L1, L-infinity, or any p above 0.
     ///   - epsilon: What is added to the norm, finite and at least 0.
-    public init(_ maximum: Float, norm: Norm = .l2, epsilon: Float = 1e-6) {
+    public init(_ maximum: Schedule, norm: Norm = .l2, epsilon: Float = 1e-6) {
         self.maximum = maximum
         self.norm = norm
         self.epsilon = epsilon
+    }
+
+    /// Clips the whole gradient, to a variable of any number type.
+    @_disfavoredOverload
+    public init(_ maximum: some ScheduleConvertible, norm: Norm = .l2, epsilon: Float = 1e-6) {
+        self.init(maximum.schedule, norm: norm, epsilon: epsilon)
     }
 
     public var name: String {
@@ -39,6 +45,7 @@ public struct ClipByGlobalNorm: GradientScaling {
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
+        guard let maximum = step.value(of: maximum, "maximum", in: .threshold) else { return }
         step.clip(
             step.layout.indices, norm: step.incoming.norm(norm), to: maximum, epsilon: epsilon, kind: norm)
     }

@@ -5,7 +5,7 @@ public import DescentCore
 /// A zero gradient stays zero.
 public struct ClipByNorm: GradientScaling {
     /// The largest norm a tensor may keep.
-    public let maximum: Float
+    public let maximum: Schedule
     /// What is added to the norm.
     public let epsilon: Float
     private var names: [String] = []
@@ -13,11 +13,17 @@ public struct ClipByNorm: GradientScaling {
     /// Clips each tensor.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm a tensor may keep, above 0; infinity measures the norms, for reports, and never clips.
+    ///   - maximum: The largest norm a tensor may keep, above 0, or a schedule of such; infinity measures the norms, for
+    ///     reports, and never clips. A schedule that leaves this range skips the step.
     ///   - epsilon: What is added to the norm, finite and at least 0.
-    public init(_ maximum: Float, epsilon: Float = 1e-6) {
+    public init(_ maximum: Schedule, epsilon: Float = 1e-6) {
         self.maximum = maximum
         self.epsilon = epsilon
+    }
+
+    /// Clips each tensor, to a variable of any number type.
+    @_disfavoredOverload public init(_ maximum: some ScheduleConvertible, epsilon: Float = 1e-6) {
+        self.init(maximum.schedule, epsilon: epsilon)
     }
 
     public var name: String { "ClipByNorm(\(maximum))" }
@@ -32,6 +38,7 @@ public struct ClipByNorm: GradientScaling {
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
+        guard let maximum = step.value(of: maximum, "maximum", in: .threshold) else { return }
         for (parameter, name) in names.enumerated() {
             step.clip(
                 CollectionOfOne(parameter), norm: step.incoming.norm(.l2, of: parameter), to: maximum,

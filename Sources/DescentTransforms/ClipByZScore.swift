@@ -22,7 +22,7 @@ public struct ClipByZScore: GradientScaling {
     }
 
     /// How many deviations above the mean a norm may lie.
-    public let threshold: Float
+    public let threshold: Schedule
     /// What mean and variance keep of themselves in a step.
     public let decay: Double
     /// How many norms are watched before the first is clipped.
@@ -35,14 +35,21 @@ public struct ClipByZScore: GradientScaling {
     /// Clips outliers.
     ///
     /// - Parameters:
-    ///   - threshold: How many deviations above the mean a norm may lie, finite and above 0.
+    ///   - threshold: How many deviations above the mean a norm may lie, finite and above 0, or a schedule of such. One that
+    ///     leaves this range skips the step.
     ///   - decay: What mean and variance keep of themselves in a step, in 0..<1.
     ///   - warmup: How many norms are watched before the first is clipped, from 1 to ``maximumWarmup``; all are kept
     ///     until then.
-    public init(threshold: Float = 2.5, decay: Double = 0.97, warmup: Int = 25) {
+    public init(threshold: Schedule = 2.5, decay: Double = 0.97, warmup: Int = 25) {
         self.threshold = threshold
         self.decay = decay
         self.warmup = warmup
+    }
+
+    /// Clips outliers, with a threshold of any number type.
+    @_disfavoredOverload
+    public init(threshold: some ScheduleConvertible, decay: Double = 0.97, warmup: Int = 25) {
+        self.init(threshold: threshold.schedule, decay: decay, warmup: warmup)
     }
 
     public var name: String { "ClipByZScore(\(threshold))" }
@@ -52,7 +59,7 @@ public struct ClipByZScore: GradientScaling {
     public var canFail: Bool { false }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try DescentError.requirePositive(threshold, "threshold", of: name)
+        try threshold.validate("threshold", of: name, in: .positive)
         try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
         try DescentError.require(
             (1...Self.maximumWarmup).contains(warmup), name,
@@ -63,6 +70,7 @@ public struct ClipByZScore: GradientScaling {
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
+        guard let threshold = step.value(of: threshold, "threshold", in: .positive) else { return }
         let norm = step.incoming.norm(.l2)
         var maximum = Double.infinity
         if state.isWarm, norm > 0 {

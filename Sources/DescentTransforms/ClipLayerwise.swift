@@ -6,9 +6,9 @@ public import DescentCore
 /// as a closure groups them. Layers without a maximum are left alone.
 public struct ClipLayerwise: GradientScaling {
     /// The largest norm of layers that have none of their own; nil leaves them alone.
-    public let defaultMaximum: Float?
+    public let defaultMaximum: Schedule?
     /// The largest norm of single layers, by name.
-    public let maxima: [String: Float]
+    public let maxima: [String: Schedule]
     /// What is added to norms.
     public let epsilon: Float
     /// Names the layer of a parameter; nil where that is its name up to the last dot.
@@ -17,20 +17,24 @@ public struct ClipLayerwise: GradientScaling {
 
     private struct Layer: Sendable {
         let name: String
-        let maximum: Float?
+        /// Nil if the layer is left alone.
+        let maximum: Schedule?
+        /// What errors call it.
+        let setting: String
         var parameters: [Int]
     }
 
     /// Clips layers.
     ///
     /// - Parameters:
-    ///   - maximum: The largest norm of layers that have none of their own, above 0; infinity measures their norms, for
-    ///     reports, and never clips; nil leaves them out of reports too.
+    ///   - maximum: The largest norm of layers that have none of their own, above 0, or a schedule of such; infinity
+    ///     measures their norms, for reports, and never clips; nil leaves them out of reports too. A schedule that leaves
+    ///     this range skips the step.
     ///   - maxima: The largest norm of single layers, by name: `["fc1": 0.5]`; a name that is no layer's is refused.
     ///   - epsilon: What is added to norms, finite and at least 0.
     ///   - layer: Names the layer of a parameter; by default its name up to the last dot.
     public init(
-        default maximum: Float?, layers maxima: [String: Float] = [:], epsilon: Float = 1e-6,
+        default maximum: Schedule?, layers maxima: [String: Schedule] = [:], epsilon: Float = 1e-6,
         groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
     ) {
         defaultMaximum = maximum
@@ -39,10 +43,38 @@ public struct ClipLayerwise: GradientScaling {
         self.layer = layer
     }
 
+    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,_,_,_)``.
+    @_disfavoredOverload public init(
+        default maximum: some ScheduleConvertible, layers maxima: [String: Schedule] = [:], epsilon: Float = 1e-6,
+        groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
+    ) {
+        self.init(default: maximum.schedule as Schedule?, layers: maxima, epsilon: epsilon, groupedBy: layer)
+    }
+
+    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,_,_,_)``.
+    @_disfavoredOverload public init(
+        default maximum: some ScheduleConvertible, layers maxima: [String: some ScheduleConvertible],
+        epsilon: Float = 1e-6, groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
+    ) {
+        self.init(
+            default: maximum.schedule as Schedule?, layers: maxima.mapValues(\.schedule) as [String: Schedule],
+            epsilon: epsilon, groupedBy: layer)
+    }
+
+    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,_,_,_)``.
+    @_disfavoredOverload public init(
+        default maximum: Schedule?, layers maxima: [String: some ScheduleConvertible], epsilon: Float = 1e-6,
+        groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
+    ) {
+        self.init(
+            default: maximum, layers: maxima.mapValues(\.schedule) as [String: Schedule], epsilon: epsilon,
+            groupedBy: layer)
+    }
+
     /// Clips layers; the same as ``init(default:layers:epsilon:groupedBy:)``.
     @available(*, deprecated, renamed: "init(default:layers:epsilon:groupedBy:)")
     public init(
-        default maximum: Float?, _ maxima: [String: Float], epsilon: Float = 1e-6,
+        default maximum: Schedule?, _ maxima: [String: Schedule], epsilon: Float = 1e-6,
         groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
     ) {
         self.init(default: maximum, layers: maxima, epsilon: epsilon, groupedBy: layer)
@@ -61,7 +93,7 @@ public struct ClipLayerwise: GradientScaling {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         if let defaultMaximum { try requireThreshold(defaultMaximum, epsilon, of: name) }
         for layer in maxima.keys.sorted() {
-            try requireThreshold(maxima[layer] ?? 0, epsilon, of: "\(name), layer \(layer)")
+            try requireThreshold(maxima[layer] ?? 1, epsilon, of: "\(name), layer \(layer)")
         }
         layers = []
         var positions: [String: Int] = [:]
@@ -71,8 +103,11 @@ public struct ClipLayerwise: GradientScaling {
                 layers[position].parameters.append(index)
             } else {
                 positions[layerName] = layers.count
-                let maximum = maxima[layerName] ?? defaultMaximum
-                layers.append(Layer(name: layerName, maximum: maximum, parameters: [index]))
+                let own = maxima[layerName]
+                layers.append(
+                    Layer(
+                        name: layerName, maximum: own ?? defaultMaximum,
+                        setting: own == nil ? "default" : "the maximum of layer \(layerName)", parameters: [index]))
             }
         }
         for layer in maxima.keys.sorted() where positions[layer] == nil {
@@ -88,8 +123,10 @@ public struct ClipLayerwise: GradientScaling {
 
     public mutating func prepare(_ step: inout StepPreparation) {
         for layer in layers {
+            guard let schedule = layer.maximum else { continue }
+            guard let maximum = step.value(of: schedule, layer.setting, in: .threshold) else { return }
             step.clip(
-                layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: layer.maximum ?? .infinity,
+                layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: maximum,
                 epsilon: epsilon, group: layer.name)
         }
     }
@@ -101,7 +138,7 @@ extension ClipLayerwise: DescribedStage {
     public init(from decoder: any Decoder) throws {
         let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self(default: nil))
         try self.init(
-            default: settings.decodeIfPresent(Float.self, forKey: .default),
+            default: settings.decodeIfPresent(Schedule.self, forKey: .default),
             layers: settings.value(.layers, or: usual.maxima), epsilon: settings.value(.epsilon, or: usual.epsilon))
     }
 

@@ -10,12 +10,15 @@ public struct Scale: GradientScaling {
     /// Multiplies by a factor that is finite and not 0, or by a schedule of such.
     public init(by factor: Schedule) { self.factor = factor }
 
+    /// Multiplies by a variable of any number type.
+    @_disfavoredOverload public init(by factor: some ScheduleConvertible) { self.init(by: factor.schedule) }
+
     public var name: String { "Scale(by: \(factor))" }
 
     public var canFail: Bool { false }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        try factor.validate(for: name, allowsNegative: true)
+        try factor.validate("by", of: name, in: .factor)
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {

@@ -7,7 +7,8 @@ import Testing
 @Suite struct OptimizerTests {
     // MARK: Settings
 
-    static let refused: [any Driving] =
+    // Apart from one another, because the compiler takes long for sums of long lists.
+    private static let withRates: [any Driving] =
         [-1, -.leastNonzeroMagnitude, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
             let rate = Schedule.constant(Double(value))
             return [
@@ -30,7 +31,9 @@ import Testing
                 LARS(learningRate: 1, momentum: Double(value)), LARS(learningRate: 1, trustCoefficient: Double(value)),
             ]
         }
-        + [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Driving] in
+
+    private static let withBetas: [any Driving] =
+        [-0.1, 1, 1.5, .nan, .infinity].flatMap { (value: Double) -> [any Driving] in
             [
                 Adam(beta1: value), Adam(beta2: value), AdamW(beta1: value),
                 AdamW(beta2: value), RMSProp(alpha: value), Lion(beta1: value),
@@ -45,7 +48,9 @@ import Testing
                 Yogi(groups: [.rank(0...4).setting(beta2: value)]),
             ]
         }
-        + [-0.1, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
+
+    private static let withDecays: [any Driving] =
+        [-0.1, .nan, .infinity].flatMap { (value: Float) -> [any Driving] in
             [
                 SGD(learningRate: 1, weightDecay: value), Adam(weightDecay: value), AdamW(weightDecay: value),
                 RMSProp(weightDecay: value), Adagrad(weightDecay: value), Lion(weightDecay: value),
@@ -57,21 +62,25 @@ import Testing
                 AdEMAMix(weightDecay: value), AdEMAMix(alpha: value), ScheduleFreeAdamW(weightDecay: value),
                 LARS(learningRate: 1, weightDecay: value), Adafactor(weightDecay: value),
             ]
-        } + [
-            SGD(learningRate: 1, dampening: 1.1), SGD(learningRate: 1, nesterov: true),
-            SGD(learningRate: 1, momentum: 0.5, dampening: 0.1, nesterov: true),
-            SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 0),
-            SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
-            SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
-            Adadelta(epsilon: 0), Adadelta(groups: [.rank(0...4).setting(epsilon: 0)]), AdEMAMix(warmup: -1),
-            LARS(learningRate: 1, trustCoefficient: 0), Adafactor(beta2Decay: 0.1), Adafactor(beta2Decay: .nan),
-            Adafactor(clipThreshold: 0),
-            // Finite, but not in float32.
-            SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
-            AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
-            AdamW(learningRate: .warmupCosine(peak: 1, warmup: 1, total: 2, end: 4e38)),
-            Lion(groups: [.rank(0...4, learningRate: 1e300)]),
-        ]
+        }
+
+    private static let others: [any Driving] = [
+        SGD(learningRate: 1, dampening: 1.1), SGD(learningRate: 1, nesterov: true),
+        SGD(learningRate: 1, momentum: 0.5, dampening: 0.1, nesterov: true),
+        SGD(learningRate: 1).lookingAhead(synchronizationPeriod: 0),
+        SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
+        SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
+        Adadelta(epsilon: 0), Adadelta(groups: [.rank(0...4).setting(epsilon: 0)]), AdEMAMix(warmup: -1),
+        LARS(learningRate: 1, trustCoefficient: 0), Adafactor(beta2Decay: 0.1), Adafactor(beta2Decay: .nan),
+        Adafactor(clipThreshold: 0),
+        // Finite, but not in float32.
+        SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
+        AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
+        AdamW(learningRate: .warmupCosine(peak: 1, warmup: 1, total: 2, end: 4e38)),
+        Lion(groups: [.rank(0...4, learningRate: 1e300)]),
+    ]
+
+    static let refused = withRates + withBetas + withDecays + others
 
     @Test func `settings out of range are refused by the optimizer's name`() throws {
         let parameters = TensorSet(zeros: try makeLayout([[2]]))

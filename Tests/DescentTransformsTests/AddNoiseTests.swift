@@ -111,7 +111,7 @@ import Testing
 
     @Test func `settings out of range are refused`() throws {
         for stage in [
-            AddNoise(eta: 0, seed: 1), AddNoise(eta: -1, seed: 1), AddNoise(eta: .nan, seed: 1),
+            AddNoise(eta: 0, seed: 1), AddNoise(eta: -1, seed: 1), AddNoise(eta: Float.nan, seed: 1),
             AddNoise(gamma: -0.1, seed: 1), AddNoise(gamma: .infinity, seed: 1), AddNoise(gamma: .nan, seed: 1),
         ] {
             let error = #expect(throws: DescentError.self) { try Chain(for: makeLayout([[1]])) { stage } }

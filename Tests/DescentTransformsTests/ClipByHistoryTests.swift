@@ -215,7 +215,7 @@ private struct Refuse: GradientScaling {
 
     @Test func `thresholds, decays and warm-ups out of range are refused`() throws {
         for stage in [
-            ClipByZScore(threshold: 0), ClipByZScore(threshold: .nan), ClipByZScore(decay: 1),
+            ClipByZScore(threshold: 0), ClipByZScore(threshold: Float.nan), ClipByZScore(decay: 1),
             ClipByZScore(decay: -0.1), ClipByZScore(decay: .nan), ClipByZScore(warmup: 0),
         ] {
             let error = #expect(throws: DescentError.self) { try Chain(for: layout) { stage } }

@@ -33,8 +33,12 @@ class Peer:
 
     def turn(self, seconds, limit):
         """Nanoseconds for each element, of one turn of so many seconds."""
+        return self.answer_of_turn(seconds, limit)["nanosecondsPerElement"]
+
+    def answer_of_turn(self, seconds, limit):
+        """All that the program says of one turn of so many seconds."""
         self._send(str(seconds))
-        return self._receive(limit)["nanosecondsPerElement"]
+        return self._receive(limit)
 
     def end(self):
         self.process.kill()

@@ -55,7 +55,8 @@ struct Roofline {
         if subject.chain == .clip {
             let optimizer = BenchmarkChain.descent
             let rule = SGDRule(
-                momentum: optimizer.momentum, dampening: optimizer.dampening, nesterov: false, maximize: false,
+                momentum: optimizer.momentum.unroundedValue(at: 0), dampening: optimizer.dampening, nesterov: false,
+                maximize: false,
                 isFirst: false)
             return run(sweep, of: subject) { block in
                 block.slotAccess = SlotAccess(first: firstSlot, count: 1)
@@ -66,7 +67,8 @@ struct Roofline {
         }
         let optimizer = BenchmarkChain.adam
         let rule = AdamRule(
-            beta1: optimizer.beta1, beta2: optimizer.beta2, epsilon: optimizer.epsilon, amsgrad: false,
+            beta1: optimizer.beta1.unroundedValue(at: 0), beta2: optimizer.beta2.unroundedValue(at: 0),
+            epsilon: optimizer.epsilon, amsgrad: false,
             decouplesWeightDecay: true, step: 1_000)
         return run(sweep, of: subject) { block in
             block.slotAccess = SlotAccess(first: firstSlot, count: 2)

@@ -15,7 +15,7 @@ extension GradientBlock {
     /// This is all that an element-wise stage needs:
     /// ```swift
     /// block.withElements { elements in
-    ///     for index in elements.indices { elements[index] = tanh(elements[index]) }
+    ///     for index in elements.indices { elements[index] = ReproducibleMath.tanh(elements[index]) }
     /// }
     /// ```
     public mutating func withElements<Result>(_ body: (inout MutableSpan<Float>) -> Result) -> Result {

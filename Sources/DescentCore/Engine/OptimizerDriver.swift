@@ -9,7 +9,6 @@ struct OptimizerDriver: Sendable {
     private(set) var rates: ResolvedRates
     /// What follows the parameters as they move, in order.
     private(set) var followers: [any ParameterFollower]
-    private let schedule: Schedule
     /// The station of the optimizer.
     let station: Int
 
@@ -24,13 +23,12 @@ struct OptimizerDriver: Sendable {
         self.station = station
         self.isFused = isFused
         self.followers = followers
-        schedule = optimizer.learningRate
         rates = try ResolvedRates(optimizer, layout: layout)
     }
 
     /// The learning rate of parameters that are in no group.
     func learningRate(at appliedSteps: Int) -> OptimizerRate {
-        OptimizerRate(optimizer: name, rate: schedule.value(at: appliedSteps))
+        OptimizerRate(optimizer: name, rate: rates.learningRate(at: appliedSteps))
     }
 
     /// Makes ready for the step that follows so many applied ones.

@@ -12,7 +12,7 @@ public struct ParameterGroup: Sendable {
     /// Their learning rate; nil leaves it as it is.
     public let learningRate: Schedule?
     /// Their weight decay; nil leaves it as it is.
-    public let weightDecay: Float?
+    public let weightDecay: Schedule?
     /// What else of the optimizer's settings they have of their own; see ``setting(momentum:dampening:nesterov:maximize:alpha:beta1:beta2:epsilon:learningRateDecay:)``.
     public private(set) var settings = GroupSettings()
     /// Whether it is an error that the group holds no parameter at all.
@@ -20,14 +20,14 @@ public struct ParameterGroup: Sendable {
 
     /// Makes a group of the parameters for which a condition holds, of which there has to be one.
     public init(
-        _ label: String, learningRate: Schedule? = nil, weightDecay: Float? = nil,
+        _ label: String, learningRate: Schedule? = nil, weightDecay: Schedule? = nil,
         where contains: @escaping @Sendable (ParameterDescription) -> Bool
     ) {
         self.init(.satisfying(contains), label: label, learningRate: learningRate, weightDecay: weightDecay)
     }
 
     private init(
-        _ selection: ParameterSelection, label: String? = nil, learningRate: Schedule?, weightDecay: Float?
+        _ selection: ParameterSelection, label: String? = nil, learningRate: Schedule?, weightDecay: Schedule?
     ) {
         self.label = label ?? selection.label
         self.selection = selection
@@ -38,24 +38,57 @@ public struct ParameterGroup: Sendable {
 
     /// The parameters whose name begins like this, of which there has to be one.
     public static func named(
-        prefix: String, learningRate: Schedule? = nil, weightDecay: Float? = nil
+        prefix: String, learningRate: Schedule? = nil, weightDecay: Schedule? = nil
     ) -> ParameterGroup {
         ParameterGroup(.named(prefix: prefix), learningRate: learningRate, weightDecay: weightDecay)
     }
 
     /// The parameters whose name begins in one of several ways; there has to be one for each.
     public static func named(
-        prefixes: [String], learningRate: Schedule? = nil, weightDecay: Float? = nil
+        prefixes: [String], learningRate: Schedule? = nil, weightDecay: Schedule? = nil
     ) -> ParameterGroup {
         ParameterGroup(.named(prefixes: prefixes), learningRate: learningRate, weightDecay: weightDecay)
     }
 
     /// The parameters with a rank in a range, if there are any.
     public static func rank(
-        _ ranks: ClosedRange<Int>, learningRate: Schedule? = nil, weightDecay: Float? = nil
+        _ ranks: ClosedRange<Int>, learningRate: Schedule? = nil, weightDecay: Schedule? = nil
     ) -> ParameterGroup {
         ParameterGroup(.rank(ranks), learningRate: learningRate, weightDecay: weightDecay)
     }
+
+    // MARK: Weight decay as any number
+
+    /// Makes a group of the parameters for which a condition holds, of which there has to be one.
+    @_disfavoredOverload public init(
+        _ label: String, learningRate: Schedule? = nil, weightDecay: some ScheduleConvertible,
+        where contains: @escaping @Sendable (ParameterDescription) -> Bool
+    ) {
+        self.init(label, learningRate: learningRate, weightDecay: weightDecay.schedule as Schedule?, where: contains)
+    }
+
+    /// The parameters whose name begins like this, of which there has to be one.
+    @_disfavoredOverload public static func named(
+        prefix: String, learningRate: Schedule? = nil, weightDecay: some ScheduleConvertible
+    ) -> ParameterGroup {
+        .named(prefix: prefix, learningRate: learningRate, weightDecay: weightDecay.schedule as Schedule?)
+    }
+
+    /// The parameters whose name begins in one of several ways; there has to be one for each.
+    @_disfavoredOverload public static func named(
+        prefixes: [String], learningRate: Schedule? = nil, weightDecay: some ScheduleConvertible
+    ) -> ParameterGroup {
+        .named(prefixes: prefixes, learningRate: learningRate, weightDecay: weightDecay.schedule as Schedule?)
+    }
+
+    /// The parameters with a rank in a range, if there are any.
+    @_disfavoredOverload public static func rank(
+        _ ranks: ClosedRange<Int>, learningRate: Schedule? = nil, weightDecay: some ScheduleConvertible
+    ) -> ParameterGroup {
+        .rank(ranks, learningRate: learningRate, weightDecay: weightDecay.schedule as Schedule?)
+    }
+
+    // MARK: Other settings
 
     /// The same group, with more settings of the optimizer given to its parameters; nil leaves one as it is.
     ///
@@ -107,7 +140,7 @@ extension ParameterGroup: Codable {
         try self.init(
             ParameterSelection(from: decoder),
             learningRate: settings.decodeIfPresent(Schedule.self, forKey: .learningRate),
-            weightDecay: settings.decodeIfPresent(Float.self, forKey: .weightDecay))
+            weightDecay: settings.decodeIfPresent(Schedule.self, forKey: .weightDecay))
         self.settings = try GroupSettings(from: decoder)
     }
 

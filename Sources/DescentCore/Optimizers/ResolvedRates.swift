@@ -1,51 +1,77 @@
 /// Learning rate and weight decay of every parameter, resolved from an optimizer's settings and groups.
 struct ResolvedRates: Sendable {
-    private let schedules: [Schedule]
-    /// Whose schedules they are, for errors.
-    private let owners: [String]
-    /// What they are in the present step.
-    private var values: [Float]
-    private let scheduleIndices: [Int]
+    /// What a schedule is for.
+    private enum Setting: String {
+        case learningRate, weightDecay
+
+        var name: String { self == .learningRate ? "learning rate" : "weight decay" }
+    }
+
+    /// A schedule, whose it is, and its value in the present step.
+    private struct Entry: Sendable {
+        var schedule: Schedule
+        let setting: Setting
+        let owner: String
+        var value: Float = 0
+        /// What is wrong with the value; nil where nothing is.
+        var isValid: Bool {
+            switch setting {
+            // A negative rate is what some closure may want.
+            case .learningRate: value.isFinite
+            case .weightDecay: value.isFinite && value >= 0
+            }
+        }
+    }
+
+    /// The optimizer's learning rate, its weight decay, and those of groups.
+    private var entries: [Entry]
+    private let rateIndices: [Int]
+    private let decayIndices: [Int]
     private(set) var rates: [UpdateRates]
 
     init(_ optimizer: any Optimizer, layout: ParameterLayout) throws(DescentError) {
         let name = optimizer.name
-        try optimizer.learningRate.validate(for: name)
-        let decay = optimizer.weightDecay.schedule.value(at: 0)
-        try Self.requireDecay(decay, name)
-        var (schedules, owners) = ([optimizer.learningRate], [name])
-        var scheduleIndices = [Int](repeating: 0, count: layout.count)
-        var rates = [UpdateRates](repeating: UpdateRates(weightDecay: decay), count: layout.count)
+        entries = [
+            Entry(schedule: optimizer.learningRate, setting: .learningRate, owner: name),
+            Entry(schedule: optimizer.weightDecay.schedule, setting: .weightDecay, owner: name),
+        ]
+        var rateIndices = [Int](repeating: 0, count: layout.count)
+        var decayIndices = [Int](repeating: 1, count: layout.count)
         for group in optimizer.groups {
             let owner = "\(name), group \(group.label)"
-            try Self.check(group, of: optimizer, owner)
+            try Self.checkSettings(of: group, optimizer, owner)
             if let schedule = group.learningRate {
-                schedules.append(schedule)
-                owners.append(owner)
+                entries.append(Entry(schedule: schedule, setting: .learningRate, owner: owner))
             }
+            let rate = entries.count - 1
+            if let schedule = group.weightDecay {
+                entries.append(Entry(schedule: schedule, setting: .weightDecay, owner: owner))
+            }
+            let decay = entries.count - 1
             var isEmpty = true
             for (index, parameter) in layout.enumerated() where group.selection.contains(parameter) {
                 isEmpty = false
-                if group.learningRate != nil { scheduleIndices[index] = schedules.count - 1 }
-                if let decay = group.weightDecay { rates[index].weightDecay = decay }
+                if group.learningRate != nil { rateIndices[index] = rate }
+                if group.weightDecay != nil { decayIndices[index] = decay }
             }
             let names = layout.prefix(8).map(\.name).joined(separator: ", ")
             try DescentError.require(
                 !isEmpty || !group.mustMatch, name, "no parameter is in group \(group.label); there are \(names).")
             if group.mustMatch { try group.selection.requireMatch(in: layout, of: owner) }
         }
-        self.schedules = schedules
-        self.owners = owners
-        self.values = schedules.map { _ in 0 }
-        self.scheduleIndices = scheduleIndices
-        self.rates = rates
+        for entry in entries {
+            try entry.schedule.validate(
+                entry.setting.rawValue, of: entry.owner, in: .notNegative, isToldMetrics: true)
+        }
+        self.rateIndices = rateIndices
+        self.decayIndices = decayIndices
+        let decay = entries[1].schedule.constant.map { Float($0) } ?? 0
+        rates = [UpdateRates](repeating: UpdateRates(weightDecay: decay), count: layout.count)
     }
 
-    private static func check(
-        _ group: ParameterGroup, of optimizer: any Optimizer, _ owner: String
+    private static func checkSettings(
+        of group: ParameterGroup, _ optimizer: any Optimizer, _ owner: String
     ) throws(DescentError) {
-        try group.learningRate?.validate(for: owner)
-        if let decay = group.weightDecay { try requireDecay(decay, owner) }
         let known = optimizer.groupSettings
         for setting in group.settings.names where !known.contains(setting) {
             let names = (["learningRate", "weightDecay"] + known.map(\.rawValue)).joined(separator: ", ")
@@ -55,24 +81,82 @@ struct ResolvedRates: Sendable {
         }
     }
 
-    private static func requireDecay(_ decay: Float, _ owner: String) throws(DescentError) {
-        try DescentError.require(
-            decay.isFinite && decay >= 0, owner, "weightDecay is \(decay); it has to be a finite number of at least 0.")
-    }
+    /// The learning rate of parameters that are in no group, after so many applied steps and the metrics told so far.
+    func learningRate(at appliedSteps: Int) -> Float { entries[0].schedule.value(at: appliedSteps) }
 
-    /// Looks up the learning rates of the step that follows so many applied ones.
+    /// Looks up rates and decays for the step that follows so many applied ones.
     ///
-    /// - Returns: What speaks against the step: the first rate that is not finite, with its owner; otherwise nil.
+    /// - Returns: What speaks against the step: the first rate that is not finite, or decay that is negative or not finite,
+    ///   of those that a parameter follows, with its owner; otherwise nil.
     @discardableResult
     mutating func resolve(appliedSteps: Int) -> String? {
-        for index in schedules.indices { values[index] = schedules[index].value(at: appliedSteps) }
+        for index in entries.indices { entries[index].value = entries[index].schedule.value(at: appliedSteps) }
         var faulty: Int?
         for index in rates.indices {
-            let schedule = scheduleIndices[index]
-            rates[index].learningRate = values[schedule]
-            if !values[schedule].isFinite { faulty = faulty ?? schedule }
+            let (rate, decay) = (rateIndices[index], decayIndices[index])
+            rates[index] = UpdateRates(learningRate: entries[rate].value, weightDecay: entries[decay].value)
+            if faulty == nil, !entries[rate].isValid { faulty = rate }
+            if faulty == nil, !entries[decay].isValid { faulty = decay }
         }
         guard let faulty else { return nil }
-        return "the learning rate of \(owners[faulty]) is \(values[faulty]) after \(appliedSteps) applied steps"
+        let entry = entries[faulty]
+        return "the \(entry.setting.name) of \(entry.owner) is \(entry.value) after \(appliedSteps) applied steps"
+    }
+}
+
+// MARK: - Metrics
+
+extension ResolvedRates {
+    /// Whether a learning rate or a weight decay follows a metric.
+    var followsMetric: Bool { entries.contains { $0.schedule.followsMetric } }
+
+    /// Tells a metric to all schedules that follow one.
+    ///
+    /// - Parameters:
+    ///   - metric: The metric.
+    ///   - appliedSteps: The number of steps applied so far.
+    /// - Throws: ``DescentError`` with code `invalidSetting` for NaN, which is neither better nor worse, or if no schedule
+    ///   follows a metric; nothing has changed then.
+    mutating func note(metric: Double, appliedSteps: Int) throws(DescentError) {
+        let owner = entries[0].owner
+        try DescentError.require(
+            !metric.isNaN, owner, "the metric is NaN, which is neither better nor worse than others.")
+        try DescentError.require(
+            followsMetric, owner,
+            "no learning rate and no weight decay follows a metric; reduceOnPlateau is one that does.")
+        for index in entries.indices { entries[index].schedule.note(metric: metric, at: appliedSteps) }
+    }
+
+    /// What schedules remember of metrics; empty if none follows one.
+    ///
+    /// The keys say what they are for: "learningRate of AdamW".
+    var metricStates: [String: MetricState] {
+        var states: [String: MetricState] = [:]
+        for (index, entry) in entries.enumerated() where entry.schedule.followsMetric {
+            states[stateName(index)] = entry.schedule.metricState
+        }
+        return states
+    }
+
+    /// Goes on from what schedules remembered; states of schedules that are no longer there are left out, and a schedule
+    /// without a state starts anew.
+    ///
+    /// - Throws: ``DescentError`` with code `stateMismatch` for a state that is not that of its schedule; nothing has changed
+    ///   then.
+    mutating func resume(_ states: [String: MetricState]) throws(DescentError) {
+        var resumed = entries
+        for index in resumed.indices where resumed[index].schedule.followsMetric {
+            guard let state = states[stateName(index)] else { continue }
+            try resumed[index].schedule.resume(state)
+        }
+        entries = resumed
+    }
+
+    /// What an entry is for; groups of the same label are told apart by their order.
+    private func stateName(_ index: Int) -> String {
+        let entry = entries[index]
+        let name = "\(entry.setting.rawValue) of \(entry.owner)"
+        let earlier = entries[..<index].count { $0.setting == entry.setting && $0.owner == entry.owner }
+        return earlier == 0 ? name : "\(name) (\(earlier + 1))"
     }
 }

@@ -67,6 +67,22 @@ public struct StepPreparation {
     /// Multiplies one parameter's gradient by a factor; see ``scale(_:by:)-(_,Double)``.
     public mutating func scale(_ parameter: Int, by factor: Float) { scale(parameter, by: Double(factor)) }
 
+    /// The value of a setting in this step; where it is out of range, the step is skipped.
+    ///
+    /// - Parameters:
+    ///   - schedule: The setting.
+    ///   - setting: Its name, for the reason: "maximum".
+    ///   - range: Which values it may have.
+    /// - Returns: The value; nil if the step is skipped for it, and nothing is left to prepare.
+    public mutating func value(
+        of schedule: Schedule, _ setting: @autoclosure () -> String, in range: SettingRange
+    ) -> Float? {
+        let value = schedule.unroundedValue(at: appliedSteps)
+        if range.contains(value) { return Float(value) }
+        veto(range.problem(setting(), value, at: appliedSteps))
+        return nil
+    }
+
     /// Skips this step, so that nothing is changed by it.
     ///
     /// - Parameter reason: What the outcome says about it.

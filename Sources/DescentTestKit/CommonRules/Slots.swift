@@ -23,7 +23,12 @@ extension Rule where Subject == DescentTestKit.Subject {
     /// Has an optimizer update blocks outside a pipeline, where nothing stops the program.
     private static func complaint(about optimizer: any Optimizer, _ example: Case) throws -> String? {
         let (layout, uses) = (try example.layout, UndeclaredUses())
-        let access = TensorAccess(SIMDBackend(threads: 1), layout)
+        let backend = SIMDBackend(threads: 1)
+        let access =
+            optimizer.reach.isWholeTensors
+            ? TensorAccess(
+                backend, wholeTensorsOf: layout, scratchCount: layout.map(optimizer.scratchCount).max() ?? 0)
+            : TensorAccess(backend, layout)
         var optimizer = optimizer
         // A layout that is refused is for another rule to object to.
         do { try optimizer.configure(for: layout) } catch { return nil }
@@ -31,20 +36,14 @@ extension Rule where Subject == DescentTestKit.Subject {
         let slots = try optimizer.slots.map {
             access.backend.makeTensors(try Slot.layout($0.shape, of: layout), $0.elementType)
         }
-        let (shapes, isWhole) = (optimizer.slots.map(\.shape), optimizer.reach.isWholeTensors)
-        let blocks = isWhole ? wholeTensors(of: layout) : access.blocks
-        let workspace =
-            isWhole
-            ? access.backend.makeWorkspace(
-                for: layout, tensors: blocks, scratchCount: layout.map { optimizer.scratchCount(for: $0) }.max() ?? 0)
-            : access.backend.makeWorkspace(for: layout, blocks: blocks)
         let slotAccess = SlotAccess(first: 0, count: slots.count)
         func run(_ step: Int, _ body: @Sendable (inout SIMDBlock) -> Void) {
             let gradients = access.tensors(example.gradients(step: step, of: layout))
             let sweep = Sweep(
-                gradients: gradients, parameters: parameters, slots: slots, slotShapes: shapes,
-                handsWholeTensors: isWhole, appliedSteps: step, blocks: blocks)
-            access.backend.run(sweep, in: workspace) { block, _ in
+                gradients: gradients, parameters: parameters, slots: slots,
+                slotShapes: optimizer.slots.map(\.shape), handsWholeTensors: optimizer.reach.isWholeTensors,
+                appliedSteps: step, blocks: access.blocks)
+            access.run(sweep) { block, _ in
                 block.slotAccess = slotAccess
                 block.rates = UpdateRates(learningRate: 0.1, weightDecay: 0.1)
                 uses.watch(&block)
@@ -56,14 +55,5 @@ extension Rule where Subject == DescentTestKit.Subject {
             run(step) { [optimizer] block in optimizer.update(&block) }
         }
         return uses.slot
-    }
-
-    /// A block for each tensor that has elements.
-    private static func wholeTensors(of layout: ParameterLayout) -> [BlockExtent] {
-        var firstRow = 0
-        return layout.indices.filter { layout[$0].count > 0 }.map { index in
-            defer { if layout[index].rank > 1 { firstRow += layout[index].rowCount } }
-            return BlockExtent(parameterIndex: index, rows: 0..<layout[index].rowCount, firstRow: firstRow)
-        }
     }
 }

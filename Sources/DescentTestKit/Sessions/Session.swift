@@ -102,10 +102,15 @@ struct Session<Backend: TensorBackend> {
         for name in pipeline.slotNames {
             guard let slot = pipeline.slot(named: name) else { continue }
             let kind = name == Recorder.slotName ? Trace.Result.Kind.gradient : .slot(name)
-            results.append(Trace.Result(kind: kind, values: access.values(of: slot)))
+            results.append(Trace.Result(kind: kind, values: slotValues(slot)))
         }
         results.append(Trace.Result(kind: .parameters, values: access.values(of: parameters)))
         return Trace.Step(outcome: outcome, results: results, state: log.state, names: layout.map(\.name))
+    }
+
+    /// The elements of a slot, which may keep nothing of some parameters, and less than all of others.
+    private func slotValues(_ slot: Backend.Tensors) -> [[Float]] {
+        slot.layout == layout ? access.values(of: slot) : TensorAccess(access.backend, slot.layout).values(of: slot)
     }
 }
 

@@ -15,6 +15,15 @@ struct TensorAccess<Backend: TensorBackend>: Sendable {
         workspace = backend.makeWorkspace(for: layout, blocks: blocks)
     }
 
+    /// Access to whole tensors, each a block, with floats of scratch for whoever works on them.
+    init(_ backend: Backend, wholeTensorsOf layout: ParameterLayout, scratchCount: Int) {
+        self.backend = backend
+        self.layout = layout
+        blocks = layout.indices.filter { layout[$0].count > 0 }
+            .map { BlockExtent(parameterIndex: $0, rows: 0..<layout[$0].rowCount, firstRow: 0) }
+        workspace = backend.makeWorkspace(for: layout, tensors: blocks, scratchCount: scratchCount)
+    }
+
     /// Tensors that hold some values.
     func tensors(_ values: [[Float]], _ elementType: ElementType = .float32) -> Backend.Tensors {
         var tensors = backend.makeTensors(layout, .float32)
@@ -40,9 +49,8 @@ struct TensorAccess<Backend: TensorBackend>: Sendable {
         }
     }
 
-    /// All elements, row by row; or all numbers of a slot that keeps others of a parameter, as they are stored.
+    /// All elements, row by row.
     func values(of tensors: Backend.Tensors) -> [[Float]] {
-        guard tensors.layout.elementsEqual(layout) else { return storedValues(of: tensors) }
         let values = Mutex(layout.map { [Float](repeating: .nan, count: $0.count) })
         run(Sweep(gradients: tensors, blocks: blocks)) { block, _ in
             let first = block.firstRow * block.columnCount
@@ -54,15 +62,6 @@ struct TensorAccess<Backend: TensorBackend>: Sendable {
             }
         }
         return values.withLock { $0 }
-    }
-
-    private func storedValues(of tensors: Backend.Tensors) -> [[Float]] {
-        tensors.layout.indices.map { position in
-            let values = try? tensors.withBytes(of: position) { bytes throws(DescentError) in
-                Array(bytes.bindMemory(to: Float.self))
-            }
-            return values ?? []
-        }
     }
 
     /// Runs a sweep.

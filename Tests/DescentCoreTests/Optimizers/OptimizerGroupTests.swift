@@ -127,11 +127,11 @@ import Testing
         (#"{"optimizer": "AdamW", "learningRate": 1e300}"#, "1e+300; it has to be a finite number in float32."),
         (
             #"{"optimizer": "SGD", "learningRate": {"exponential": {"initial": 1e39, "rate": 1, "transitionSteps": 1}}}"#,
-            "initial is 1e+39"
+            "initial in the schedule of learningRate is 1e+39"
         ),
         (
             #"{"optimizer": "AdamW", "groups": [{"rank": [0, 4], "learningRate": 1e300}]}"#,
-            "group rank 0 to 4: the constant"
+            "group rank 0 to 4: learningRate"
         ),
         (#"{"optimizer": "AdamW", "groups": [{"rank": [0, 4], "momentum": 0.5}]}"#, "AdamW has no momentum"),
         (#"{"optimizer": "AdamW", "groups": [{"rank": [0, 4], "beta2": 1}]}"#, "beta2 is 1.0"),

@@ -4,9 +4,8 @@ import Testing
 /// The folders of the core, which know each other one way: each those before it in this list, none those after it.
 @Suite struct CoreFoldersTests {
     static let order = [
-        "Numerics", "Parameters", "Statistics", "Outcomes", "Blocks", "Backend", "Stages", "Optimizers",
-        "Configuration",
-        "Planning", "State", "Engine", "Pipeline",
+        "Numerics", "Schedules", "Parameters", "Statistics", "Outcomes", "Blocks", "Backend", "Stages", "Optimizers",
+        "Configuration", "Planning", "State", "Engine", "Pipeline",
     ]
 
     private static let core = Markdown.repository.appendingPathComponent("Sources/DescentCore")
