@@ -76,5 +76,8 @@ private struct WrittenState: ComponentState {
 
     func value<State: Codable & Sendable>(as type: State.Type) throws -> State { try json.decode(type) }
 
-    func encode(to encoder: any Encoder) throws { try json.encode(to: encoder) }
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(json)
+    }
 }

@@ -1,6 +1,7 @@
 import Descent
 import DescentCore
 import TestSupport
+import Synchronization
 import Testing
 
 /// Settings that are changed while training, and metrics that schedules follow.
@@ -57,15 +58,19 @@ import Testing
         #expect(pipeline.averagedParameters == expected.averagedParameters)
     }
 
+    private final class Seen: Sendable {
+        let count = Mutex(0)
+    }
+
     @Test func `a change that does nothing leaves the bits, and observers, as they were`() throws {
         var (pipeline, parameters) = try make()
-        let seen = Counter()
-        pipeline.observe { _ in seen.increase() }
+        let seen = Seen()
+        pipeline.observe { _ in seen.count.withLock { $0 += 1 } }
         var (plain, plainParameters) = (pipeline, parameters)
         try run(&pipeline, &parameters, 0..<3)
         try pipeline.change(ExponentialMovingAverage.self) { $0.decay = 0.5 }
         try run(&pipeline, &parameters, 3..<6)
-        #expect(seen.count == 6)
+        #expect(seen.count.withLock { $0 } == 6)
         try run(&plain, &plainParameters, 0..<6)
         #expect(parameters == plainParameters)
     }
@@ -139,13 +144,14 @@ import Testing
         try pipeline.change(ClipByGlobalNorm.self) { $0.maximum = 0.01 }
         try pipeline.change(AdamW.self) { $0.weightDecay = 0.5 }
         try pipeline.change(ExponentialMovingAverage.self) { $0.decay = 0.25 }
-        let file = try TemporaryPath("changed.safetensors")
-        try pipeline.checkpoint(to: file.path, including: parameters)
+        let folder = try TemporaryFolder()
+        let file = folder["changed.safetensors"]
+        try pipeline.checkpoint(to: file, including: parameters)
 
         func resume(_ settings: ResumedSettings) throws -> (Pipeline, TensorSet) {
             var restored = parameters
             let resumed = try Pipeline(
-                resuming: file.path, restoring: &restored, configuration: .init(resumedSettings: settings)
+                resuming: file, restoring: &restored, configuration: .init(resumedSettings: settings)
             ) {
                 Accumulate(steps: 2)
                 ClipByGlobalNorm(1)
@@ -163,7 +169,7 @@ import Testing
         #expect(pipeline.averagedParameters == saved.averagedParameters)
         #expect(parameters != givenParameters)
         // And once more, from what was resumed.
-        try saved.checkpoint(to: file.path, including: savedParameters)
+        try saved.checkpoint(to: file, including: savedParameters)
         var (again, againParameters) = try resume(.saved)
         try run(&saved, &savedParameters, 8..<12)
         try run(&again, &againParameters, 8..<12)
@@ -189,13 +195,13 @@ import Testing
             guard let state else {
                 return try Pipeline(for: TensorSet(zeros: layout)) {
                 } driving: {
-                    SGD(learningRate: rate).only(prefix: "p0")
+                    SGD(learningRate: rate).only(prefix: "layer0.w")
                     SGD(learningRate: 1)
                 }
             }
             return try Pipeline(resuming: state, for: TensorSet(zeros: layout)) {
             } driving: {
-                SGD(learningRate: rate).only(prefix: "p0")
+                SGD(learningRate: rate).only(prefix: "layer0.w")
                 SGD(learningRate: 1)
             }
         }
