@@ -7,7 +7,11 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let layout: ParameterLayout
     let configuration: PipelineConfiguration
     let plan: Plan
-    /// The stages and optimizers as they were handed over, sorted by what they are.
+    /// The stages and optimizers as they were handed over, and changed since.
+    let composition: Composition
+    /// For each component whose settings were changed while training, what they are.
+    var changedSettings: [Int: any ComponentState]
+    /// The stages and optimizers, sorted by what they are.
     let elements: PipelineElements
     /// Which branch moves each parameter.
     let owners: ParameterOwners
@@ -42,6 +46,23 @@ struct Engine<Backend: TensorBackend>: Sendable {
         configuration: PipelineConfiguration, resuming state: PipelineState<Backend.Tensors>? = nil,
         _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
+        var composition = Composition(stages: stages, branches: branches)
+        let kinds = composition.kinds
+        var resumption = Resumption<Backend.Tensors>(ofNothing: kinds.count)
+        if let state {
+            resumption = try Resumption(state, for: layout, kinds: kinds, policy)
+            if configuration.resumedSettings == .saved { try composition.adoptSettings(of: resumption.saved) }
+        }
+        try self.init(backend, layout, composition, configuration, resuming: state, resumption)
+    }
+
+    /// Builds an engine of what has been handed over.
+    init(
+        _ backend: Backend, _ layout: ParameterLayout, _ composition: Composition,
+        _ configuration: PipelineConfiguration,
+        resuming state: PipelineState<Backend.Tensors>?, _ resumption: Resumption<Backend.Tensors>
+    ) throws(DescentError) {
+        let (stages, branches) = (composition.stages, composition.branches)
         let elements = try PipelineElements(stages, branches)
         try configuration.validate()
         // Before anything is configured or resumed, which may make values of their own on each process.
@@ -49,7 +70,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
             PipelineSetup(stages: stages, branches: branches, configuration: configuration)
         }
         var parts = EngineParts(elements)
-        let saved = try parts.configure(for: layout, resuming: state, policy)
+        var resumption = resumption
+        try parts.configure(for: layout, resuming: &resumption)
         try elements.chain.requireExchangeInOrder()
 
         let isFrozen = layout.map { parameter in elements.chain.freezes.contains { $0.selection.contains(parameter) } }
@@ -59,19 +81,27 @@ struct Engine<Backend: TensorBackend>: Sendable {
             for: stations, around: elements.chain.window,
             Planner.Surroundings(
                 configuration: configuration, trunkCount: elements.trunkCount,
-                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) }))
+                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
+                dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
         let slotTable = try SlotTable(elements, parts.slots, layout, owners)
         let whole = WholeTensorPlan(plan, parts, stations, layout, owners, slotTable)
+
+        if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
 
         self.layout = layout
         self.configuration = configuration
         self.plan = plan
+        self.composition = composition
+        changedSettings = [:]
+        for (position, component) in resumption.saved.enumerated() {
+            changedSettings[position] = configuration.resumedSettings == .saved ? component?.changedSettings : nil
+        }
         self.elements = elements
         self.owners = owners
         self.slotTable = slotTable
         passes = whole.passes
         accesses = StageAccesses(stations, parts.followers, slotTable)
-        drivers = try Self.drivers(elements, parts, layout)
+        drivers = try Self.drivers(elements, parts, layout, plan)
         chain = TransformChain(parts, stations, for: layout, owners, isActive: isFrozen.map { !$0 }, plan)
         if let window = elements.chain.window, let slot = slotTable.ofWindow {
             accumulation = Accumulation(
@@ -79,24 +109,27 @@ struct Engine<Backend: TensorBackend>: Sendable {
         }
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
         sweeps = try SweepRunner(
-            backend, layout, isFrozen: isFrozen, slotTable, plan, whole, parameterCopy: configuration.parameterCopy)
+            backend, layout, isFrozen: isFrozen, slotTable, plan, whole, parameterCopy: configuration.parameterCopy,
+            adopting: resumption.slots(for: slotTable))
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
         reporter = StepReporter(configuration.reporting, for: layout)
-        if let state { try restore(state, saved) }
+        if let state { try restore(state, resumption) }
         if let setup { try connect(as: setup) }
     }
 
     private static func drivers(
-        _ elements: PipelineElements, _ parts: EngineParts, _ layout: ParameterLayout
+        _ elements: PipelineElements, _ parts: EngineParts, _ layout: ParameterLayout, _ plan: Plan
     ) throws(DescentError) -> [OptimizerDriver] {
         let names = Slot.owners(parts.optimizers.map(\.name))
         var drivers: [OptimizerDriver] = []
         for (index, branch) in elements.branches.enumerated() {
+            let station = elements.stations(ofBranch: index).lowerBound
+            let isFused = branch.isFused && !plan.passes.contains { $0.station == station }
             drivers.append(
                 try OptimizerDriver(
-                    parts.optimizers[index], named: names[index], at: elements.stations(ofBranch: index).lowerBound,
-                    isFused: branch.isFused, followers: parts.followers[index], for: layout))
+                    parts.optimizers[index], named: names[index], at: station, isFused: isFused,
+                    followers: parts.followers[index], for: layout))
         }
         return drivers
     }
@@ -163,9 +196,20 @@ struct Engine<Backend: TensorBackend>: Sendable {
             operations: plan.passes[pass].operations, end: [.keep(pass: pass)], addition: addition,
             windowFactor: closing.factor, keepsSlots: false)
         program.pass = pass
+        let exchange = exchange.flatMap { $0.dividesWholeTensors ? $0 : nil }
+        let isOwn = exchange.map { exchange in layout.indices.map { exchange.computes($0) } }
         sweeps.run(
             BlockWork(self, program), program, tensors, appliedSteps: counters.appliedSteps,
-            overWhole: sweeps.tensorsOfPasses[pass])
+            overWhole: sweeps.tensorsOfPasses[pass], where: isOwn)
+        if exchange != nil { try share(passes[pass]) }
+    }
+
+    /// Gives all processes what each has made of its part of the whole tensors.
+    private mutating func share(_ pass: TensorPass) throws(DescentError) {
+        let parameters = layout.indices.filter { pass.isChosen[$0] && layout[$0].count > 0 }
+        for slot in [pass.result] + Array(pass.firstShadow..<pass.firstShadow + pass.slots.count) {
+            try exchange?.share(&sweeps.slots[slot], of: parameters)
+        }
     }
 
     /// Fills the copy of the parameters before the first step.

@@ -38,7 +38,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private(set) var tensorsOfLastSweep: [WholeTensors<Backend>]
     /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
     let isWholeInLastSweep: [Bool]
-    private let slotShapes: [Slot.Shape]
+    private var slotShapes: [Slot.Shape]
 
     /// Makes memory.
     ///
@@ -50,10 +50,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ///   - plan: What is measured.
     ///   - whole: Which tensors are handed out whole.
     ///   - parameterCopy: How to store a copy of the parameters; nil keeps none.
+    ///   - adopted: For each slot, the tensors that it goes on with; nil where it begins with zeros.
     /// - Throws: ``DescentError`` if what passes keep is more than memory can hold.
     init(
         _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
-        _ whole: WholeTensorPlan, parameterCopy: ElementType?
+        _ whole: WholeTensorPlan, parameterCopy: ElementType?, adopting adopted: [Backend.Tensors?] = []
     ) throws(DescentError) {
         self.backend = backend
         self.layout = layout
@@ -66,7 +67,10 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
         }
         blockRanges = ranges
-        var memory = zip(slots.layouts, slots.types).map { backend.makeTensors($0, $1) }
+        var memory = slots.names.indices.map { index in
+            (index < adopted.count ? adopted[index] : nil)
+                ?? backend.makeTensors(slots.layouts[index], slots.types[index])
+        }
         var shapes = slots.shapes
         for pass in whole.passes {
             memory.append(backend.makeTensors(try Slot.layout(.parameter, of: layout, isUsed: pass.isChosen), .float32))
@@ -87,6 +91,9 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             rowCount: plan.keepsRowMeans ? rowCount : 0)
     }
 
+    /// Goes on with the copy of the parameters that another runner has kept.
+    mutating func keepParameterCopy(of other: SweepRunner) { parameterCopy = other.parameterCopy }
+
     /// Makes sure that no copy of this runner sees what this one writes.
     mutating func makeUnique() {
         for index in slots.indices { slots[index].makeUnique() }
@@ -106,6 +113,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         let slot = slots.count
         receivedSlot = slot
         slots.append(backend.makeTensors(layout, .float32))
+        slotShapes.append(.parameter)
         return slot
     }
 
@@ -129,15 +137,27 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// Runs a pass, or the last sweep, over whole tensors.
     ///
     /// What a tensor's block writes down counts as that of its first block of rows.
+    ///
+    /// - Parameters:
+    ///   - work: What is done to each tensor.
+    ///   - program: What it is part of.
+    ///   - tensors: The tensors of the step.
+    ///   - appliedSteps: The number of steps applied before.
+    ///   - whole: Which tensors are handed out.
+    ///   - isOwn: For each parameter, whether this process works on it; nil for all.
     func run(
         _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
-        overWhole whole: WholeTensors<Backend>
+        overWhole whole: WholeTensors<Backend>, where isOwn: [Bool]? = nil
     ) {
         var sweep = sweep(program, tensors, appliedSteps, nil)
         sweep.blocks = whole.blocks
         sweep.rowMeans = nil
         sweep.handsWholeTensors = true
-        let ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
+        var ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
+        if let isOwn {
+            let own = whole.blocks.indices.filter { isOwn[whole.blocks[$0].parameterIndex] }
+            ranges = own.map { $0..<$0 + 1 }
+        }
         for range in ranges {
             sweep.range = range
             backend.run(sweep, in: whole.workspace) { block, _ in

@@ -20,6 +20,8 @@ struct Planner {
         var trunkCount: Int
         /// For each branch, its stations: the optimizer, then the transforms behind it.
         var branches: [Range<Int>] = []
+        /// Whether processes share the work on whole tensors, which takes a pass to give each the results of others.
+        var dividesWholeTensors = false
     }
 
     /// Makes the plan of a chain.
@@ -58,7 +60,7 @@ struct Planner {
         }
         for branch in surroundings.branches { findRuns(in: branch) }
         plan.window = segment(start..<surroundings.trunkCount, checksInput: skips, isWindow: true)
-        for branch in surroundings.branches where branch.count > 1 {
+        for branch in surroundings.branches where branch.count > 1 || passRounds[branch.lowerBound] > 0 {
             plan.behind += operations(Array(branch), factorsUpTo: branch.upperBound, sweep: .max)
         }
     }
@@ -189,7 +191,8 @@ struct Planner {
                     $0.isMeasured || $0 == .finite
                 }
             } || (checksInput && checkingPosition(in: segment.transforms) > station)
-        guard isMeasuredBehind else {
+        let isDivided = surroundings.dividesWholeTensors && stations[station].canBePassed
+        guard isMeasuredBehind || isDivided else {
             plan.wholeInLastSweep.append(station)
             return
         }

@@ -4,10 +4,10 @@ import Testing
 
 /// What the README and the articles say: their programs compile and print what is shown, and what they name is there.
 @Suite struct DocumentationTests {
-    @Test func `there are programs, and no other Swift than these, a manifest and a test`() {
+    @Test func `there are programs, and no other Swift than these, manifests and the tests of guides`() {
         #expect(Documentation.programs.count > 10)
         let marks = Set(Documentation.pages.flatMap { $0.page.blocks.map(\.mark) }.filter { $0.contains("swift") })
-        #expect(marks == ["swift", "swift Package.swift", "swift CalmTests.swift"])
+        #expect(marks == Set(["swift", "swift Package.swift"] + GuideTests.guides.map { "swift \($0.test)" }))
     }
 
     @Test(arguments: Documentation.programs)

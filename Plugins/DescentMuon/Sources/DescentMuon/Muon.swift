@@ -27,10 +27,10 @@ public import DescentCore
 public struct Muon: DirectionalOptimizer {
     public var learningRate: Schedule
     /// The share of the momentum that remains after a step.
-    public var momentum: Double
+    public var momentum: Schedule
     /// Whether the update looks ahead along the momentum.
     public var nesterov: Bool
-    public var weightDecay: Float
+    public var weightDecay: Schedule
     /// How matrices are made orthogonal.
     public var newtonSchulz: NewtonSchulz
     /// The ranks of the parameters that are taken.
@@ -44,27 +44,29 @@ public struct Muon: DirectionalOptimizer {
     ///
     /// - Parameters:
     ///   - learningRate: The step size, finite and at least 0, or a schedule of such.
-    ///   - momentum: The share of the momentum that remains, in 0..<1.
+    ///   - momentum: The share of the momentum that remains, in 0..<1, or a schedule of such.
     ///   - nesterov: Whether to look ahead along the momentum.
-    ///   - weightDecay: The share of the parameter, times the learning rate, that a step takes away; finite and at least 0.
+    ///   - weightDecay: The share of the parameter, times the learning rate, that a step takes away; finite and at least
+    ///     0, or a schedule of such.
     ///   - newtonSchulz: How matrices are made orthogonal.
     ///   - ranks: The ranks of the parameters that are taken; `2...4` for kernels of convolutions too. At least 2.
     ///   - groups: Settings for some of the parameters.
     ///   - others: The optimizer of all other parameters, or several; nil for what stands behind this one.
     public init(
-        learningRate: Schedule = 0.02, momentum: Double = 0.95, nesterov: Bool = true, weightDecay: Float = 0,
+        learningRate: Schedule = 0.02, momentum: some ScheduleConvertible = 0.95, nesterov: Bool = true,
+        weightDecay: some ScheduleConvertible = 0,
         newtonSchulz: NewtonSchulz = NewtonSchulz(), ranks: ClosedRange<Int> = 2...2, groups: [ParameterGroup] = [],
         others: (any Driving)? = nil
     ) {
         self.learningRate = learningRate
-        self.momentum = momentum
+        self.momentum = momentum.schedule
         self.nesterov = nesterov
-        self.weightDecay = weightDecay
+        self.weightDecay = weightDecay.schedule
         self.newtonSchulz = newtonSchulz
         self.ranks = ranks
         self.groups = groups
         self.others = others
-        rules = GroupedRules(Rule(momentum: momentum, nesterov: nesterov))
+        rules = GroupedRules(Rule(momentum: momentum.schedule, nesterov: nesterov, owner: "Muon"))
     }
 
     public var branches: [OptimizerBranch] {
@@ -85,17 +87,20 @@ public struct Muon: DirectionalOptimizer {
             ranks.lowerBound >= 2, name, "ranks is \(ranks); a parameter of rank 0 or 1 is no matrix.")
         let usual = self
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
-            let rule = Rule(
-                momentum: settings.momentum ?? usual.momentum, nesterov: settings.nesterov ?? usual.nesterov)
-            try DescentError.require(
-                rule.momentum >= 0 && rule.momentum < 1, owner,
-                "momentum is \(rule.momentum); it has to lie in 0..<1.")
-            return rule
+            let momentum = settings.momentum.map { Schedule.constant($0) } ?? usual.momentum
+            try momentum.validate("momentum", of: owner, in: .decay)
+            return Rule(momentum: momentum, nesterov: settings.nesterov ?? usual.nesterov, owner: owner)
         }
     }
 
-    public mutating func prepare(appliedSteps: Int) {
-        rules.updateEach { $0.prepare(step: appliedSteps + 1) }
+    public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        let appliedSteps = step.appliedSteps
+        var problem: String?
+        rules.updateEach { rule in
+            problem = problem ?? rule.problem(at: appliedSteps)
+            rule.prepare(appliedSteps: appliedSteps)
+        }
+        if let problem { step.veto(problem) }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) {
@@ -121,8 +126,10 @@ public struct Muon: DirectionalOptimizer {
 extension Muon {
     /// How momentum is made of a parameter's gradients, in one step.
     fileprivate struct Rule: Sendable {
-        let momentum: Double
+        let momentum: Schedule
         let nesterov: Bool
+        /// Whose rule it is, for errors.
+        let owner: String
         /// What the momentum is multiplied by before the gradient is added, and what the gradient.
         private(set) var kept: Float = 0
         private(set) var added: Float = 0
@@ -134,13 +141,21 @@ extension Muon {
         /// What the matrix has been multiplied by, and epsilon has to be.
         private(set) var epsilonFactor: Float = 0
 
-        init(momentum: Double, nesterov: Bool) {
+        init(momentum: Schedule, nesterov: Bool, owner: String) {
             self.momentum = momentum
             self.nesterov = nesterov
+            self.owner = owner
         }
 
-        /// Makes the factors of a step, counted from 1, each rounded once.
-        mutating func prepare(step: Int) {
+        /// What speaks against a step; nil if nothing does.
+        func problem(at appliedSteps: Int) -> String? {
+            momentum.problem("momentum", at: appliedSteps, in: .decay).map { "\(owner): \($0)" }
+        }
+
+        /// Makes the factors of a step, each rounded once.
+        mutating func prepare(appliedSteps: Int) {
+            let momentum = momentum.unroundedValue(at: appliedSteps)
+            let step = appliedSteps + 1
             kept = Float(momentum)
             added = Float(1 - momentum)
             let weight = 1 - ReproducibleMath.power(momentum, step)

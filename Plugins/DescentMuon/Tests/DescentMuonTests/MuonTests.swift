@@ -253,8 +253,40 @@ import Testing
         expectSameBits(grouped, try result(Muon(momentum: 0.5, nesterov: false, others: AdamW())), ["fc2.weight"])
     }
 
+    @Test func `momentum and weight decay can be schedules`() throws {
+        let parameters = randomTensors(try makeLayout(), seed: 1)
+        func result(_ optimizer: Muon) throws -> TensorSet {
+            var pipeline = try makePipeline(for: parameters) { optimizer }
+            return try trained(from: parameters, steps: 0..<3, &pipeline)
+        }
+        let constant = try result(Muon(momentum: 0.5, weightDecay: 0.25, others: AdamW()))
+        let same = try result(
+            Muon(
+                momentum: Schedule.custom("half") { _ in 0.5 },
+                weightDecay: Schedule.custom("quarter") { @Sendable _ in 0.25 },
+                others: AdamW()))
+        expectSameBits(constant, same)
+        let rising = try result(
+            Muon(momentum: .linear(initial: 0.5, end: 0.9, transitionSteps: 2), weightDecay: 0.25, others: AdamW()))
+        #expect(rising["fc1.weight"] != constant["fc1.weight"])
+    }
+
+    @Test func `a momentum that leaves its range costs the step`() throws {
+        let before = randomTensors(try makeLayout(), seed: 1)
+        var parameters = before
+        var pipeline = try makePipeline(for: parameters) {
+            Muon(momentum: Schedule.custom("too much") { _ in 1 }, others: AdamW())
+        }
+        guard case .skipped(let reason) = try pipeline.step(&parameters, gradients: before) else {
+            Issue.record("the step was not skipped")
+            return
+        }
+        #expect("\(reason)".contains("momentum is 1.0 after 0 applied steps"), "\(reason)")
+        expectSameBits(parameters, before)
+    }
+
     @Test(arguments: [
-        Muon(learningRate: -1), Muon(momentum: 1), Muon(momentum: -0.1), Muon(momentum: .nan),
+        Muon(learningRate: -1), Muon(momentum: 1), Muon(momentum: -0.1), Muon(momentum: Double.nan),
         Muon(weightDecay: -1), Muon(ranks: 1...2), Muon(newtonSchulz: NewtonSchulz(iterations: 0)),
         Muon(newtonSchulz: NewtonSchulz(linear: .nan)), Muon(newtonSchulz: NewtonSchulz(cubic: .infinity)),
         Muon(newtonSchulz: NewtonSchulz(quintic: .nan)), Muon(newtonSchulz: NewtonSchulz(epsilon: -1)),
