@@ -13,6 +13,8 @@ public import DescentCore
 /// Liang, Chen, Liu and Liu, "Cautious optimizers: improving training with one line of code" (2024).
 public struct Cautious: GradientTransform {
     private static let agreement = Measurement("number of elements that agree with the gradient", degree: 0)
+    /// Measured, because a tensor may be spread over processes.
+    private static let size = Measurement("number of elements", degree: 0)
 
     /// What the elements of each tensor are multiplied by that agree.
     private var factors: [Float] = []
@@ -21,13 +23,14 @@ public struct Cautious: GradientTransform {
     public init() {}
 
     public var order: StageOrder { .updates }
-    public var requirements: [Requirement] { [.gradient, .measured(Self.agreement)] }
+    public var requirements: [Requirement] { [.gradient, .measured(Self.agreement), .measured(Self.size)] }
     public var canFail: Bool { false }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) { factors = layout.map { _ in 1 } }
 
     public func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
-        block.withUpdateAndGradient { update, gradient in
+        if measurement == Self.size { return Double(block.count) }
+        return block.withUpdateAndGradient { update, gradient in
             var agreeing = 0
             for index in update.indices { agreeing += Self.agrees(update[index], gradient[index]) ? 1 : 0 }
             return Double(agreeing)
@@ -35,11 +38,11 @@ public struct Cautious: GradientTransform {
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
-        for (parameter, description) in step.layout.enumerated() where step.concerns(parameter) {
+        for parameter in step.layout.indices where step.concerns(parameter) {
             let agreeing = step.incoming.value(Self.agreement, of: parameter)
-            factors[parameter] = Float(Double(description.count) / (agreeing + 1))
-            guard description.count > 0 else { continue }
-            step.record("share that agrees", agreeing / Double(description.count), of: parameter)
+            let count = step.incoming.value(Self.size, of: parameter)
+            factors[parameter] = Float(count / (agreeing + 1))
+            if count > 0 { step.record("share that agrees", agreeing / count, of: parameter) }
         }
     }
 

@@ -227,7 +227,7 @@ package struct PlainBlock: UpdateBlock {
         switch shape(slot) {
         case .parameter: sweep.slots[slot].storage.values[parameterIndex] = memoryOrder(values)
         case .row: sweep.slots[slot].storage.values[parameterIndex] = values
-        case .column, .tensor:
+        case .column, .matrixRow, .matrixColumn, .tensor:
             // Every block of a parameter sees them, and none that is a part of it can change them.
             if sweep.handsWholeTensors { sweep.slots[slot].storage.values[parameterIndex] = values }
         }

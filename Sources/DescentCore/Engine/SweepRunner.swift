@@ -38,7 +38,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private(set) var tensorsOfLastSweep: [WholeTensors<Backend>]
     /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
     let isWholeInLastSweep: [Bool]
-    private let slotShapes: [Slot.Shape]
+    private var slotShapes: [Slot.Shape]
 
     /// Makes memory.
     ///
@@ -113,6 +113,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         let slot = slots.count
         receivedSlot = slot
         slots.append(backend.makeTensors(layout, .float32))
+        slotShapes.append(.parameter)
         return slot
     }
 
