@@ -7,12 +7,15 @@ extension CheckpointRecord {
     struct Outline: Decodable {
         let counters: StepCounters
         let components: [Component]
+        let metricStates: [String: MetricState]?
 
-        private enum CodingKeys: String, CodingKey { case components }
+        private enum CodingKeys: String, CodingKey { case components, metricStates }
 
         init(from decoder: any Decoder) throws {
             counters = try StepCounters(from: decoder)
-            components = try decoder.container(keyedBy: CodingKeys.self).decode([Component].self, forKey: .components)
+            let members = try decoder.container(keyedBy: CodingKeys.self)
+            components = try members.decode([Component].self, forKey: .components)
+            metricStates = try members.decodeIfPresent([String: MetricState].self, forKey: .metricStates)
         }
     }
 
@@ -36,6 +39,10 @@ extension CheckpointRecord {
         }
         bytes.append(ascii: "],\"components\":")
         bytes.append(contentsOf: try JSON(encoding: components).description.utf8)
+        if !metricStates.isEmpty {
+            bytes.append(ascii: ",\"metricStates\":")
+            bytes.append(contentsOf: try JSON(encoding: metricStates).description.utf8)
+        }
         bytes.append(ascii: "}")
         return String(decoding: bytes, as: UTF8.self)
     }

@@ -38,12 +38,15 @@ struct CheckpointRecord {
     let counters: StepCounters
     let parameters: [Parameter]
     let components: [Component]
+    /// What schedules remember that follow a metric.
+    let metricStates: [String: MetricState]
 
     /// What comes before the names of parameters in the tensors of a slot: "2 Accumulate/sum/".
     static func prefix(ofSlot slot: String, kind: String, at index: Int) -> String { "\(index) \(kind)/\(slot)/" }
 
     init<Tensors>(_ state: PipelineState<Tensors>) throws(DescentError) {
         counters = state.counters
+        metricStates = state.metricStates
         parameters = state.layout.map { Parameter(name: $0.name, shape: $0.shape, outputAxis: $0.outputAxis) }
         var components: [Component] = []
         for component in state.components {
@@ -79,6 +82,7 @@ struct CheckpointRecord {
         }
         self.parameters = parameters
         (counters, components) = (outline.counters, outline.components)
+        metricStates = outline.metricStates ?? [:]
         guard min(counters.appliedSteps, counters.skippedSteps, counters.consecutiveSkips) >= 0 else {
             throw DescentError(.invalidFile, "it counts fewer than 0 steps.")
         }

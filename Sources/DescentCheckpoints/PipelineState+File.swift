@@ -65,7 +65,8 @@ extension PipelineState {
         let today = components.indices.flatMap { index in
             components[index].today(before: index + 1 < components.count ? components[index + 1].kind : nil)
         }
-        self.init(counters: record.counters, layout: layout, components: today)
+        self.init(
+            counters: record.counters, layout: layout, components: today, metricStates: record.metricStates)
     }
 }
 
@@ -75,5 +76,8 @@ private struct WrittenState: ComponentState {
 
     func value<State: Codable & Sendable>(as type: State.Type) throws -> State { try json.decode(type) }
 
-    func encode(to encoder: any Encoder) throws { try json.encode(to: encoder) }
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(json)
+    }
 }

@@ -25,9 +25,9 @@ public struct Catalog: Sendable {
         .adding(ClipByValue.self).adding(ClipByZScore.self).adding(ClipLayerwise.self).adding(Freeze.self)
         .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(TrustRatio.self).adding(Unscale.self)
         .adding(ZeroNonFinite.self)
-        .adding(AdEMAMix.self).adding(AdaBelief.self).adding(Adadelta.self).adding(Adagrad.self).adding(Adam.self)
-        .adding(AdamW.self).adding(Adamax.self).adding(LAMB.self).adding(LARS.self).adding(Lion.self).adding(NAdam.self)
-        .adding(NovoGrad.self).adding(RAdam.self).adding(RMSProp.self).adding(SGD.self)
+        .adding(AdEMAMix.self).adding(AdaBelief.self).adding(Adadelta.self).adding(Adafactor.self).adding(Adagrad.self)
+        .adding(Adam.self).adding(AdamW.self).adding(Adamax.self).adding(LAMB.self).adding(LARS.self).adding(Lion.self)
+        .adding(NAdam.self).adding(NovoGrad.self).adding(RAdam.self).adding(RMSProp.self).adding(SGD.self)
         .adding(ScheduleFreeAdamW.self).adding(Yogi.self)
         .adding(ExponentialMovingAverage.self).adding(Lookahead.self)
 

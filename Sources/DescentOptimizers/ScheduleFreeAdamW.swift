@@ -51,7 +51,8 @@ public struct ScheduleFreeAdamW: Optimizer {
     /// Makes an optimizer.
     ///
     /// - Parameters:
-    ///   - learningRate: The step size, finite and at least 0, or a schedule of such, which need not fall.
+    ///   - learningRate: The step size, finite and at least 0, or a schedule of such, which need not fall and cannot follow a
+    ///     metric.
     ///   - beta1: How far gradients are taken along the way from z to x, in 0..<1.
     ///   - beta2: The decay of the second moment, in 0..<1.
     ///   - epsilon: What keeps the denominator from 0, finite and at least 0.

@@ -37,11 +37,11 @@ public struct Accumulate: Stage {
     }
 
     /// After how many micro-batches a window closes.
-    public let steps: Int
+    public var steps: Int
     /// What its sum is divided by.
-    public let reduction: Reduction
+    public var reduction: Reduction
     /// What happens to micro-batches that are not finite.
-    public let nonFinite: NonFinite
+    public var nonFinite: NonFinite
 
     /// Accumulates micro-batches.
     ///

@@ -8,11 +8,11 @@ public import DescentCore
 /// (2011).
 public struct AddNoise: GradientTransform {
     /// The variance of the first step's noise.
-    public let eta: Schedule
+    public var eta: Schedule
     /// How fast the variance falls.
-    public let gamma: Float
+    public var gamma: Float
     /// What makes the noise this noise and no other.
-    public let seed: UInt64
+    public var seed: UInt64
     private var deviation: Float = 0
     private var step: UInt32 = 0
 

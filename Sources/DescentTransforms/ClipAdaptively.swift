@@ -13,11 +13,11 @@ public import DescentCore
 /// large-scale image recognition without normalization" (2021).
 public struct ClipAdaptively: GradientTransform {
     /// The largest ratio of a gradient's norm to its parameter's.
-    public let factor: Schedule
+    public var factor: Schedule
     /// The smallest norm that a parameter is taken to have.
-    public let epsilon: Float
+    public var epsilon: Float
     /// Which parameters are left alone; nil for none.
-    public let exclusion: ParameterSelection?
+    public var exclusion: ParameterSelection?
     private var excluded: [Bool] = []
     private var vectors: [Int] = []
     private var isVector: [Bool] = []

@@ -6,11 +6,11 @@ public import DescentCore
 /// difficulty of training recurrent neural networks" (2013); PyTorch's `clip_grad_norm_`.
 public struct ClipByGlobalNorm: GradientScaling {
     /// The largest norm the gradient may keep.
-    public let maximum: Schedule
+    public var maximum: Schedule
     /// Which norm.
-    public let norm: Norm
+    public var norm: Norm
     /// What is added to the norm.
-    public let epsilon: Float
+    public var epsilon: Float
 
     /// Clips the whole gradient.
     ///

@@ -5,9 +5,9 @@ public import DescentCore
 /// A zero gradient stays zero.
 public struct ClipByNorm: GradientScaling {
     /// The largest norm a tensor may keep.
-    public let maximum: Schedule
+    public var maximum: Schedule
     /// What is added to the norm.
-    public let epsilon: Float
+    public var epsilon: Float
     private var names: [String] = []
 
     /// Clips each tensor.

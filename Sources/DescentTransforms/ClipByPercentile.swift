@@ -16,11 +16,11 @@ public struct ClipByPercentile: GradientScaling {
     }
 
     /// The percentile, from 0 to 100.
-    public let percentile: Float
+    public var percentile: Float
     /// How many norms are remembered.
-    public let historyLength: Int
+    public var historyLength: Int
     /// What is added to the norm.
-    public let epsilon: Float
+    public var epsilon: Float
     public var state = State()
     /// The history in order of size.
     private var sorted: [Float] = []

@@ -15,7 +15,7 @@ public struct ClipByValue: GradientTransform {
     }
 
     /// Where the range ends.
-    public let limits: Limits
+    public var limits: Limits
     private var present: ClosedRange<Float> = 0...0
 
     /// Clips to -limit...limit, for a limit above 0, or a schedule of such; infinity changes nothing.

@@ -22,11 +22,11 @@ public struct ClipByZScore: GradientScaling {
     }
 
     /// How many deviations above the mean a norm may lie.
-    public let threshold: Schedule
+    public var threshold: Schedule
     /// What mean and variance keep of themselves in a step.
-    public let decay: Double
+    public var decay: Double
     /// How many norms are watched before the first is clipped.
-    public let warmup: Int
+    public var warmup: Int
     /// The longest warm-up: a million norms, which take 4 MB and are in every checkpoint until it is over.
     public static let maximumWarmup = 1_000_000
     public var state = State()

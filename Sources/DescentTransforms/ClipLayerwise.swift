@@ -6,11 +6,11 @@ public import DescentCore
 /// as a closure groups them. Layers without a maximum are left alone.
 public struct ClipLayerwise: GradientScaling {
     /// The largest norm of layers that have none of their own; nil leaves them alone.
-    public let defaultMaximum: Schedule?
+    public var defaultMaximum: Schedule?
     /// The largest norm of single layers, by name.
-    public let maxima: [String: Schedule]
+    public var maxima: [String: Schedule]
     /// What is added to norms.
-    public let epsilon: Float
+    public var epsilon: Float
     /// Names the layer of a parameter; nil where that is its name up to the last dot.
     public let layer: (@Sendable (ParameterDescription) -> String)?
     private var layers: [Layer] = []

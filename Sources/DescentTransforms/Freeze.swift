@@ -6,7 +6,7 @@ public import DescentCore
 /// gradients stay as they were.
 public struct Freeze: Stage {
     /// Which parameters it concerns.
-    public let selection: ParameterSelection
+    public var selection: ParameterSelection
 
     /// Freezes the parameters for which a condition holds; it has to hold for one.
     public init(where condition: @escaping @Sendable (ParameterDescription) -> Bool) {

@@ -6,7 +6,7 @@ public import DescentCore
 /// `Unscale` and before stages that take norms.
 public struct Mask: GradientTransform {
     /// Which parameters it concerns.
-    public let selection: ParameterSelection
+    public var selection: ParameterSelection
     private var isZeroed: [Bool] = []
 
     /// Sets to 0 the gradients of parameters for which a condition holds; it has to hold for one.

@@ -5,7 +5,7 @@ public import DescentCore
 /// A zero gradient stays zero.
 public struct Normalize: GradientScaling {
     /// What is added to the norm.
-    public let epsilon: Float
+    public var epsilon: Float
 
     /// Normalizes gradients.
     ///

@@ -5,7 +5,7 @@ public import DescentCore
 /// Costs no pass over memory.
 public struct Scale: GradientScaling {
     /// The factor.
-    public let factor: Schedule
+    public var factor: Schedule
 
     /// Multiplies by a factor that is finite and not 0, or by a schedule of such.
     public init(by factor: Schedule) { self.factor = factor }

@@ -15,7 +15,7 @@ public struct Unscale: GradientScaling {
     private static let smallestHalf: Float = 0x1p-14
 
     /// How the scale is chosen.
-    public let settings: LossScale
+    public var settings: LossScale
     /// The scale, and what leads to its next change; a scale that is shared is saved with each of its pipelines, between
     /// rounds.
     public var state: LossScaleState {

@@ -146,6 +146,7 @@ import Testing
         Adadelta() as any Optimizer, Adamax(), NAdam(), RAdam(), AdaBelief(), NovoGrad(), AdEMAMix(),
         ScheduleFreeAdamW(), Adamax(epsilon: 0), NAdam(epsilon: 0), RAdam(beta2: 0.9, epsilon: 0),
         AdaBelief(epsilon: 0, epsilonRoot: 0), NovoGrad(epsilon: 0), Yogi(epsilon: 0, initialAccumulator: 0),
+        LARS(learningRate: 1), Adafactor(), Adafactor(epsilon1: 0, epsilon2: 0),
     ]) func `nothing moves along a gradient that is always 0`(_ optimizer: any Optimizer) throws {
         let layout = try makeLayout([[20]])
         var parameters = TensorSet.random(layout, seed: 1)

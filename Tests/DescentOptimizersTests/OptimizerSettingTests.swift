@@ -100,7 +100,8 @@ import Testing
             RAdam(beta2: 0.5), RAdam(beta2: 0.9, epsilon: 0), AdaBelief(), AdaBelief(epsilon: 0, epsilonRoot: 0),
             Yogi(), Yogi(epsilon: 0, initialAccumulator: 0), NovoGrad(), NovoGrad(epsilon: 0), AdEMAMix(),
             AdEMAMix(warmup: 2, epsilon: 0), ScheduleFreeAdamW(), ScheduleFreeAdamW(epsilon: 0),
-            LARS(learningRate: 1), LARS(learningRate: 1, nesterov: true, weightDecay: 0.1),
+            LARS(learningRate: 1), LARS(learningRate: 1, nesterov: true, weightDecay: 0.1), Adafactor(),
+            Adafactor(epsilon1: 0, epsilon2: 0),
         ]
         for optimizer in optimizers {
             for scale: Float in [
@@ -171,7 +172,7 @@ import Testing
             Adadelta(learningRate: 0, weightDecay: 0.1), Adamax(learningRate: 0), NAdam(learningRate: 0),
             RAdam(learningRate: 0), AdaBelief(learningRate: 0), Yogi(learningRate: 0),
             NovoGrad(learningRate: 0, weightDecay: 0.1), AdEMAMix(learningRate: 0, weightDecay: 0.1),
-            LARS(learningRate: 0, weightDecay: 0.1),
+            LARS(learningRate: 0, weightDecay: 0.1), Adafactor(learningRate: 0, weightDecay: 0.1),
         ]
         for optimizer in optimizers { #expect(try train(optimizer).bits == before.bits, "\(optimizer.name)") }
         let grouped = try train(AdamW(groups: [.named(prefix: "head.", learningRate: 0)]))
@@ -211,6 +212,7 @@ import Testing
             (AdEMAMix(weightDecay: 0.1, maximize: true), AdEMAMix(weightDecay: 0.1)),
             (ScheduleFreeAdamW(weightDecay: 0.1, maximize: true), ScheduleFreeAdamW(weightDecay: 0.1)),
             (LARS(learningRate: 1, weightDecay: 0.1, maximize: true), LARS(learningRate: 1, weightDecay: 0.1)),
+            (Adafactor(weightDecay: 0.1, maximize: true), Adafactor(weightDecay: 0.1)),
         ]
         for (climbing, descending) in pairs {
             var (climbed, descended) = (TensorSet.random(layout, seed: 1), TensorSet.random(layout, seed: 1))

@@ -24,7 +24,10 @@ import Testing
                 Adadelta(epsilon: value), Adamax(epsilon: value), NAdam(epsilon: value), RAdam(epsilon: value),
                 AdaBelief(epsilon: value), Yogi(epsilon: value), NovoGrad(epsilon: value), AdEMAMix(epsilon: value),
                 ScheduleFreeAdamW(epsilon: value), AdaBelief(epsilonRoot: value), Yogi(initialAccumulator: value),
-                NAdam(momentumDecay: Double(value)), LARS(learningRate: rate),
+                NAdam(momentumDecay: Double(value)), Adafactor(learningRate: rate),
+                Adafactor(epsilon1: Double(value)), Adafactor(epsilon2: Double(value)),
+                Adafactor(clipThreshold: Double(value)),
+                LARS(learningRate: rate),
                 LARS(learningRate: 1, momentum: Double(value)), LARS(learningRate: 1, trustCoefficient: Double(value)),
             ]
         }
@@ -57,7 +60,7 @@ import Testing
                 Adamax(weightDecay: value), NAdam(weightDecay: value), RAdam(weightDecay: value),
                 AdaBelief(weightDecay: value), Yogi(weightDecay: value), NovoGrad(weightDecay: value),
                 AdEMAMix(weightDecay: value), AdEMAMix(alpha: value), ScheduleFreeAdamW(weightDecay: value),
-                LARS(learningRate: 1, weightDecay: value),
+                LARS(learningRate: 1, weightDecay: value), Adafactor(weightDecay: value),
             ]
         }
 
@@ -68,7 +71,8 @@ import Testing
         SGD(learningRate: 1).lookingAhead(slowStepSize: 0), SGD(learningRate: 1).lookingAhead(slowStepSize: 1.5),
         SGD(learningRate: 1).lookingAhead(slowStepSize: .nan), RMSProp(epsilon: 0, centered: true),
         Adadelta(epsilon: 0), Adadelta(groups: [.rank(0...4).setting(epsilon: 0)]), AdEMAMix(warmup: -1),
-        LARS(learningRate: 1, trustCoefficient: 0),
+        LARS(learningRate: 1, trustCoefficient: 0), Adafactor(beta2Decay: 0.1), Adafactor(beta2Decay: .nan),
+        Adafactor(clipThreshold: 0),
         // Finite, but not in float32.
         SGD(learningRate: 1e300), SGD(learningRate: 1, momentum: 1e300), RMSProp(momentum: 1e39),
         AdamW(learningRate: .exponential(initial: 1e39, rate: 0.5, transitionSteps: 1)),
@@ -107,6 +111,7 @@ import Testing
             Yogi(beta1: 0, beta2: 0, epsilon: 0, initialAccumulator: 0), NovoGrad(beta1: 0, beta2: 0, epsilon: 0),
             AdEMAMix(beta1: 0, beta2: 0, beta3: 0, alpha: 0, warmup: 3, epsilon: 0),
             ScheduleFreeAdamW(beta1: 0, beta2: 0, epsilon: 0), LARS(learningRate: 1, momentum: 0),
+            Adafactor(beta2Decay: 0, epsilon1: 0, epsilon2: 0),
         ]
         for optimizer in optimizers {
             var pipeline = try Pipeline(for: parameters) {
@@ -137,7 +142,8 @@ import Testing
         RAdam(beta2: 0.9, weightDecay: 0.1, decouplesWeightDecay: true), AdaBelief(weightDecay: 0.1),
         Yogi(weightDecay: 0.1), NovoGrad(weightDecay: 0.1), AdEMAMix(warmup: 4, weightDecay: 0.1),
         ScheduleFreeAdamW(weightDecay: 0.1), LARS(learningRate: 1, weightDecay: 0.1),
-        LARS(learningRate: 1, nesterov: true, groups: [.vectorsWithoutDecay]),
+        LARS(learningRate: 1, nesterov: true, groups: [.vectorsWithoutDecay]), Adafactor(weightDecay: 0.1),
+        Adafactor(learningRate: 1, groups: [.rank(1...1).setting(maximize: true)]),
     ]
 
     private func mixedLayout() throws -> ParameterLayout {

@@ -47,6 +47,7 @@ import Testing
         NovoGrad(learningRate: 0.1, weightDecay: 0.1),
         AdEMAMix(learningRate: 0.1, warmup: 3),
         LARS(learningRate: 1, weightDecay: 0.1),
+        Adafactor(learningRate: 0.1, weightDecay: 0.1),
         ScheduleFreeAdamW(learningRate: Schedule.warmupCosine(peak: 0.1, warmup: 2, total: 5)),
         LAMB(learningRate: 0.1).averagingParameters(decay: 0.5),
         SGD(learningRate: 0.1, momentum: 0.9).lookingAhead(synchronizationPeriod: 2),

@@ -23,11 +23,11 @@ import Testing
         ),
         (
             #"{"optimizer": {"optimizer": "SGD", "learningRate": {"exponentail": {}}}}"#,
-            #"unknown setting "exponentail" at optimizer.learningRate; did you mean "exponential"?"#
+            #"optimizer.learningRate: unknown schedule "exponentail"; did you mean "exponential"?"#
         ),
         (
             #"{"optimizer": {"optimizer": "SGD", "learningRate": {"warmupCosin": {}}}}"#,
-            #"missing setting "warmupCosine" at optimizer.learningRate; there is "warmupCosin"."#
+            #"optimizer.learningRate: unknown schedule "warmupCosin"; did you mean "warmupCosine"?"#
         ),
         (
             #"{"optimizer": {"optimizer": "AdamW", "groups": [{"rnak": [0, 1], "weightDecay": 0}]}}"#,

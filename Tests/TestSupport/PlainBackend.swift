@@ -23,6 +23,11 @@ package struct PlainBackend: TensorBackend {
 
     package func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> TrafficLog { log }
 
+    package func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> TrafficLog {
+        log.reserve(scratchCount)
+        return log
+    }
+
     package func scratchBytes(_ workspace: TrafficLog) -> Int { 0 }
 
     package func run(
@@ -53,6 +58,12 @@ package final class TrafficLog: Sendable {
     }
 
     private let counts = Mutex(Counts())
+    private let reserved = Mutex(0)
+
+    /// How many floats of scratch a block lends.
+    var scratchCount: Int { reserved.withLock { $0 } }
+
+    func reserve(_ scratchCount: Int) { reserved.withLock { $0 = max($0, scratchCount) } }
 
     package func add(_ change: (inout Counts) -> Void) { counts.withLock { change(&$0) } }
 
@@ -152,6 +163,12 @@ package struct PlainBlock: UpdateBlock {
         self.log = log
     }
 
+    /// Whether a slot of the stage at work has the shape of the parameter.
+    private func hasShapeOfParameter(_ offset: Int) -> Bool {
+        let index = slotAccess.first + offset
+        return index >= sweep.slotShapes.count || sweep.slotShapes[index] == .parameter
+    }
+
     /// A tensor row by row: transposed where units are the last dimension.
     private func rows(_ values: [Float]) -> [Float] {
         guard outputAxis == .last, !values.isEmpty else { return values }
@@ -173,13 +190,15 @@ package struct PlainBlock: UpdateBlock {
         }
         slots = .allocate(capacity: slotAccess.count)
         for offset in slots.indices {
+            let values = sweep.slots[slotAccess.first + offset].storage.values[index]
             slots.initializeElement(
-                at: offset, to: Self.allocate(rows(sweep.slots[slotAccess.first + offset].storage.values[index])))
+                at: offset, to: Self.allocate(hasShapeOfParameter(offset) ? rows(values) : values))
         }
         return UnsafeBlockElements(
             gradient: Self.allocate(gradient ?? []),
             parameters: Self.allocate(rows(sweep.parameters?.storage.values[index] ?? [])),
-            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? [])), slots: UnsafeBufferPointer(slots))
+            output: Self.allocate(rows(sweep.output?.storage.values[index] ?? [])), slots: UnsafeBufferPointer(slots),
+            scratch: .allocate(capacity: log.scratchCount))
     }
 
     package mutating func endAccess(_ elements: UnsafeBlockElements) {
@@ -188,11 +207,14 @@ package struct PlainBlock: UpdateBlock {
         sweep.output?.storage.values[parameterIndex] = memoryOrder(Array(elements.output))
         if slotAccess.isKept {
             for offset in 0..<slotAccess.count {
-                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] = memoryOrder(
-                    Array(slots[offset]))
+                let values = Array(slots[offset])
+                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] =
+                    hasShapeOfParameter(offset) ? memoryOrder(values) : values
             }
         }
-        for buffer in [elements.gradient, elements.parameters, elements.output] + slots { buffer.deallocate() }
+        for buffer in [elements.gradient, elements.parameters, elements.output, elements.scratch] + slots {
+            buffer.deallocate()
+        }
         slots.deallocate()
     }
 

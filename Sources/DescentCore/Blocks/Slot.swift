@@ -32,6 +32,12 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
         /// Every block of a parameter sees the same ones. What a stage writes to them lasts only where it is handed whole
         /// tensors (``StageReach/tensors(inTurn:)``).
         case column
+        /// One for each row of the matrices that the last two dimensions make, of which a tensor of rank 3 or more is a stack;
+        /// a matrix has as many as its first dimension, whichever the output unit is, and a vector one an element. As with
+        /// columns, only a stage that is handed whole tensors can change it.
+        case matrixRow = "matrix row"
+        /// The same for each column of these matrices; a vector has one.
+        case matrixColumn = "matrix column"
         /// One for the whole tensor; as with columns, only a stage that is handed whole tensors can change it.
         case tensor
     }
@@ -79,6 +85,9 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
             case .parameter: kept.append(parameter)
             case .row: kept.append(try ParameterDescription(parameter.name, shape: [parameter.rowCount]))
             case .column: kept.append(try ParameterDescription(parameter.name, shape: [parameter.columnCount]))
+            case .matrixRow: kept.append(try ParameterDescription(parameter.name, shape: [parameter.matrices.rowCount]))
+            case .matrixColumn:
+                kept.append(try ParameterDescription(parameter.name, shape: [parameter.matrices.columnCount]))
             case .tensor: kept.append(try ParameterDescription(parameter.name, shape: []))
             }
         }

@@ -15,6 +15,8 @@ public struct PipelineConfiguration: Sendable, Hashable {
     public var parameterCopy: ElementType?
     /// What reports hold beyond statistics that are computed anyway.
     public var reporting: ReportOptions
+    /// Whose settings hold for a stage that was changed while training, once training is resumed.
+    public var resumedSettings: ResumedSettings
 
     /// Makes a configuration.
     ///
@@ -23,9 +25,12 @@ public struct PipelineConfiguration: Sendable, Hashable {
     ///   - parameterCopy: How to store a second copy of the parameters, which each applied step writes in the sweep that
     ///     updates them; nil keeps none.
     ///   - reporting: What reports hold beyond statistics that are computed anyway.
+    ///   - resumedSettings: Whose settings hold for a stage that was changed while training, once training is resumed.
     public init(
-        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = []
+        nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
+        resumedSettings: ResumedSettings = .saved
     ) {
+        self.resumedSettings = resumedSettings
         self.nonFinite = nonFinite
         self.parameterCopy = parameterCopy
         self.reporting = reporting
@@ -43,7 +48,7 @@ public struct PipelineConfiguration: Sendable, Hashable {
 
 /// Written as what differs from the default: `{"nonFinite": {"skipAtMost": 20}, "reporting": ["layerNorms"]}`.
 extension PipelineConfiguration: Codable {
-    private enum CodingKeys: String, CodingKey { case nonFinite, parameterCopy, reporting }
+    private enum CodingKeys: String, CodingKey { case nonFinite, parameterCopy, reporting, resumedSettings }
 
     /// Reads the settings that are there; others are what they are by default.
     public init(from decoder: any Decoder) throws {
@@ -51,7 +56,8 @@ extension PipelineConfiguration: Codable {
         try self.init(
             nonFinite: settings.value(.nonFinite, or: .skip),
             parameterCopy: settings.decodeIfPresent(ElementType.self, forKey: .parameterCopy),
-            reporting: settings.value(.reporting, or: []))
+            reporting: settings.value(.reporting, or: []),
+            resumedSettings: settings.value(.resumedSettings, or: .saved))
     }
 
     /// Writes the settings that are not what they are by default.
@@ -60,5 +66,6 @@ extension PipelineConfiguration: Codable {
         if nonFinite != .skip { try settings.encode(nonFinite, forKey: .nonFinite) }
         try settings.encodeIfPresent(parameterCopy, forKey: .parameterCopy)
         if !reporting.isEmpty { try settings.encode(reporting, forKey: .reporting) }
+        if resumedSettings != .saved { try settings.encode(resumedSettings, forKey: .resumedSettings) }
     }
 }

@@ -122,7 +122,7 @@ extension Engine {
             return false
         }
         let readsParameters = first.operations.contains { if case .direct = $0 { true } else { false } }
-        return !readsParameters && !chain.readsParameters(plan.window.transforms)
+        return !readsParameters && !chain.readsParameters(plan.window.transforms) && !chain.measuresForOptimizers
     }
 
     /// What the window's sum is multiplied by, where gradients became part of it as they arrived.

@@ -20,7 +20,12 @@ extension Engine {
                     slots([AccumulationWindow.slot], at: position))
             }
             for branch in elements.branches.indices { components += self.components(ofBranch: branch) }
-            return PipelineState(counters: counters, layout: layout, components: components)
+            for (position, settings) in changedSettings {
+                components[position] = components[position].with(changedSettings: settings)
+            }
+            let metricStates = drivers.reduce(into: [:]) { $0.merge($1.metricStates) { first, _ in first } }
+            return PipelineState(
+                counters: counters, layout: layout, components: components, metricStates: metricStates)
         }
     }
 
@@ -82,21 +87,19 @@ extension Engine {
         return averages
     }
 
-    /// Gives slots and counters what was saved, where components go on.
+    /// Gives slots, schedules and counters what was saved, where components go on.
     ///
     /// Of parameters that a component works on now and did not then, slots begin at zero.
     mutating func restore(
-        _ state: PipelineState<Backend.Tensors>, _ saved: [PipelineState<Backend.Tensors>.Component?]
+        _ state: PipelineState<Backend.Tensors>, _ resumption: Resumption<Backend.Tensors>
     ) throws(DescentError) {
         counters = state.counters
-        for (position, range) in slotTable.ofComponents.enumerated() {
-            for (slot, saved) in zip(range, saved[position]?.slots ?? []) {
-                if saved.tensors.layout.elementsEqual(slotTable.layouts[slot]) {
-                    sweeps.slots[slot] = saved.tensors
-                } else {
-                    try saved.tensors.copyContents(into: &sweeps.slots[slot])
-                }
-            }
+        for slot in slotTable.names.indices {
+            guard let saved = resumption.slot(slot, of: slotTable),
+                !saved.tensors.layout.elementsEqual(slotTable.layouts[slot])
+            else { continue }
+            try saved.tensors.copyContents(into: &sweeps.slots[slot])
         }
+        for index in drivers.indices { try drivers[index].resume(state.metricStates) }
     }
 }

@@ -7,7 +7,11 @@ struct Engine<Backend: TensorBackend>: Sendable {
     let layout: ParameterLayout
     let configuration: PipelineConfiguration
     let plan: Plan
-    /// The stages and optimizers as they were handed over, sorted by what they are.
+    /// The stages and optimizers as they were handed over, and changed since.
+    let composition: Composition
+    /// For each component whose settings were changed while training, what they are.
+    var changedSettings: [Int: any ComponentState]
+    /// The stages and optimizers, sorted by what they are.
     let elements: PipelineElements
     /// Which branch moves each parameter.
     let owners: ParameterOwners
@@ -42,6 +46,22 @@ struct Engine<Backend: TensorBackend>: Sendable {
         configuration: PipelineConfiguration, resuming state: PipelineState<Backend.Tensors>? = nil,
         _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
+        var composition = Composition(stages: stages, branches: branches)
+        let kinds = composition.kinds
+        var resumption = Resumption<Backend.Tensors>(ofNothing: kinds.count)
+        if let state {
+            resumption = try Resumption(state, for: layout, kinds: kinds, policy)
+            if configuration.resumedSettings == .saved { try composition.adoptSettings(of: resumption.saved) }
+        }
+        try self.init(backend, layout, composition, configuration, resuming: state, resumption)
+    }
+
+    /// Builds an engine of what has been handed over.
+    init(
+        _ backend: Backend, _ layout: ParameterLayout, _ composition: Composition, _ configuration: PipelineConfiguration,
+        resuming state: PipelineState<Backend.Tensors>?, _ resumption: Resumption<Backend.Tensors>
+    ) throws(DescentError) {
+        let (stages, branches) = (composition.stages, composition.branches)
         let elements = try PipelineElements(stages, branches)
         try configuration.validate()
         // Before anything is configured or resumed, which may make values of their own on each process.
@@ -49,7 +69,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
             PipelineSetup(stages: stages, branches: branches, configuration: configuration)
         }
         var parts = EngineParts(elements)
-        let saved = try parts.configure(for: layout, resuming: state, policy)
+        var resumption = resumption
+        try parts.configure(for: layout, resuming: &resumption)
         try elements.chain.requireExchangeInOrder()
 
         let isFrozen = layout.map { parameter in elements.chain.freezes.contains { $0.selection.contains(parameter) } }
@@ -66,6 +87,11 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.layout = layout
         self.configuration = configuration
         self.plan = plan
+        self.composition = composition
+        changedSettings = [:]
+        for (position, component) in resumption.saved.enumerated() {
+            changedSettings[position] = configuration.resumedSettings == .saved ? component?.changedSettings : nil
+        }
         self.elements = elements
         self.owners = owners
         self.slotTable = slotTable
@@ -79,11 +105,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
         }
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
         sweeps = try SweepRunner(
-            backend, layout, isFrozen: isFrozen, slotTable, plan, whole, parameterCopy: configuration.parameterCopy)
+            backend, layout, isFrozen: isFrozen, slotTable, plan, whole, parameterCopy: configuration.parameterCopy,
+            adopting: resumption.slots(for: slotTable))
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
         reporter = StepReporter(configuration.reporting, for: layout)
-        if let state { try restore(state, saved) }
+        if let state { try restore(state, resumption) }
         if let setup { try connect(as: setup) }
     }
 

@@ -53,19 +53,15 @@ struct EngineParts {
         return stations
     }
 
-    /// Gives each part what it remembered, and has it configured; tells what was saved of each.
+    /// Gives each part what it remembered, and has it configured.
     ///
+    /// - Parameters:
+    ///   - layout: The parameters.
+    ///   - resumption: What was saved of each component; learns which of them start afresh.
     /// - Throws: What resuming or configuring throws; states that transforms share with others are what they were then.
     mutating func configure<Tensors>(
-        for layout: ParameterLayout, resuming state: PipelineState<Tensors>?, _ policy: ResumptionPolicy
-    ) throws(DescentError) -> [PipelineState<Tensors>.Component?] {
-        var kinds = elements.chain.stages.map { kind(of: $0) }
-        for branch in elements.branches {
-            kinds.append(kind(of: branch.branch.optimizer))
-            kinds += branch.branch.stages.map { kind(of: $0) }
-        }
-        var resumption = Resumption<Tensors>(ofNothing: kinds.count)
-        if let state { resumption = try Resumption(state, for: layout, kinds: kinds, policy) }
+        for layout: ParameterLayout, resuming resumption: inout Resumption<Tensors>
+    ) throws(DescentError) {
         let before = transforms.map { stateBefore($0) }
         do throws(DescentError) {
             try configure(for: layout, &resumption)
@@ -73,7 +69,6 @@ struct EngineParts {
             for index in transforms.indices { giveBack(before[index], to: &transforms[index]) }
             throw error
         }
-        return resumption.saved
     }
 
     private mutating func configure<Tensors>(
@@ -121,6 +116,3 @@ struct EngineParts {
         if let state = state as? Transform.State { transform.state = state }
     }
 }
-
-/// The name of a component's type, by which what was saved of it is found again.
-func kind(of component: Any) -> String { String(describing: type(of: component)) }

@@ -39,4 +39,28 @@ struct OptimizerDriver: Sendable {
         guard let problem = rates.resolve(appliedSteps: appliedSteps) else { return nil }
         return SkipReason(.nonFiniteSetting, stage: name, problem)
     }
+
+    /// Whether a learning rate or a weight decay follows a metric.
+    var followsMetric: Bool { rates.followsMetric }
+
+    /// Tells schedules a metric that they follow.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidSetting` for NaN.
+    mutating func note(metric: Double, appliedSteps: Int) throws(DescentError) {
+        try rates.note(metric: metric, appliedSteps: appliedSteps)
+    }
+
+    /// What schedules remember of metrics, by what they are for; the driver's name tells two optimizers of a type apart.
+    var metricStates: [String: MetricState] {
+        Dictionary(uniqueKeysWithValues: rates.metricStates.map { ("\(name): \($0)", $1) })
+    }
+
+    /// Goes on from what schedules remembered.
+    ///
+    /// - Throws: ``DescentError`` with code `stateMismatch` for a state that is not that of its schedule.
+    mutating func resume(_ states: [String: MetricState]) throws(DescentError) {
+        let own = states.filter { $0.key.hasPrefix("\(name): ") }
+        try rates.resume(
+            Dictionary(uniqueKeysWithValues: own.map { (String($0.key.dropFirst(name.count + 2)), $0.value) }))
+    }
 }

@@ -50,10 +50,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ///   - plan: What is measured.
     ///   - whole: Which tensors are handed out whole.
     ///   - parameterCopy: How to store a copy of the parameters; nil keeps none.
+    ///   - adopted: For each slot, the tensors that it goes on with; nil where it begins with zeros.
     /// - Throws: ``DescentError`` if what passes keep is more than memory can hold.
     init(
         _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
-        _ whole: WholeTensorPlan, parameterCopy: ElementType?
+        _ whole: WholeTensorPlan, parameterCopy: ElementType?, adopting adopted: [Backend.Tensors?] = []
     ) throws(DescentError) {
         self.backend = backend
         self.layout = layout
@@ -66,7 +67,9 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
         }
         blockRanges = ranges
-        var memory = zip(slots.layouts, slots.types).map { backend.makeTensors($0, $1) }
+        var memory = slots.names.indices.map { index in
+            (index < adopted.count ? adopted[index] : nil) ?? backend.makeTensors(slots.layouts[index], slots.types[index])
+        }
         var shapes = slots.shapes
         for pass in whole.passes {
             memory.append(backend.makeTensors(try Slot.layout(.parameter, of: layout, isUsed: pass.isChosen), .float32))
@@ -86,6 +89,9 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             statisticCount: plan.statistics.count, blockCount: blocks.count,
             rowCount: plan.keepsRowMeans ? rowCount : 0)
     }
+
+    /// Goes on with the copy of the parameters that another runner has kept.
+    mutating func keepParameterCopy(of other: SweepRunner) { parameterCopy = other.parameterCopy }
 
     /// Makes sure that no copy of this runner sees what this one writes.
     mutating func makeUnique() {

@@ -69,6 +69,14 @@ struct TransformChain: Sendable {
     /// Whether one of some stations needs the parameters.
     func readsParameters(_ some: Range<Int>) -> Bool { stations[some].contains(where: \.readsParameters) }
 
+    /// Whether something is measured for an optimizer for which it may need the parameters.
+    var measuresForOptimizers: Bool {
+        stations.contains { station in
+            guard case .optimizer = station.kind else { return false }
+            return station.requirements.contains { $0.readsParameters || $0.belongsToStage }
+        }
+    }
+
     // MARK: A step
 
     /// Forgets the factors of the last step.

@@ -6,4 +6,6 @@ public protocol DescribedOptimizer: Optimizer, Codable {
 
 extension DescribedOptimizer {
     public static var typeName: String { String(describing: Self.self) }
+    public var savedSettings: (any ComponentState)? { LiveState(value: self) }
+    public mutating func adopt(_ settings: any ComponentState) throws { self = try settings.value(as: Self.self) }
 }

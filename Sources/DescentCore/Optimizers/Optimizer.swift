@@ -85,6 +85,18 @@ public protocol Optimizer: Driving {
     ///
     /// - Throws: ``DescentError`` where training cannot go on.
     mutating func finish(_ result: StepResult) throws(DescentError)
+
+    /// The settings, to be saved once they have been changed while training; nil where they cannot be written down.
+    ///
+    /// Not to be implemented: ``DescribedOptimizer`` has them.
+    var savedSettings: (any ComponentState)? { get }
+
+    /// Takes over settings that were saved.
+    ///
+    /// Not to be implemented: ``DescribedOptimizer`` does.
+    ///
+    /// - Throws: Any error if they are not this optimizer's.
+    mutating func adopt(_ settings: any ComponentState) throws
 }
 
 extension Optimizer {
@@ -105,6 +117,10 @@ extension Optimizer {
     }
     public mutating func prepare(appliedSteps: Int) {}
     public mutating func finish(_ result: StepResult) throws(DescentError) {}
+    public var savedSettings: (any ComponentState)? { nil }
+    public mutating func adopt(_ settings: any ComponentState) throws {
+        throw DescentError(.stateMismatch, stage: name, "\(name) is no DescribedOptimizer, whose settings can be read.")
+    }
     public var hasDirection: Bool { false }
     public func turnIntoDirection(_ block: inout some UpdateBlock) {
         stopForMisuse("\(name) moves parameters in a way of its own and has no direction.")

@@ -6,7 +6,7 @@
 /// if try chain.transform(&gradients).isApplied { host.step(gradients) }
 /// ```
 public struct GradientChain<Backend: TensorBackend>: Sendable {
-    private var engine: Engine<Backend>
+    var engine: Engine<Backend>
 
     /// Builds a chain for gradients of the parameters' names and shapes.
     ///

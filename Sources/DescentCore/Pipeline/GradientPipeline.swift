@@ -15,7 +15,7 @@
 /// the pipeline is built, and mistakes in the order of stages are found then. `Pipeline` is this type over
 /// the default backend.
 public struct GradientPipeline<Backend: TensorBackend>: Sendable {
-    private var engine: Engine<Backend>
+    var engine: Engine<Backend>
 
     /// Builds a pipeline for parameters.
     ///

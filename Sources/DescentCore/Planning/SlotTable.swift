@@ -2,6 +2,8 @@
 struct SlotTable: Sendable {
     /// Their names: "AdamW.first moment".
     private(set) var names: [String] = []
+    /// Their names among those of their owner: "first moment".
+    private(set) var ownNames: [String] = []
     private(set) var types: [ElementType] = []
     private(set) var shapes: [Slot.Shape] = []
     /// What each keeps of the parameters.
@@ -70,6 +72,7 @@ struct SlotTable: Sendable {
                     slot.shape, of: layout, isUsed: slot.role == .parameterAverage ? isAveraged ?? isUsed : isUsed))
         }
         names += slots.map { "\(owner).\($0.name)" }
+        ownNames += slots.map(\.name)
         types += slots.map(\.elementType)
         shapes += slots.map(\.shape)
         return first..<names.count

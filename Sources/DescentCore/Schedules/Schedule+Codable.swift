@@ -33,10 +33,13 @@ extension Schedule: Codable {
         guard let type = known[name.stringValue] else {
             let names = known.keys.sorted()
             let hint = name.stringValue.nearest(among: names).map { "did you mean \"\($0)\"?" }
-            throw DescentError(
+            let error = DescentError(
                 .unknownSetting,
                 "unknown schedule \(name.stringValue.quotedBriefly); "
                     + (hint ?? "known are \(names.joined(separator: ", ")). Others have to be added to the catalog."))
+            // The decoder adds the place.
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: error.message, underlyingError: error))
         }
         func schedule<Rule: ScheduleRule>(_ type: Rule.Type) throws -> Schedule {
             Schedule(try rules.decode(Rule.self, forKey: name))

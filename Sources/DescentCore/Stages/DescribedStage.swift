@@ -29,6 +29,8 @@ public typealias DescribedTransform = DescribedStage & GradientTransform
 
 extension DescribedStage {
     public static var typeName: String { String(describing: Self.self) }
+    public var savedSettings: (any ComponentState)? { LiveState(value: self) }
+    public mutating func adopt(_ settings: any ComponentState) throws { self = try settings.value(as: Self.self) }
 }
 
 extension KeyedDecodingContainer {

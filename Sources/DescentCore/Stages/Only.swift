@@ -21,7 +21,7 @@ extension GradientTransform {
 /// A stage that works on some of the parameters; made by ``GradientTransform/only(where:)``.
 public struct Only<Base: GradientTransform>: GradientTransform {
     /// The stage that is restricted.
-    public private(set) var base: Base
+    public var base: Base
     /// Which parameters it works on.
     public let selection: ParameterSelection
     private var isChosen: [Bool] = []
@@ -49,6 +49,8 @@ public struct Only<Base: GradientTransform>: GradientTransform {
         selection.contains(parameter) ? base.scratchCount(for: parameter) : 0
     }
     public var restriction: ParameterSelection? { selection }
+    public var savedSettings: (any ComponentState)? { base.savedSettings }
+    public mutating func adopt(_ settings: any ComponentState) throws { try base.adopt(settings) }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.require(

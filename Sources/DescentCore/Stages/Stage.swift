@@ -11,11 +11,27 @@ public protocol Stage: Sendable {
 
     /// What the stage is.
     var element: ChainElement { get }
+
+    /// The settings, to be saved once they have been changed while training; nil where they cannot be written down.
+    ///
+    /// Not to be implemented: ``DescribedStage`` has them.
+    var savedSettings: (any ComponentState)? { get }
+
+    /// Takes over settings that were saved.
+    ///
+    /// Not to be implemented: ``DescribedStage`` does.
+    ///
+    /// - Throws: Any error if they are not this stage's.
+    mutating func adopt(_ settings: any ComponentState) throws
 }
 
 extension Stage {
     public var name: String { String(describing: Self.self) }
     public var order: StageOrder { .anywhere }
+    public var savedSettings: (any ComponentState)? { nil }
+    public mutating func adopt(_ settings: any ComponentState) throws {
+        throw DescentError(.stateMismatch, stage: name, "\(name) is no DescribedStage, whose settings can be read.")
+    }
 }
 
 /// The kinds of things that stand in a chain.

@@ -11,6 +11,8 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
     public var skippedSteps: Int { counters.skippedSteps }
     /// The parameters that the pipeline was built for.
     public let layout: ParameterLayout
+    /// What schedules remember that follow a metric, by what they are for.
+    public let metricStates: [String: MetricState]
     /// The stages in the order of the chain, then each optimizer with the stages behind it.
     public let components: [Component]
 
@@ -38,10 +40,19 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
             self.slots = slots
             self.changedSettings = changedSettings
         }
+
+        /// The same component with settings that were changed while training.
+        func with(changedSettings: any ComponentState) -> Component {
+            Component(kind: kind, name: name, state: state, slots: slots, changedSettings: changedSettings)
+        }
     }
 
     /// Describes a pipeline as it was saved.
-    public init(counters: StepCounters, layout: ParameterLayout, components: [Component]) {
+    public init(
+        counters: StepCounters, layout: ParameterLayout, components: [Component],
+        metricStates: [String: MetricState] = [:]
+    ) {
+        self.metricStates = metricStates
         self.counters = counters
         self.layout = layout
         self.components = components
@@ -76,28 +87,6 @@ public struct SavedSlot<Tensors: TensorStorage>: Sendable {
     }
 }
 
-/// The state of a stage or optimizer, as a value or as it was written down.
-public protocol ComponentState: Encodable, Sendable {
-    /// The state as the type that it has in the component.
-    ///
-    /// - Throws: Any error if it cannot be that.
-    func value<State: Codable & Sendable>(as type: State.Type) throws -> State
-}
-
-/// State in memory.
-struct LiveState<Value: Codable & Sendable>: ComponentState {
-    let value: Value
-
-    func value<State: Codable & Sendable>(as type: State.Type) throws -> State {
-        guard let state = value as? State else {
-            throw DescentError(.stateMismatch, "a state of type \(Value.self) is not one of type \(type).")
-        }
-        return state
-    }
-
-    func encode(to encoder: any Encoder) throws { try value.encode(to: encoder) }
-}
-
 /// How strictly a resumed pipeline has to be the one that was saved.
 public enum ResumptionPolicy: Sendable, Hashable {
     /// The same stages in the same order and the same optimizer; their settings may differ.
@@ -106,12 +95,4 @@ public enum ResumptionPolicy: Sendable, Hashable {
     ///
     /// The parameters have to be the same in any case.
     case matchingStages
-}
-
-/// Whose settings hold for a stage that was changed while training, once training is resumed.
-public enum ResumedSettings: Sendable, Hashable {
-    /// Those that it was changed to, which the state has kept.
-    case saved
-    /// Those that it is built with now.
-    case given
 }

@@ -1,6 +1,8 @@
 /// Which saved component goes on in which component of a chain that is being built.
 struct Resumption<Tensors: TensorStorage> {
     private let policy: ResumptionPolicy
+    /// Whether a component of which the settings have changed may keep other slots than it did.
+    private let allowsOtherSlots: Bool
     /// For each component, what was saved of it; nil where it starts afresh.
     private(set) var saved: [PipelineState<Tensors>.Component?]
 
@@ -8,9 +10,11 @@ struct Resumption<Tensors: TensorStorage> {
     ///
     /// - Throws: ``DescentError`` with code `stateMismatch`, which spells out the difference.
     init(
-        _ state: PipelineState<Tensors>, for layout: ParameterLayout, kinds: [String], _ policy: ResumptionPolicy
+        _ state: PipelineState<Tensors>, for layout: ParameterLayout, kinds: [String], _ policy: ResumptionPolicy,
+        allowsOtherSlots: Bool = false
     ) throws(DescentError) {
         self.policy = policy
+        self.allowsOtherSlots = allowsOtherSlots
         try Self.requireSame(state.layout, layout)
         try state.requireValid()
         let savedKinds = state.components.map(\.kind)
@@ -29,6 +33,7 @@ struct Resumption<Tensors: TensorStorage> {
     /// Has so many components start afresh.
     init(ofNothing count: Int) {
         policy = .sameStages
+        allowsOtherSlots = false
         saved = [PipelineState<Tensors>.Component?](repeating: nil, count: count)
     }
 
@@ -110,7 +115,11 @@ struct Resumption<Tensors: TensorStorage> {
         _ state: inout State, slots: [Slot], name: String, at index: Int
     ) throws(DescentError) {
         guard let component = saved[index] else { return }
-        try requireSlots(slots, of: component, name: name)
+        if allowsOtherSlots {
+            try requireSameStorage(slots, of: component, name: name)
+        } else {
+            try requireSlots(slots, of: component, name: name)
+        }
         do { state = try component.state.value(as: State.self) } catch {
             throw DescentError(
                 .stateMismatch, stage: name,
@@ -134,6 +143,21 @@ struct Resumption<Tensors: TensorStorage> {
                 .stateMismatch, stage: name,
                 "\(name) keeps other buffers than were saved of \(component.name): it keeps \(list(needed)); saved were "
                     + "\(list(found)).")
+        }
+    }
+
+    /// Refuses a slot that has the name of one that was kept, and is stored in another way.
+    private func requireSameStorage(
+        _ slots: [Slot], of component: PipelineState<Tensors>.Component, name: String
+    ) throws(DescentError) {
+        for slot in slots {
+            guard let kept = component.slots.first(where: { $0.name == slot.name }),
+                kept.shape != slot.shape || kept.tensors.elementType != slot.elementType
+            else { continue }
+            throw DescentError(
+                .invalidSetting, stage: name,
+                "\(name) keeps \(slot.name.quotedBriefly) in \(kept.tensors.elementType), which cannot become "
+                    + "\(slot.elementType) while training: build another pipeline.")
         }
     }
 

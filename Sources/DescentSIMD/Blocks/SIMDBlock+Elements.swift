@@ -25,11 +25,20 @@ extension SIMDBlock {
 
     /// A slot of the stage at work that keeps a number a row, a column or a tensor.
     ///
-    /// All blocks of a tensor share its columns: where they are not one, each is lent a copy.
+    /// All blocks of a tensor share its columns: where they are not one, each is lent a copy. Rows and columns of the
+    /// matrices that a tensor is a stack of are there for whole tensors alone.
     private func shapedSlot(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
         let tensors = memory.slots[slotAccess.first + index]
         let isRows = tensors.shape == .row
-        let length = isRows ? rowCount : tensors.shape == .column ? columnCount : 1
+        let length =
+            switch tensors.shape {
+            case .parameter: count
+            case .row: rowCount
+            case .column: columnCount
+            case .matrixRow: memory.handsWholeTensors ? matrixRowCount : 0
+            case .matrixColumn: memory.handsWholeTensors ? matrixColumnCount : 0
+            case .tensor: 1
+            }
         let address = tensors.floats(parameterIndex) + (isRows ? firstRow : 0)
         guard !slotAccess.isKept || !(isRows || memory.handsWholeTensors) else {
             return UnsafeMutableBufferPointer(start: address, count: length)

@@ -14,6 +14,8 @@ public struct SIMDBlock: UpdateBlock {
     public let rank: Int
     public let rowCount: Int
     public let columnCount: Int
+    /// How many rows and columns the matrices have together that the block's parameter is a stack of.
+    let (matrixRowCount, matrixColumnCount): (Int, Int)
     public var slotAccess = SlotAccess()
     public var rates = UpdateRates()
 
@@ -63,6 +65,7 @@ public struct SIMDBlock: UpdateBlock {
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
+        (matrixRowCount, matrixColumnCount) = (parameter.matrixRowCount, parameter.matrixColumnCount)
         region =
             parameter.hasUnitsLast
             ? MemoryRegion(
@@ -292,11 +295,15 @@ struct BlockShape {
     let rowCount: Int
     let columnCount: Int
     let hasUnitsLast: Bool
+    let matrixRowCount: Int
+    let matrixColumnCount: Int
 
     init(_ parameter: ParameterDescription) {
         rank = parameter.rank
         rowCount = parameter.rowCount
         columnCount = parameter.columnCount
         hasUnitsLast = parameter.outputAxis == .last
+        let matrices = parameter.matrices
+        (matrixRowCount, matrixColumnCount) = (matrices.rowCount, matrices.columnCount)
     }
 }

@@ -40,7 +40,9 @@ extension Rule where Subject == DescentTestKit.Subject {
         func run(_ step: Int, _ body: @Sendable (inout SIMDBlock) -> Void) {
             let gradients = access.tensors(example.gradients(step: step, of: layout))
             let sweep = Sweep(
-                gradients: gradients, parameters: parameters, slots: slots, appliedSteps: step, blocks: access.blocks)
+                gradients: gradients, parameters: parameters, slots: slots,
+                slotShapes: optimizer.slots.map(\.shape), handsWholeTensors: optimizer.reach.isWholeTensors,
+                appliedSteps: step, blocks: access.blocks)
             access.run(sweep) { block, _ in
                 block.slotAccess = slotAccess
                 block.rates = UpdateRates(learningRate: 0.1, weightDecay: 0.1)

@@ -1,0 +1,37 @@
+// What changes between two steps: metrics that schedules follow, and settings.
+
+extension Engine {
+    /// Tells schedules a metric that they follow.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidSetting` for NaN, or if no schedule follows a metric.
+    mutating func note(metric: Double) throws(DescentError) {
+        let followers = drivers.indices.filter { drivers[$0].followsMetric }
+        // Where none does, the first says so.
+        for index in followers.isEmpty ? Array(drivers.indices.prefix(1)) : followers {
+            try drivers[index].note(metric: metric, appliedSteps: counters.appliedSteps)
+        }
+    }
+
+    /// Goes on with components of which some settings have changed, checked and planned as if it were built with them.
+    ///
+    /// - Parameters:
+    ///   - composition: The components, one of them changed.
+    ///   - position: Which of them.
+    ///   - settings: Its settings.
+    /// - Throws: What building an engine throws; this one is as it was then.
+    mutating func change(
+        to composition: Composition, at position: Int, _ settings: any ComponentState
+    ) throws(DescentError) {
+        let state = try state
+        let resumption = try Resumption(
+            state, for: layout, kinds: composition.kinds, .sameStages, allowsOtherSlots: true)
+        var changed = try Engine(
+            sweeps.backend, layout, composition, configuration, resuming: state, resumption)
+        changed.changedSettings = changedSettings
+        changed.changedSettings[position] = settings
+        changed.reporter = reporter
+        changed.divergence = divergence
+        changed.sweeps.keepParameterCopy(of: sweeps)
+        self = changed
+    }
+}
