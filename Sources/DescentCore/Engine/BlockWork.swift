@@ -6,7 +6,10 @@ struct BlockWork: Sendable {
     private let transforms: [any GradientTransform]
     private let optimizers: [any Optimizer]
     private let places: [Station.Place]
-    private let drivers: [OptimizerDriver]
+    private let followers: [any ParameterFollower]
+    private let branches: [BranchPlace]
+    /// Learning rate and weight decay of each parameter.
+    private let rates: [UpdateRates]
     /// For each parameter, the branch that moves it.
     private let owners: [Int?]
     private let statistics: [Plan.Statistic]
@@ -38,7 +41,9 @@ struct BlockWork: Sendable {
         transforms = engine.chain.transforms
         optimizers = engine.chain.optimizers
         places = engine.chain.places
-        drivers = engine.drivers
+        followers = engine.chain.followers
+        branches = engine.chain.branchPlaces
+        rates = engine.rates
         owners = engine.owners.branches
         statistics = plan.statistics
         microBatchOperations = program.addition?.runsMicroBatchStages == true ? plan.microBatch?.final ?? [] : []
@@ -107,7 +112,7 @@ struct BlockWork: Sendable {
             guard concerns(station, block.parameterIndex), case .optimizer(let branch) = places[station].kind
             else { return }
             block.slotAccess = access(of: station, isKept: keepsSlots)
-            block.rates = drivers[branch].rates.rates[block.parameterIndex]
+            block.rates = rates[block.parameterIndex]
             optimizers[branch].turnIntoDirection(&block)
         case .rememberGradient(let station):
             if concerns(station, block.parameterIndex) { block.rememberGradient() }
@@ -160,7 +165,7 @@ struct BlockWork: Sendable {
         switch places[station].kind {
         case .transform(let position): return transforms[position].measure(measurement, of: &block)
         case .optimizer(let branch):
-            block.rates = drivers[branch].rates.rates[block.parameterIndex]
+            block.rates = rates[block.parameterIndex]
             return optimizers[branch].measure(measurement, of: &block)
         }
     }
@@ -169,24 +174,25 @@ struct BlockWork: Sendable {
 
     private func update(_ block: inout some UpdateBlock, at index: Int) {
         guard let branch = owners[block.parameterIndex] else { return }
+        let place = branches[branch]
+        let own = accesses.ofStation(place.station, isKept: true)
         var flags: StepBuffers.Flags = []
-        let own = accesses.ofStation(drivers[branch].station, isKept: true)
         block.slotAccess = own
-        block.rates = drivers[branch].rates.rates[block.parameterIndex]
+        block.rates = rates[block.parameterIndex]
         if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
-        for follower in drivers[branch].followers.indices {
-            block.slotAccess = accesses.ofFollower(follower, ofBranch: branch)
-            drivers[branch].followers[follower].willMove(&block)
+        for follower in place.followers {
+            block.slotAccess = accesses.ofFollower(follower)
+            followers[follower].willMove(&block)
         }
-        block.slotAccess = own
-        if drivers[branch].isFused {
+        if place.isFused {
+            block.slotAccess = own
             optimizers[branch].update(&block)
         } else {
             block.moveParameters()
         }
-        for follower in drivers[branch].followers.indices {
-            block.slotAccess = accesses.ofFollower(follower, ofBranch: branch)
-            drivers[branch].followers[follower].didMove(&block)
+        for follower in place.followers {
+            block.slotAccess = accesses.ofFollower(follower)
+            followers[follower].didMove(&block)
         }
         guard checksResult else { return }
         if !block.parametersAreFinite() { flags.insert(.isNotFinite) }
