@@ -70,7 +70,7 @@ struct BlockWork: Sendable {
         if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return }
         let start = passes == nil ? 0 : firstOperation(for: block.parameterIndex)
         if start == 0 {
-            makeWindow(&block, at: index)
+            if addition != nil || windowFactor != 1 { makeWindow(&block, at: index) }
             if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
         }
         for position in start..<operations.count {
@@ -157,11 +157,13 @@ struct BlockWork: Sendable {
     // MARK: Measuring
 
     private func measure(_ index: Int, of block: inout some UpdateBlock) -> Double {
-        let statistic = statistics[index]
-        if let branch = statistic.branch, owners[block.parameterIndex] != branch { return 0 }
-        guard let station = statistic.station else { return statistic.what.measure(&block) }
+        // Where they lie, because a copy would have references to count.
+        if let branch = statistics[index].branch, owners[block.parameterIndex] != branch { return 0 }
+        guard let station = statistics[index].station else { return statistics[index].what.measure(&block) }
         block.slotAccess = accesses.ofStation(station, isKept: false)
-        guard case .measured(let measurement) = statistic.what else { return statistic.what.measure(&block) }
+        guard case .measured(let measurement) = statistics[index].what else {
+            return statistics[index].what.measure(&block)
+        }
         switch places[station].kind {
         case .transform(let position): return transforms[position].measure(measurement, of: &block)
         case .optimizer(let branch):
@@ -185,7 +187,7 @@ struct BlockWork: Sendable {
             followers[follower].willMove(&block)
         }
         if place.isFused {
-            block.slotAccess = own
+            if !place.followers.isEmpty { block.slotAccess = own }
             optimizers[branch].update(&block)
         } else {
             block.moveParameters()
