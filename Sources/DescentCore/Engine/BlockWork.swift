@@ -75,16 +75,32 @@ struct BlockWork: Sendable {
     }
 
     /// Where the operations on a parameter begin, of which a pass may have done the first.
+    ///
+    /// What stages and optimizers in front of the pass make of their slots lasts in the last sweep alone, which has to
+    /// call them again.
     private func firstOperation(for parameter: Int) -> Int {
-        operations.lastIndex { operation in
-            guard case .load(let pass) = operation else { return false }
-            return passes?[pass].isChosen[parameter] ?? false
-        } ?? 0
+        if keepsSlots, microBatchOperations.contains(where: { usesSlots($0, parameter) }) { return 0 }
+        var first = 0
+        for (index, operation) in operations.enumerated() {
+            if case .load(let pass) = operation, passes?[pass].isChosen[parameter] ?? false { first = index }
+            if keepsSlots, usesSlots(operation, parameter) { return first }
+        }
+        return first
+    }
+
+    private func usesSlots(_ operation: Plan.Operation, _ parameter: Int) -> Bool {
+        switch operation {
+        case .transform(let station), .direct(let station):
+            accesses.hasSlots(station) && concerns(station, parameter)
+        default: false
+        }
     }
 
     /// Makes the block that of the window.
     func makeWindow(_ block: inout some UpdateBlock, at index: Int) {
         if let addition {
+            // What the micro-batch's stages remember lasts where its sum does.
+            let keepsSlots = keepsSlots || addition.destination != nil
             for operation in microBatchOperations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
             block.accumulate(onto: addition.sum, into: addition.destination, factor: addition.factor)
             if checksSum { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }

@@ -12,8 +12,12 @@ extension Engine {
     }
 
     private func place(of pass: TensorPass) -> TensorPassPlace {
-        TensorPassPlace(
-            chain.stations[pass.station].name, elementCount: sweeps.slots[pass.result].layout.elementCount,
+        let isOfAll = layout.indices.allSatisfy {
+            pass.isChosen[$0] || owners.branches[$0] == nil || layout[$0].count == 0
+        }
+        return TensorPassPlace(
+            chain.stations[pass.station].name, isOfAll: isOfAll && !drivers.isEmpty,
+            elementCount: sweeps.slots[pass.result].layout.elementCount,
             slotBytes: pass.slots.reduce(0) { $0 + slotTable.types[$1].byteCount * slotTable.layouts[$1].elementCount })
     }
 }

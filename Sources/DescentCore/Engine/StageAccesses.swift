@@ -30,6 +30,9 @@ struct StageAccesses: Sendable {
         return access
     }
 
+    /// Whether a station keeps anything between steps.
+    func hasSlots(_ station: Int) -> Bool { ofStations[station].count > 0 }
+
     /// The access of a follower.
     func ofFollower(_ follower: Int, ofBranch branch: Int) -> SlotAccess { ofFollowers[branch][follower] }
 }

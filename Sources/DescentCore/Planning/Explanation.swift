@@ -45,7 +45,7 @@ struct Explanation {
         return lines.joined(separator: "\n")
     }
 
-    private var chain: ChainElements { elements.chain }
+    var chain: ChainElements { elements.chain }
 
     private var transforms: [any GradientTransform] {
         chain.transforms + elements.branches.flatMap { $0.transforms.map(\.value) }
@@ -85,7 +85,7 @@ struct Explanation {
     }
 
     /// What the window's sum is called.
-    private var sum: String { slots.ofWindow.map { slots.names[$0] } ?? "sum" }
+    var sum: String { slots.ofWindow.map { slots.names[$0] } ?? "sum" }
 
     // MARK: Sweeps
 
@@ -96,7 +96,7 @@ struct Explanation {
         var window = windowSweeps(source: sum)
         // Until nothing can go wrong any more, the sum is not written, and every sweep reads what it is made of.
         let isWritten = !plan.mayReopenWindow && window.count > 1
-        for index in window.indices where index == 0 || !isWritten {
+        for index in window.indices where (index == 0 || !isWritten) && window[index].source == sum {
             window[index] = Work(
                 operations: adding.operations + window[index].operations, source: "gradient",
                 isLast: window[index].isLast, closes: !isWritten)
@@ -106,7 +106,7 @@ struct Explanation {
     }
 
     /// One sweep: what it does to each block and what it reads the gradient from.
-    private struct Work {
+    struct Work {
         var operations: [Plan.Operation]
         var source: String
         /// Whether stages may change their slots for good in it.
@@ -124,13 +124,31 @@ struct Explanation {
             }
         }
         let last = plan.window.final + plan.behind + plan.end
-        return sweeps + [Work(operations: last, source: source, isLast: true)]
+        return (sweeps + [Work(operations: last, source: source, isLast: true)]).map(sinceLastPass)
+    }
+
+    /// A sweep without what a pass over all parameters has done for it.
+    private func sinceLastPass(_ sweep: Work) -> Work {
+        // What lasts of slots is made in the last sweep, in front of a pass as well.
+        let firstKept = sweep.operations.firstIndex { operation in
+            switch operation {
+            case .transform(let station), .direct(let station): !slots.ofStations[station].isEmpty
+            default: false
+            }
+        }
+        let end = sweep.isLast ? firstKept ?? sweep.operations.count : sweep.operations.count
+        let load = sweep.operations[..<end].lastIndex { operation in
+            if case .load(let pass) = operation { passes[pass].isOfAll } else { false }
+        }
+        guard let load, case .load(let pass) = sweep.operations[load] else { return sweep }
+        return Work(
+            operations: Array(sweep.operations[(load + 1)...]), source: passes[pass].name, isLast: sweep.isLast)
     }
 
     private func section(_ title: String, _ sweeps: [Work]) -> [String] {
         var lines = ["\(title): \(count(sweeps.count, "sweep"))"]
         for (index, sweep) in sweeps.enumerated() {
-            let work = sweep.operations.compactMap(describe) + traffic(sweep)
+            let work = describe(sweep.operations) + traffic(sweep)
             for (position, line) in work.enumerated() {
                 lines.append((position == 0 ? "  sweep \(index + 1)  " : "           ") + line)
             }
@@ -138,54 +156,32 @@ struct Explanation {
         return lines
     }
 
-    // MARK: What is read and written
-
-    private func traffic(_ sweep: Work) -> [String] {
-        var reads: [(name: String, bytes: Int)] = []
-        var writes: [(name: String, bytes: Int)] = []
-        func touch(_ name: String, _ bytes: Int, isWritten: Bool) {
-            if !reads.contains(where: { $0.name == name }) { reads.append((name, bytes)) }
-            if isWritten, !writes.contains(where: { $0.name == name }) { writes.append((name, bytes)) }
-        }
-        func touchSlots(_ slots: Range<Int>, isWritten: Bool) {
-            for slot in slots {
-                touch(self.slots.names[slot], self.slots.types[slot].byteCount, isWritten: isWritten)
-            }
-        }
-        touch(sweep.source, 4, isWritten: false)
-        for operation in sweep.operations {
-            switch operation {
-            case .accumulate: touch(sum, 4, isWritten: !sweep.closes)
-            case .transform(let station), .direct(let station):
-                touchSlots(slots.ofStations[station], isWritten: sweep.isLast)
-                if stations[station].readsParameters { touch("parameter", 4, isWritten: false) }
-            case .measure(let statistic):
-                if plan.statistics[statistic].what.readsParameters { touch("parameter", 4, isWritten: false) }
-            case .load(let pass): touch(passes[pass].name, 4, isWritten: false)
-            case .keep(let pass): touch(passes[pass].name, 4, isWritten: true)
-            case .update:
-                touch("parameter", 4, isWritten: true)
-                for index in elements.branches.indices {
-                    let component = elements.componentPosition(ofBranch: index)
-                    if elements.branches[index].isFused { touchSlots(slots.ofComponents[component], isWritten: true) }
-                    for range in slots.ofFollowers[index] { touchSlots(range, isWritten: true) }
-                }
-            case .copyParameters:
-                writes.append(("copy of parameters", configuration.parameterCopy?.byteCount ?? 0))
-            case .store: writes.append(("gradient", 4))
-            case .scale, .checkGradient, .rememberParameters, .rememberGradient, .measureUpdate, .addToHistograms: break
-            }
-        }
-        return [line("reads", reads), line("writes", writes)].compactMap { $0 }
-    }
-
-    private func line(_ verb: String, _ parts: [(name: String, bytes: Int)]) -> String? {
-        guard !parts.isEmpty else { return nil }
-        let total = parts.reduce(0) { $0 + $1.bytes }
-        return "\(verb) \(total) B for each element: \(parts.map(\.name).joined(separator: ", "))"
-    }
-
     // MARK: What is done
+
+    /// What is done, a line each; measurements for the same stages share one.
+    private func describe(_ operations: [Plan.Operation]) -> [String] {
+        var lines: [String] = []
+        var measured: (what: [String], users: String)?
+        func end() {
+            if let measured { lines.append("measure \(measured.what.joined(separator: ", ")) for \(measured.users)") }
+            measured = nil
+        }
+        for operation in operations {
+            if case .measure(let statistic) = operation {
+                let users = users(of: statistic)
+                if measured?.users != users {
+                    end()
+                    measured = ([], users)
+                }
+                measured?.what.append("\(plan.statistics[statistic].what)")
+            } else if let line = describe(operation) {
+                end()
+                lines.append(line)
+            }
+        }
+        end()
+        return lines
+    }
 
     private func describe(_ operation: Plan.Operation) -> String? {
         switch operation {
@@ -194,14 +190,13 @@ struct Explanation {
             return plan.runs[run].count > 1 ? "\(names), as one factor" : names
         case .transform(let station): return stations[station].name + onWholeTensors(station)
         case .direct(let station): return "\(stations[station].name) makes its direction" + onWholeTensors(station)
-        case .measure(let statistic): return measurement(statistic)
         case .accumulate: return chain.window.map { chain.stages[$0.position].name }
         case .update: return update
         case .copyParameters: return "copy parameters"
         case .measureUpdate: return "measure the change of parameters for the report"
         case .store: return "store the gradients"
         case .addToHistograms: return "count magnitudes"
-        case .rememberParameters, .rememberGradient, .checkGradient, .load, .keep: return nil
+        case .measure, .rememberParameters, .rememberGradient, .checkGradient, .load, .keep: return nil
         }
     }
 
@@ -227,7 +222,8 @@ struct Explanation {
         return ["Whole tensors: handed to \(names) in the last sweep; scratch a thread for the largest"]
     }
 
-    private func measurement(_ statistic: Int) -> String {
+    /// For whom something is measured.
+    private func users(of statistic: Int) -> String {
         let readers = plan.sources.indices.filter { plan.sources[$0].contains(statistic) }
         let checks = ([plan.microBatch, plan.window].compactMap { $0 }).flatMap(\.measuring).flatMap(\.checks)
         var uses = readers.map { stations[$0].name }
@@ -237,7 +233,7 @@ struct Explanation {
         if uses.isEmpty || (statistic == plan.inputNorm && configuration.reporting.contains(.layerNorms)) {
             uses.append("the report")
         }
-        return "measure \(plan.statistics[statistic].what) for \(uses.joined(separator: ", "))"
+        return uses.joined(separator: ", ")
     }
 
     private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

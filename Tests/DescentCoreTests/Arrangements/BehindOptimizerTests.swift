@@ -236,4 +236,56 @@ import Testing
         #expect(report?.learningRates.map(\.rate) == [0.75, 0.5, 0.25])
         #expect(report?.learningRate == 0.75)
     }
+
+    @Test(arguments: [false, true]) func `what stands in front of a pass over whole tensors keeps its slots`(
+        _ accumulates: Bool
+    ) throws {
+        var parameters = TensorSet.random(layout, seed: 1)
+        var means = parameters.arrays.map { $0.map { _ in Float(0) } }
+        var (velocities, early) = (means, means)
+        var pipeline = try Pipeline(for: parameters, on: backend) {
+            if accumulates {
+                Smooth(decay: 0.25)
+                Accumulate(steps: 2, reduction: .sum)
+            }
+            Smooth(decay: 0.5)
+            // The share is that of all, so that nothing but order is at stake; norms behind it make it a pass.
+            TopK(share: 1)
+            ClipByNorm(.infinity)
+        } driving: {
+            SGD(learningRate: 0.1, momentum: 0.5).then {
+                TopK(share: 1); ClipByNorm(.infinity)
+            }
+        }
+        for step in 0..<4 {
+            var window = means.map { $0.map { _ in Float(0) } }
+            for part in 0..<(accumulates ? 2 : 1) {
+                let gradients = TensorSet.random(layout, seed: UInt64(2 * step + part))
+                let isLast = part == 1 || !accumulates
+                #expect(try pipeline.step(&parameters, gradients: gradients).isApplied == isLast)
+                for (index, gradient) in gradients.arrays.enumerated() {
+                    for place in gradient.indices {
+                        var value = gradient[place]
+                        if accumulates {
+                            early[index][place] = 0.25 * early[index][place] + 0.75 * value
+                            value = early[index][place]
+                        }
+                        window[index][place] += value
+                    }
+                }
+            }
+            for index in window.indices {
+                for place in window[index].indices {
+                    means[index][place] = 0.5 * means[index][place] + 0.5 * window[index][place]
+                    velocities[index][place] = 0.5 * velocities[index][place] + means[index][place]
+                }
+            }
+        }
+        let names = accumulates ? ["Smooth.mean", "Smooth#2.mean", "SGD.velocity"] : ["Smooth.mean", "SGD.velocity"]
+        let expected = accumulates ? [early, means, velocities] : [means, velocities]
+        for (name, values) in zip(names, expected) {
+            let slot = try #require(pipeline.slot(named: name)).arrays
+            #expect(largestDifference(Array(slot.joined()), Array(values.joined())) < 1e-6, "\(name)")
+        }
+    }
 }

@@ -6,6 +6,9 @@ extension SummaryValues {
         if let norm = report.gradientNorm { add("gradient/norm", Float(norm)) }
         if !report.norms.isEmpty { add("gradient/clipped_fraction", report.clippedFraction) }
         add("step/learning_rate", report.learningRate)
+        if report.learningRates.count > 1 {
+            for rate in report.learningRates { add("step/learning_rate/\(rate.optimizer)", rate.rate) }
+        }
         add("step/loss_scale", report.lossScale)
         add("step/skipped", Float(report.skippedSteps))
         if let ratio = report.updateRatio { add("step/update_ratio", ratio) }
@@ -15,6 +18,10 @@ extension SummaryValues {
             add("\(place)/norm_after", Float(norm.after))
         }
         for record in report.counts { add("\(record.stage)/count", Float(record.count)) }
+        for record in report.values {
+            let place = record.parameter.map { "/\($0)" } ?? ""
+            add("\(record.stage)/\(record.name)\(place)", Float(record.value))
+        }
         for layer in report.layerNorms { add("layer_norm/\(layer.layer)", Float(layer.norm)) }
     }
 

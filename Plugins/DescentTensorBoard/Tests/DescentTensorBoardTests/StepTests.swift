@@ -61,6 +61,45 @@ import Testing
         }
     }
 
+    /// Records a number of its own, of all parameters and of one.
+    private struct Recording: GradientTransform {
+        func transform(_ block: inout some GradientBlock) {}
+        mutating func prepare(_ step: inout StepPreparation) {
+            step.record("share of \"late\" steps", 0.25)
+            step.record("cosine", Double(step.appliedSteps), of: 1)
+        }
+    }
+
+    @Test mutating func `what stages record, and the rate of each optimizer, is written without being known`() throws {
+        var pipeline = try Pipeline(for: parameters) {
+            Recording()
+            Recording()
+        } driving: {
+            SGD(learningRate: 0.5).only(prefix: "fc.bias")
+            SGD(learningRate: .linear(initial: 1, end: 0, transitionSteps: 4)).then { TrustRatio() }
+        }
+        board.attach(to: &pipeline)
+        for step in 1...2 {
+            let gradients = try gradients([8, 0, 0, 0, 0, 6], [Float(step), 0])
+            let report = try #require(try pipeline.step(&parameters, gradients: gradients).report)
+            let reader = try EventReader(path: board.path)
+            let ratio = try #require(report.values.last)
+            let expected: [(String, Float)] = [
+                ("step/learning_rate", 0.5), ("step/learning_rate/SGD", 0.5),
+                ("step/learning_rate/SGD#2", step == 1 ? 1 : 0.75),
+                ("Recording/share of \"late\" steps", 0.25), ("Recording/cosine/fc.bias", Float(step - 1)),
+                ("Recording/share of \"late\" steps 2", 0.25), ("Recording/cosine/fc.bias 2", Float(step - 1)),
+                ("TrustRatio/trust ratio/fc.weight", Float(ratio.value)),
+            ]
+            let tags = reader.tags(step: step)
+            for (tag, value) in expected {
+                #expect(tags.contains(tag))
+                #expect(reader.scalars(tag)[step] == value, "\(tag)")
+            }
+            #expect(tags.count { $0.hasPrefix("Recording") || $0.hasPrefix("TrustRatio") } == 5)
+        }
+    }
+
     @Test mutating func `a skipped step is recorded with its reason and the next loss scale`() throws {
         var pipeline = try Pipeline(for: parameters) {
             Unscale(.dynamic(initial: 8))
