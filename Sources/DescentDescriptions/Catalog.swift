@@ -20,10 +20,12 @@ public struct Catalog: Sendable {
 
     /// All stages and optimizers of Descent's.
     public static let standard = Catalog()
-        .adding(Accumulate.self).adding(AddNoise.self).adding(Centralize.self).adding(ClipAdaptively.self)
+        .adding(Accumulate.self).adding(AddNoise.self).adding(Cautious.self).adding(Centralize.self)
+        .adding(ClipAdaptively.self)
         .adding(ClipByGlobalNorm.self).adding(ClipByNorm.self).adding(ClipByPercentile.self)
         .adding(ClipByValue.self).adding(ClipByZScore.self).adding(ClipLayerwise.self).adding(Freeze.self)
-        .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(TrustRatio.self).adding(Unscale.self)
+        .adding(Mask.self).adding(Normalize.self).adding(Scale.self).adding(TopK.self).adding(TrustRatio.self)
+        .adding(Unscale.self)
         .adding(ZeroNonFinite.self)
         .adding(AdEMAMix.self).adding(AdaBelief.self).adding(Adadelta.self).adding(Adafactor.self).adding(Adagrad.self)
         .adding(Adam.self).adding(AdamW.self).adding(Adamax.self).adding(LAMB.self).adding(LARS.self).adding(Lion.self)

@@ -1,7 +1,7 @@
 import Descent
 import DescentCore
-import TestSupport
 import Synchronization
+import TestSupport
 import Testing
 
 /// Settings that are changed while training, and metrics that schedules follow.
@@ -87,7 +87,8 @@ import Testing
         #expect(refused { try pipeline.change(AdamW.self) { $0.beta1 = 2 } }?.code == .invalidSetting)
         #expect(refused { try pipeline.change(Accumulate.self) { $0.steps = 0 } }?.code == .invalidSetting)
         let missing = refused { try pipeline.change(ClipByNorm.self) { _ in } }
-        #expect(missing?.message.contains("no ClipByNorm to change; the pipeline has Accumulate, ClipByGlobalNorm") == true)
+        #expect(
+            missing?.message.contains("no ClipByNorm to change; the pipeline has Accumulate, ClipByGlobalNorm") == true)
         let late = refused { try pipeline.change(Accumulate.self) { $0.steps = 1 } }
         #expect(late?.code == .stateMismatch)
         try run(&pipeline, &parameters, 3..<6)
@@ -133,7 +134,9 @@ import Testing
         #expect(pipeline.slot(named: "AdamW.first moment") == moment)
         #expect(pipeline.slot(named: "AdamW.largest second moment") == TensorSet(zeros: layout))
         let error = thrownError {
-            do { try pipeline.change(AdamW.self) { $0.moments = .bfloat16 } } catch let error as DescentError { throw error }
+            do { try pipeline.change(AdamW.self) { $0.moments = .bfloat16 } } catch let error as DescentError {
+                throw error
+            }
         }
         #expect(error?.message.contains("cannot become bfloat16 while training") == true)
     }

@@ -28,14 +28,14 @@ struct FaultyBackend: TensorBackend {
         return fault == .losesATensor ? blocks.dropLast() : blocks
     }
 
-    func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> TrafficLog {
+    func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> PlainWorkspace {
         base.makeWorkspace(for: layout, blocks: blocks)
     }
 
-    func scratchBytes(_ workspace: TrafficLog) -> Int { 0 }
+    func scratchBytes(_ workspace: PlainWorkspace) -> Int { 0 }
 
     func run(
-        _ sweep: borrowing Sweep<PlainTensors>, in workspace: TrafficLog,
+        _ sweep: borrowing Sweep<PlainTensors>, in workspace: PlainWorkspace,
         _ body: @Sendable (inout FaultyBlock, Int) -> Void
     ) {
         var changed = copy sweep

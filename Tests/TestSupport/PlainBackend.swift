@@ -21,25 +21,39 @@ package struct PlainBackend: TensorBackend {
         }
     }
 
-    package func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> TrafficLog { log }
-
-    package func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> TrafficLog {
-        log.reserve(scratchCount)
-        return log
+    package func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> PlainWorkspace {
+        PlainWorkspace(log, scratchCount: 0)
     }
 
-    package func scratchBytes(_ workspace: TrafficLog) -> Int { 0 }
+    package func makeWorkspace(
+        for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int
+    ) -> PlainWorkspace {
+        PlainWorkspace(log, scratchCount: scratchCount)
+    }
+
+    package func scratchBytes(_ workspace: PlainWorkspace) -> Int { 0 }
 
     package func run(
-        _ sweep: borrowing Sweep<PlainTensors>, in workspace: TrafficLog,
+        _ sweep: borrowing Sweep<PlainTensors>, in workspace: PlainWorkspace,
         _ body: @Sendable (inout PlainBlock, Int) -> Void
     ) {
-        workspace.add { $0.sweeps += 1 }
+        workspace.log.add { $0.sweeps += 1 }
         for index in sweep.range {
             let extent = sweep.blocks[index]
             var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], copy sweep, workspace)
             body(&block, index)
         }
+    }
+}
+
+/// What the plain backend's sweeps need: where to count, and how much scratch whole tensors take.
+package final class PlainWorkspace: Sendable {
+    fileprivate let log: TrafficLog
+    fileprivate let scratchCount: Int
+
+    fileprivate init(_ log: TrafficLog, scratchCount: Int) {
+        self.log = log
+        self.scratchCount = scratchCount
     }
 }
 
@@ -58,12 +72,6 @@ package final class TrafficLog: Sendable {
     }
 
     private let counts = Mutex(Counts())
-    private let reserved = Mutex(0)
-
-    /// How many floats of scratch a block lends.
-    var scratchCount: Int { reserved.withLock { $0 } }
-
-    func reserve(_ scratchCount: Int) { reserved.withLock { $0 = max($0, scratchCount) } }
 
     package func add(_ change: (inout Counts) -> Void) { counts.withLock { change(&$0) } }
 
@@ -143,15 +151,18 @@ package struct PlainBlock: UpdateBlock {
     package var slotAccess = SlotAccess()
     package var rates = UpdateRates()
     private let sweep: Sweep<PlainTensors>
-    private let log: TrafficLog
+    private let workspace: PlainWorkspace
     /// Copies of the slots, for as long as an access lasts.
     private var slots = UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>(start: nil, count: 0)
     private let outputAxis: OutputAxis
     private var gradient: [Float]?
     private var remembered: [Float] = []
+    /// The gradient that an optimizer makes its update of, if a stage behind it is to see it.
+    private var original: [Float] = []
 
-    package init(
-        _ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>, _ log: TrafficLog
+    fileprivate init(
+        _ extent: BlockExtent, _ parameter: ParameterDescription, _ sweep: Sweep<PlainTensors>,
+        _ workspace: PlainWorkspace
     ) {
         parameterIndex = extent.parameterIndex
         firstRow = extent.rows.lowerBound
@@ -160,13 +171,7 @@ package struct PlainBlock: UpdateBlock {
         columnCount = parameter.columnCount
         outputAxis = parameter.outputAxis
         self.sweep = sweep
-        self.log = log
-    }
-
-    /// Whether a slot of the stage at work has the shape of the parameter.
-    private func hasShapeOfParameter(_ offset: Int) -> Bool {
-        let index = slotAccess.first + offset
-        return index >= sweep.slotShapes.count || sweep.slotShapes[index] == .parameter
+        self.workspace = workspace
     }
 
     /// A tensor row by row: transposed where units are the last dimension.
@@ -186,19 +191,21 @@ package struct PlainBlock: UpdateBlock {
         if gradient == nil {
             gradient = rows(sweep.gradients.storage.values[index])
             let count = count
-            log.add { $0.elementsVisited += count }
+            workspace.log.add { $0.elementsVisited += count }
         }
         slots = .allocate(capacity: slotAccess.count)
         for offset in slots.indices {
-            let values = sweep.slots[slotAccess.first + offset].storage.values[index]
-            slots.initializeElement(
-                at: offset, to: Self.allocate(hasShapeOfParameter(offset) ? rows(values) : values))
+            let slot = slotAccess.first + offset
+            let values = sweep.slots[slot].storage.values[index]
+            slots.initializeElement(at: offset, to: Self.allocate(shape(slot) == .parameter ? rows(values) : values))
         }
         return UnsafeBlockElements(
             gradient: Self.allocate(gradient ?? []),
             parameters: Self.allocate(rows(sweep.parameters?.storage.values[index] ?? [])),
             output: Self.allocate(rows(sweep.output?.storage.values[index] ?? [])), slots: UnsafeBufferPointer(slots),
-            scratch: .allocate(capacity: log.scratchCount))
+            original: Self.allocate(original),
+            // Whoever reads what it has not written is found out.
+            scratch: Self.allocate([Float](repeating: .nan, count: workspace.scratchCount)))
     }
 
     package mutating func endAccess(_ elements: UnsafeBlockElements) {
@@ -206,17 +213,27 @@ package struct PlainBlock: UpdateBlock {
         sweep.parameters?.storage.values[parameterIndex] = memoryOrder(Array(elements.parameters))
         sweep.output?.storage.values[parameterIndex] = memoryOrder(Array(elements.output))
         if slotAccess.isKept {
-            for offset in 0..<slotAccess.count {
-                let values = Array(slots[offset])
-                sweep.slots[slotAccess.first + offset].storage.values[parameterIndex] =
-                    hasShapeOfParameter(offset) ? memoryOrder(values) : values
-            }
+            for offset in 0..<slotAccess.count { keepSlot(slotAccess.first + offset, Array(slots[offset])) }
         }
-        for buffer in [elements.gradient, elements.parameters, elements.output, elements.scratch] + slots {
-            buffer.deallocate()
-        }
+        let buffers = [elements.gradient, elements.parameters, elements.output, elements.original, elements.scratch]
+        for buffer in buffers + slots { buffer.deallocate() }
         slots.deallocate()
     }
+
+    private func shape(_ slot: Int) -> Slot.Shape { sweep.slotShapes.isEmpty ? .parameter : sweep.slotShapes[slot] }
+
+    /// Writes back what a stage has made of a slot, if it may.
+    private func keepSlot(_ slot: Int, _ values: [Float]) {
+        switch shape(slot) {
+        case .parameter: sweep.slots[slot].storage.values[parameterIndex] = memoryOrder(values)
+        case .row: sweep.slots[slot].storage.values[parameterIndex] = values
+        case .column, .matrixRow, .matrixColumn, .tensor:
+            // Every block of a parameter sees them, and none that is a part of it can change them.
+            if sweep.handsWholeTensors { sweep.slots[slot].storage.values[parameterIndex] = values }
+        }
+    }
+
+    package mutating func rememberGradient() { original = withUnsafeElements { Array($0.gradient) } }
 
     private static func allocate(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)

@@ -242,21 +242,4 @@ extension UpdateBlock {
             body(&gradient[index], parameters[index], &first[index], &second[index], &third[index])
         }
     }
-
-    /// Turns each gradient into something else, with its parameter and elements of the optimizer's first two slots.
-    @inlinable @inline(__always)
-    public mutating func proposeEach(
-        _ body: (_ gradient: inout Float, _ parameter: Float, _ first: inout Float, _ second: inout Float) -> Void
-    ) {
-        let memory = beginAccess()
-        defer { endAccess(memory) }
-        guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
-        else { return }
-        guard let first = memory.slots[0].baseAddress, let second = memory.slots[1].baseAddress,
-            memory.slots[1].count == memory.gradient.count
-        else { return slotAccess.reportSlot(1) }
-        for index in 0..<memory.gradient.count {
-            body(&gradient[index], parameters[index], &first[index], &second[index])
-        }
-    }
 }

@@ -104,6 +104,7 @@ extension Engine {
     private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
         reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
+        for index in drivers.indices { drivers[index].prepareFollowers(appliedSteps: counters.appliedSteps) }
         chain.multiplyRunFactors()
         let isMeasured = plan.window.isMeasured
         runLast(

@@ -58,7 +58,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
 
     /// Builds an engine of what has been handed over.
     init(
-        _ backend: Backend, _ layout: ParameterLayout, _ composition: Composition, _ configuration: PipelineConfiguration,
+        _ backend: Backend, _ layout: ParameterLayout, _ composition: Composition,
+        _ configuration: PipelineConfiguration,
         resuming state: PipelineState<Backend.Tensors>?, _ resumption: Resumption<Backend.Tensors>
     ) throws(DescentError) {
         let (stages, branches) = (composition.stages, composition.branches)
@@ -80,9 +81,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
             for: stations, around: elements.chain.window,
             Planner.Surroundings(
                 configuration: configuration, trunkCount: elements.trunkCount,
-                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) }))
+                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
+                dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
         let slotTable = try SlotTable(elements, parts.slots, layout, owners)
         let whole = WholeTensorPlan(plan, parts, stations, layout, owners, slotTable)
+
+        if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
 
         self.layout = layout
         self.configuration = configuration
@@ -97,7 +101,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         self.slotTable = slotTable
         passes = whole.passes
         accesses = StageAccesses(stations, parts.followers, slotTable)
-        drivers = try Self.drivers(elements, parts, layout)
+        drivers = try Self.drivers(elements, parts, layout, plan)
         chain = TransformChain(parts, stations, for: layout, owners, isActive: isFrozen.map { !$0 }, plan)
         if let window = elements.chain.window, let slot = slotTable.ofWindow {
             accumulation = Accumulation(
@@ -115,15 +119,17 @@ struct Engine<Backend: TensorBackend>: Sendable {
     }
 
     private static func drivers(
-        _ elements: PipelineElements, _ parts: EngineParts, _ layout: ParameterLayout
+        _ elements: PipelineElements, _ parts: EngineParts, _ layout: ParameterLayout, _ plan: Plan
     ) throws(DescentError) -> [OptimizerDriver] {
         let names = Slot.owners(parts.optimizers.map(\.name))
         var drivers: [OptimizerDriver] = []
         for (index, branch) in elements.branches.enumerated() {
+            let station = elements.stations(ofBranch: index).lowerBound
+            let isFused = branch.isFused && !plan.passes.contains { $0.station == station }
             drivers.append(
                 try OptimizerDriver(
-                    parts.optimizers[index], named: names[index], at: elements.stations(ofBranch: index).lowerBound,
-                    isFused: branch.isFused, followers: parts.followers[index], for: layout))
+                    parts.optimizers[index], named: names[index], at: station, isFused: isFused,
+                    followers: parts.followers[index], for: layout))
         }
         return drivers
     }
@@ -190,9 +196,20 @@ struct Engine<Backend: TensorBackend>: Sendable {
             operations: plan.passes[pass].operations, end: [.keep(pass: pass)], addition: addition,
             windowFactor: closing.factor, keepsSlots: false)
         program.pass = pass
+        let exchange = exchange.flatMap { $0.dividesWholeTensors ? $0 : nil }
+        let isOwn = exchange.map { exchange in layout.indices.map { exchange.computes($0) } }
         sweeps.run(
             BlockWork(self, program), program, tensors, appliedSteps: counters.appliedSteps,
-            overWhole: sweeps.tensorsOfPasses[pass])
+            overWhole: sweeps.tensorsOfPasses[pass], where: isOwn)
+        if exchange != nil { try share(passes[pass]) }
+    }
+
+    /// Gives all processes what each has made of its part of the whole tensors.
+    private mutating func share(_ pass: TensorPass) throws(DescentError) {
+        let parameters = layout.indices.filter { pass.isChosen[$0] && layout[$0].count > 0 }
+        for slot in [pass.result] + Array(pass.firstShadow..<pass.firstShadow + pass.slots.count) {
+            try exchange?.share(&sweeps.slots[slot], of: parameters)
+        }
     }
 
     /// Fills the copy of the parameters before the first step.

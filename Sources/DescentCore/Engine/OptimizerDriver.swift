@@ -31,11 +31,15 @@ struct OptimizerDriver: Sendable {
         OptimizerRate(optimizer: name, rate: rates.learningRate(at: appliedSteps))
     }
 
+    /// Makes what follows the parameters ready for an update that is certain.
+    mutating func prepareFollowers(appliedSteps: Int) {
+        for index in followers.indices { followers[index].prepare(appliedSteps: appliedSteps) }
+    }
+
     /// Makes ready for the step that follows so many applied ones.
     ///
     /// - Returns: Why the step is to be skipped: a rate that is not finite; nil if there is none.
     mutating func prepare(appliedSteps: Int) -> SkipReason? {
-        for index in followers.indices { followers[index].prepare(appliedSteps: appliedSteps) }
         guard let problem = rates.resolve(appliedSteps: appliedSteps) else { return nil }
         return SkipReason(.nonFiniteSetting, stage: name, problem)
     }

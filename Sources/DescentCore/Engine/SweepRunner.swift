@@ -38,7 +38,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private(set) var tensorsOfLastSweep: [WholeTensors<Backend>]
     /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
     let isWholeInLastSweep: [Bool]
-    private let slotShapes: [Slot.Shape]
+    private var slotShapes: [Slot.Shape]
 
     /// Makes memory.
     ///
@@ -68,7 +68,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         }
         blockRanges = ranges
         var memory = slots.names.indices.map { index in
-            (index < adopted.count ? adopted[index] : nil) ?? backend.makeTensors(slots.layouts[index], slots.types[index])
+            (index < adopted.count ? adopted[index] : nil)
+                ?? backend.makeTensors(slots.layouts[index], slots.types[index])
         }
         var shapes = slots.shapes
         for pass in whole.passes {
@@ -112,6 +113,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         let slot = slots.count
         receivedSlot = slot
         slots.append(backend.makeTensors(layout, .float32))
+        slotShapes.append(.parameter)
         return slot
     }
 
@@ -135,15 +137,27 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// Runs a pass, or the last sweep, over whole tensors.
     ///
     /// What a tensor's block writes down counts as that of its first block of rows.
+    ///
+    /// - Parameters:
+    ///   - work: What is done to each tensor.
+    ///   - program: What it is part of.
+    ///   - tensors: The tensors of the step.
+    ///   - appliedSteps: The number of steps applied before.
+    ///   - whole: Which tensors are handed out.
+    ///   - isOwn: For each parameter, whether this process works on it; nil for all.
     func run(
         _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
-        overWhole whole: WholeTensors<Backend>
+        overWhole whole: WholeTensors<Backend>, where isOwn: [Bool]? = nil
     ) {
         var sweep = sweep(program, tensors, appliedSteps, nil)
         sweep.blocks = whole.blocks
         sweep.rowMeans = nil
         sweep.handsWholeTensors = true
-        let ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
+        var ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
+        if let isOwn {
+            let own = whole.blocks.indices.filter { isOwn[whole.blocks[$0].parameterIndex] }
+            ranges = own.map { $0..<$0 + 1 }
+        }
         for range in ranges {
             sweep.range = range
             backend.run(sweep, in: whole.workspace) { block, _ in

@@ -10,6 +10,8 @@ struct WholeTensorPlan {
     private let isInTurn: [Bool]
     /// How many floats of scratch the station asks for that asks for most.
     private let scratchCount: Int
+    /// The stations that are handed whole tensors, by their names, and for each parameter whether it is among them.
+    private let stationsOfWhole: [(name: String, isChosen: [Bool])]
 
     /// Finds out what a plan hands out whole.
     ///
@@ -41,6 +43,7 @@ struct WholeTensorPlan {
             scratchCounts.append(station.reach.isWholeTensors ? chosen.map { scratchCount(layout[$0]) }.max() ?? 0 : 0)
         }
         scratchCount = scratchCounts.max() ?? 0
+        stationsOfWhole = zip(stations, selections).filter { $0.0.reach.isWholeTensors }.map { ($0.name, $1) }
         passes = TensorPass.passes(of: plan, selections, slots)
         isPassInTurn = passes.map { stations[$0.station].reach.isInTurn }
         let last = plan.wholeInLastSweep
@@ -49,6 +52,20 @@ struct WholeTensorPlan {
         // What one station takes one after another, no other is handed at once.
         isInTurn = layout.indices.map { index in
             last.contains { selections[$0][index] && stations[$0].reach.isInTurn }
+        }
+    }
+
+    /// Refuses stages that are to be handed whole tensors where other processes hold some of the rows.
+    ///
+    /// - Throws: ``DescentError`` with code `invalidSetting` that names the stage and the parameter.
+    func requireUndivided(by exchange: any GradientExchange, _ layout: ParameterLayout) throws(DescentError) {
+        for (station, isChosen) in stationsOfWhole {
+            guard let index = layout.indices.first(where: { isChosen[$0] && exchange.isDivided($0) }) else { continue }
+            throw DescentError(
+                .invalidSetting, parameter: layout[index].name, stage: station,
+                "\(station) works on whole tensors, and the rows of \(layout[index].name.quotedBriefly) are spread over "
+                    + "processes. Use AllReduce, with which each process holds all rows, or keep \(station) to parameters that "
+                    + "are not cut.")
         }
     }
 

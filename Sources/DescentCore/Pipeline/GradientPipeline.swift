@@ -32,7 +32,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), driving: optimizers(),
+            backend: backend, layout: parameters.layout, stages: stages(), driving: Self.requireOptimizer(optimizers()),
             configuration: configuration)
         try engine.requireFloat32(parameters)
         engine.copyParameters(parameters)
@@ -59,11 +59,18 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         engine = try Engine(
-            backend: backend, layout: parameters.layout, stages: stages(), driving: optimizers(),
+            backend: backend, layout: parameters.layout, stages: stages(), driving: Self.requireOptimizer(optimizers()),
             configuration: configuration,
             resuming: state, policy)
         try engine.requireFloat32(parameters)
         engine.copyParameters(parameters)
+    }
+
+    private static func requireOptimizer(_ branches: [OptimizerBranch]) throws(DescentError) -> [OptimizerBranch] {
+        guard branches.isEmpty else { return branches }
+        throw DescentError(
+            .invalidSetting,
+            "A pipeline needs an optimizer, and none is in driving:. Build a Chain for gradients alone.")
     }
 
     /// What the pipeline remembers between steps; see `init(resuming:_:for:configuration:on:_:driving:)`.

@@ -76,6 +76,8 @@ struct Station: Sendable {
     let repairsNonFinite: Bool
     let canFail: Bool
     let reach: StageReach
+    /// Whether its work on whole tensors can be done before the last sweep: not that of an optimizer without a direction.
+    let canBePassed: Bool
     /// The branch that it belongs to; nil in front of the optimizers.
     let branch: Int?
 
@@ -89,6 +91,7 @@ struct Station: Sendable {
         repairsNonFinite = transform.repairsNonFinite
         canFail = transform.canFail
         reach = transform.reach
+        canBePassed = true
         self.branch = branch
     }
 
@@ -102,6 +105,7 @@ struct Station: Sendable {
         repairsNonFinite = false
         canFail = !optimizer.requirements.isEmpty
         reach = optimizer.reach
+        canBePassed = optimizer.hasDirection
         self.branch = branch
     }
 

@@ -5,13 +5,13 @@
 /// is neither scaling nor linear is a fixed point: whatever is measured behind it needs every factor before it to be
 /// known, which may take an earlier sweep.
 struct Planner {
-    private let stations: [Station]
-    private let surroundings: Surroundings
-    private var plan: Plan
+    let stations: [Station]
+    let surroundings: Surroundings
+    var plan: Plan
     /// After how many measuring sweeps of its segment a station is prepared; 0 is before the first.
     private var preparedAfter: [Int]
     /// For each station that has a pass of its own, the number of the sweep that it takes the place of; 0 for others.
-    private var passRounds: [Int]
+    private(set) var passRounds: [Int]
 
     /// What else there is to a pipeline than its stations.
     struct Surroundings {
@@ -20,6 +20,8 @@ struct Planner {
         var trunkCount: Int
         /// For each branch, its stations: the optimizer, then the transforms behind it.
         var branches: [Range<Int>] = []
+        /// Whether processes share the work on whole tensors, which takes a pass to give each the results of others.
+        var dividesWholeTensors = false
     }
 
     /// Makes the plan of a chain.
@@ -58,7 +60,7 @@ struct Planner {
         }
         for branch in surroundings.branches { findRuns(in: branch) }
         plan.window = segment(start..<surroundings.trunkCount, checksInput: skips, isWindow: true)
-        for branch in surroundings.branches where branch.count > 1 {
+        for branch in surroundings.branches where branch.count > 1 || passRounds[branch.lowerBound] > 0 {
             plan.behind += operations(Array(branch), factorsUpTo: branch.upperBound, sweep: .max)
         }
     }
@@ -162,7 +164,7 @@ struct Planner {
     }
 
     /// The end of the last station before a position that needs true factors.
-    private func fixedPoint(before position: Int, on path: [Int], in range: Range<Int>) -> Int {
+    func fixedPoint(before position: Int, on path: [Int], in range: Range<Int>) -> Int {
         path.last { $0 < position && stations[$0].effect == .arbitrary }.map { $0 + 1 } ?? range.lowerBound
     }
 
@@ -189,7 +191,8 @@ struct Planner {
                     $0.isMeasured || $0 == .finite
                 }
             } || (checksInput && checkingPosition(in: segment.transforms) > station)
-        guard isMeasuredBehind else {
+        let isDivided = surroundings.dividesWholeTensors && stations[station].canBePassed
+        guard isMeasuredBehind || isDivided else {
             plan.wholeInLastSweep.append(station)
             return
         }
@@ -283,72 +286,5 @@ struct Planner {
                 measuring.checks[index].statistic = proof
             }
         }
-    }
-
-    // MARK: Operations
-
-    private mutating func fillOperations(of sweep: Int, in segment: inout Plan.Segment) {
-        let statistics = segment.measuring[sweep].statistics.sorted {
-            plan.statistics[$0].position < plan.statistics[$1].position
-        }
-        let range = segment.transforms
-        let inTrunk = statistics.filter { plan.statistics[$0].branch == nil }
-        let branches = surroundings.branches.indices.filter { branch in
-            statistics.contains { plan.statistics[$0].branch == branch }
-        }
-        // What is behind an optimizer needs all of what is in front of it.
-        let end = branches.isEmpty ? inTrunk.last.map { plan.statistics[$0].position } : range.upperBound
-        var operations = fill(
-            inTrunk, Array(range), upTo: end ?? range.lowerBound, sweep: sweep + 1, in: range,
-            isFixed: !branches.isEmpty)
-        for branch in branches {
-            let own = statistics.filter { plan.statistics[$0].branch == branch }
-            let path = Array(surroundings.branches[branch])
-            let end = own.last.map { plan.statistics[$0].position } ?? path[0]
-            operations += fill(own, path, upTo: end, sweep: sweep + 1, in: range, isFixed: false)
-        }
-        segment.measuring[sweep].operations = operations
-    }
-
-    /// What a sweep does along a part of a path, with what it measures there.
-    private mutating func fill(
-        _ statistics: [Int], _ path: [Int], upTo end: Int, sweep: Int, in range: Range<Int>, isFixed: Bool
-    ) -> [Plan.Operation] {
-        let isTrue = statistics.filter { plan.statistics[$0].what.needsTrueGradient }
-        let truePosition = isTrue.map { plan.statistics[$0].position }.max() ?? 0
-        let fixed = isFixed ? end : max(fixedPoint(before: end, on: path, in: range), truePosition)
-        var operations: [Plan.Operation] = []
-        var position = Int.min
-        for statistic in statistics {
-            let next = plan.statistics[statistic].position
-            operations += self.operations(
-                path.filter { position <= $0 && $0 < next }, factorsUpTo: fixed, sweep: sweep)
-            operations.append(.measure(statistic: statistic))
-            plan.statistics[statistic].firstFactor = min(fixed, next)
-            position = next
-        }
-        return operations
-            + self.operations(path.filter { position <= $0 && $0 < end }, factorsUpTo: fixed, sweep: sweep)
-    }
-
-    /// What some stations do to a block in a sweep, in order.
-    private func operations(_ some: [Int], factorsUpTo fixed: Int, sweep: Int) -> [Plan.Operation] {
-        var operations: [Plan.Operation] = []
-        for index in some {
-            let station = stations[index]
-            if passRounds[index] > 0, passRounds[index] < sweep {
-                if let pass = plan.passes.firstIndex(where: { $0.station == index }) {
-                    operations.append(.load(pass: pass))
-                }
-            } else if case .optimizer(let branch) = station.kind {
-                let isRemembered = surroundings.branches[branch].contains { stations[$0].readsGradient }
-                operations += (isRemembered ? [.rememberGradient(station: index)] : []) + [.direct(station: index)]
-            } else if station.effect != .scaling {
-                operations.append(.transform(station: index))
-            } else if index < fixed, let run = plan.runs.firstIndex(where: { $0.lowerBound == index }) {
-                operations.append(.scale(run: run))
-            }
-        }
-        return operations
     }
 }

@@ -69,6 +69,29 @@ public protocol GradientExchange: Stage {
     /// - Throws: ``DescentError`` if the processes have lost step with each other.
     mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason?
 
+    /// Whether, of the work on whole tensors, each process does a part for all; by default false.
+    ///
+    /// Asked once the stage is configured. Where it is true, ``computes(_:)`` says which part, and ``share(_:of:)`` gives the
+    /// results to all.
+    var dividesWholeTensors: Bool { get }
+
+    /// Whether this process is the one that works on a parameter's whole tensor; by default true.
+    func computes(_ parameter: Int) -> Bool
+
+    /// Gives every process the tensors that one of them has worked on.
+    ///
+    /// Every process calls it equally often, with the same parameters.
+    ///
+    /// - Parameters:
+    ///   - tensors: What has been made on this process of its part, and receives the rest.
+    ///   - parameters: The positions of the parameters, in ascending order.
+    /// - Throws: ``DescentError`` if the processes have lost step with each other.
+    mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError)
+
+    /// Whether another process holds some of a parameter's rows, so that no stage here can be handed the whole tensor; by
+    /// default false.
+    func isDivided(_ parameter: Int) -> Bool
+
     /// Gives the numbers of all processes, in an order that is the same on each.
     ///
     /// Every process calls it equally often, with as many numbers.
@@ -99,6 +122,10 @@ extension GradientExchange {
     public mutating func compare(_ parameters: some TensorStorage) throws(DescentError) {}
     public mutating func abandon(_ error: DescentError) {}
     public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? { nil }
+    public var dividesWholeTensors: Bool { false }
+    public func computes(_ parameter: Int) -> Bool { true }
+    public mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError) {}
+    public func isDivided(_ parameter: Int) -> Bool { false }
     public func gather(_ values: [Double]) -> [[Double]] { [values] }
 }
 

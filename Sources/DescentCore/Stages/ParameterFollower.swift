@@ -19,7 +19,7 @@ public protocol ParameterFollower: Stage {
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
-    /// Gets ready for an applied step, on one thread.
+    /// Gets ready for a step that is certain to be applied, on one thread.
     ///
     /// - Parameter appliedSteps: The number of steps applied before this one.
     mutating func prepare(appliedSteps: Int)

@@ -59,6 +59,8 @@ public struct PipelineSetup: Sendable, Hashable, Codable {
 /// Writes down what is stored in a value.
 private enum SettingsReader {
     static func read(_ value: Any, as path: String, into settings: inout [String]) {
+        // A number that could be a schedule, and is none, reads as one that could not.
+        if let constant = (value as? Schedule)?.constant { return settings.append(line(path, "\(constant)")) }
         let mirror = Mirror(reflecting: value)
         let type = String(reflecting: type(of: value))
         let separator = path.isEmpty ? "" : "."

@@ -66,7 +66,7 @@ public struct StageOrder: Sendable, Equatable {
     ///
     /// - Throws: ``DescentError`` with code `stageOrder` that names both stages and the order that would be right.
     static func check(_ stages: [any Stage]) throws(DescentError) {
-        for stage in stages where stage.order.expects.contains(.update) { throw wrongSide(stage) }
+        for stage in stages where stage.needsUpdates { throw wrongSide(stage) }
         for (before, after) in GradientCondition.questions {
             let turns = stages.indices.filter {
                 stages[$0].order.expects.contains(before) && stages[$0].order.leaves.contains(after)
@@ -132,5 +132,13 @@ public struct StageOrder: Sendable, Equatable {
             .stageOrder, stage: name,
             "\(name), stage \(index + 1) of the chain, would work on gradients that are \(condition.adjective): \(culprit). "
                 + "Keep one of the two: \(right.joined(separator: ", ")).")
+    }
+}
+
+extension Stage {
+    /// Whether there is nothing for the stage to do in front of an optimizer.
+    fileprivate var needsUpdates: Bool {
+        if case .transform(let transform) = element, transform.requirements.contains(.gradient) { return true }
+        return order.expects.contains(.update)
     }
 }

@@ -52,6 +52,14 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     var lossScale: Float { base.lossScale }
     var restriction: ParameterSelection? { base.restriction }
     var slots: [Slot] { base.slots }
+    var reach: StageReach { base.reach }
+
+    func scratchCount(for parameter: ParameterDescription) -> Int { base.scratchCount(for: parameter) }
+
+    func measure(_ measurement: DescentCore.Measurement, of block: inout some GradientBlock) -> Double {
+        log.uses.watch(&block)
+        return base.measure(measurement, of: &block)
+    }
 
     mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)

@@ -4,10 +4,10 @@ import Testing
 
 /// What the README and the articles say: their programs compile and print what is shown, and what they name is there.
 @Suite struct DocumentationTests {
-    @Test func `there are programs, and no other Swift than these, a manifest and a test`() {
+    @Test func `there are programs, and no other Swift than these, manifests and the tests of guides`() {
         #expect(Documentation.programs.count > 10)
         let marks = Set(Documentation.pages.flatMap { $0.page.blocks.map(\.mark) }.filter { $0.contains("swift") })
-        #expect(marks == ["swift", "swift Package.swift", "swift CalmTests.swift"])
+        #expect(marks == Set(["swift", "swift Package.swift"] + GuideTests.guides.map { "swift \($0.test)" }))
     }
 
     @Test(arguments: Documentation.programs)
@@ -59,8 +59,7 @@ import Testing
             ("stage", Array(Catalog.standard.stages.keys)), ("optimizer", Array(Catalog.standard.optimizers.keys)),
         ] {
             let cells = Documentation.table(title).compactMap(\.first).joined(separator: " ")
-            // Averaging and lookahead are made by methods of any optimizer.
-            for name in names where !["ExponentialMovingAverage", "Lookahead"].contains(name) {
+            for name in names {
                 #expect(cells.contains("`\(name)("), "no table of a \(title) has \(name)")
             }
         }

@@ -6,6 +6,8 @@ struct RankTests {
     @Test(
         arguments: [
             "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "sharding",
+            "wholeTensors",
+            "wholeTensorsInShards",
             "shardedMemory", "shardedOverflow", "emptyWindow", "unshardable",
         ],
         [1, 2, 4])

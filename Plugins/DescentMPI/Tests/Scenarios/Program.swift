@@ -27,6 +27,8 @@ struct Program {
         "silence": Scenario.silence,
         "unshardable": Scenario.unshardable,
         "fewerSteps": Scenario.fewerSteps,
+        "wholeTensors": Scenario.wholeTensors,
+        "wholeTensorsInShards": Scenario.wholeTensorsInShards,
         "error": Scenario.error,
         "death": Scenario.death,
     ]

@@ -42,15 +42,15 @@ extension Scenario {
         let backend = SIMDBackend(threads: 1)
         var sharded = try ShardedPipeline(
             for: parameters, over: world, reduction: .weighted, bucketLength: 100, on: backend, chain,
-            driving: optimizer)
+            driving: { optimizer() })
         // A window of one process: the weighted mean of what all ranks have.
-        var reference = try Pipeline(for: whole, on: backend, chain, driving: optimizer)
+        var reference = try Pipeline(for: whole, on: backend, chain, driving: { optimizer() })
         let weights = (0..<world.size).map { Double($0 + 1) }
         for step in 0..<6 {
             if step == 3 {
                 sharded = try ShardedPipeline(
                     resuming: sharded.state, for: parameters, over: world, reduction: .weighted, bucketLength: 70,
-                    on: backend, chain, driving: optimizer)
+                    on: backend, chain, driving: { optimizer() })
             }
             let gradients = (0..<world.size).map { TensorSet.random(layout, seed: 100 * step + $0) }
             let outcome = try sharded.step(

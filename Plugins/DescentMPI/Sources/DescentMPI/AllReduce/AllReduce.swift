@@ -44,6 +44,8 @@ public struct AllReduce: GradientExchange {
     /// How many elements move together.
     public let bucketLength: Int
     private var exchange: AllReduceExchange?
+    /// For each parameter, the rank that works on the whole tensor where a stage needs that.
+    private var workers: [Int] = []
 
     /// Combines the gradients of all ranks.
     ///
@@ -68,6 +70,22 @@ public struct AllReduce: GradientExchange {
         try DescentError.require(
             (1...1 << 28).contains(bucketLength), name,
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+        workers = Self.workers(for: layout, of: communicator.size)
+    }
+
+    /// Deals out matrices, the largest first, each to the rank that has least to do.
+    ///
+    /// What work on a matrix costs grows with its number of elements times its shorter side.
+    private static func workers(for layout: ParameterLayout, of rankCount: Int) -> [Int] {
+        let costs = layout.map { Double($0.count) * Double(min($0.rowCount, $0.columnCount)) }
+        var workers = layout.map { _ in 0 }
+        var loads = [Double](repeating: 0, count: rankCount)
+        for parameter in layout.indices.sorted(by: { (costs[$1], $0) < (costs[$0], $1) }) {
+            let rank = loads.indices.min { loads[$0] < loads[$1] } ?? 0
+            workers[parameter] = rank
+            loads[rank] += costs[parameter]
+        }
+        return workers
     }
 
     // MARK: GradientExchange
@@ -92,6 +110,19 @@ public struct AllReduce: GradientExchange {
     }
 
     public mutating func abandon(_ error: DescentError) { exchange?.abandon(error) }
+
+    // MARK: Whole tensors, of which each rank works on some for all
+
+    public var dividesWholeTensors: Bool { communicator.size > 1 }
+
+    public func computes(_ parameter: Int) -> Bool { workers[parameter] == communicator.rank }
+
+    public mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError) {
+        let (communicator, workers) = (communicator, workers)
+        for parameter in parameters {
+            try tensors.withMutableBytes(of: parameter) { communicator.broadcast($0, from: workers[parameter]) }
+        }
+    }
 
     public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
         try connectedExchange.collect(into: &gradients)

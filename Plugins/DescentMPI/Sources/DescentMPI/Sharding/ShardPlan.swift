@@ -70,6 +70,9 @@ struct ShardPlan {
         return buckets
     }
 
+    /// Whether several ranks hold rows of a parameter.
+    func isDivided(_ parameter: Int) -> Bool { elements.count { !$0[parameter].isEmpty } > 1 }
+
     /// The parameters as a rank holds them: of the same names and with as many rows as it has.
     ///
     /// - Throws: `DescentError` never, since parts of valid parameters are valid.

@@ -33,7 +33,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
+    ///   - optimizers: What ends the chain.
     /// - Throws: `DescentError` for settings out of range, for stages in the wrong order, and
     ///   with code `processMismatch` if the ranks do not agree.
     public init(
@@ -41,11 +41,11 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         bucketLength: Int = AllReduce.defaultBucketLength,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend,
         @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
+        @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         try self.init(
             nil, .sameStages, parameters, communicator, reduction, bucketLength, configuration, backend, stages(),
-            optimizer())
+            optimizers())
     }
 
     /// Builds a pipeline that goes on where another one was, on as many ranks, with the same bits.
@@ -60,7 +60,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
+    ///   - optimizers: What ends the chain.
     /// - Throws: `DescentError` with code `stateMismatch` if the chain is another one, errors that name a
     ///   parameter if the state is that of other rows, and what building the pipeline throws.
     public init(
@@ -69,25 +69,25 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         bucketLength: Int = AllReduce.defaultBucketLength,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend,
         @ChainBuilder _ stages: () -> [any Stage] = { [] },
-        driving optimizer: () -> any Optimizer
+        @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         try self.init(
             state, policy, parameters, communicator, reduction, bucketLength, configuration, backend, stages(),
-            optimizer())
+            optimizers())
     }
 
     private init(
         _ state: PipelineState<Backend.Tensors>?, _ policy: ResumptionPolicy, _ parameters: Backend.Tensors,
         _ communicator: Communicator, _ reduction: AllReduce.Reduction, _ bucketLength: Int,
         _ configuration: PipelineConfiguration, _ backend: Backend, _ stages: [any Stage],
-        _ optimizer: any Optimizer
+        _ branches: [OptimizerBranch]
     ) throws(DescentError) {
         try DescentError.require(
             (1...1 << 28).contains(bucketLength), "ShardedPipeline",
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
-        for stage in stages { try Self.requireShardable(stage) }
+        for stage in stages + branches.flatMap(\.stages) { try Self.requireShardable(stage) }
         layout = parameters.layout
-        let setup = PipelineSetup(stages: stages, optimizer: optimizer, configuration: configuration)
+        let setup = PipelineSetup(stages: stages, branches: branches, configuration: configuration)
         let exchange = try ShardExchange(
             of: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
         self.exchange = exchange
@@ -99,11 +99,11 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
             pipeline = try GradientPipeline(
                 resuming: state, policy, for: self.parameters, configuration: configuration, on: backend,
                 { chain },
-                driving: { optimizer })
+                driving: { branches })
         } else {
             pipeline = try GradientPipeline(
                 for: self.parameters, configuration: configuration, on: backend, { chain },
-                driving: { optimizer })
+                driving: { branches })
         }
     }
 
@@ -207,4 +207,6 @@ private struct Shards: GradientExchange {
     var exchanged: ExchangedValues { .statistics }
 
     func gather(_ values: [Double]) -> [[Double]] { exchange.gather(values) }
+
+    func isDivided(_ parameter: Int) -> Bool { exchange.plan.isDivided(parameter) }
 }
