@@ -137,7 +137,7 @@ struct FactoredMoments {
         _ gradient: UnsafeMutablePointer<Float>, _ matrices: MatrixStack, rows: UnsafeMutablePointer<Float>,
         columns: UnsafeMutablePointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
     ) {
-        precondition(scratch.count >= 2 * matrices.columns, "Adafactor needs a backend that lends scratch.")
+        stopUnless(scratch.count >= 2 * matrices.columns, "Adafactor needs a backend that lends scratch.")
         guard let room = scratch.baseAddress else { return }
         UnsafeMutableRawPointer(room).withMemoryRebound(to: Double.self, capacity: matrices.columns) { sums in
             for matrix in 0..<matrices.count {
