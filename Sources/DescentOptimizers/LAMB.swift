@@ -8,8 +8,8 @@ import DescentTransforms
 ///     u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weightDecay * p
 ///     p = p - learningRate * norm(p) / norm(u) * u            (ratio 1 where one of the norms is 0)
 ///
-/// It is Adam's direction with a ``TrustRatio`` behind it, which takes one sweep more. State: 8 bytes an element. You et al., "Large batch
-/// optimization for deep learning: training BERT in 76 minutes" (2020).
+/// It is Adam's direction with a `TrustRatio` behind it, which takes one sweep more. State: 8 bytes an element. You et al.,
+/// "Large batch optimization for deep learning: training BERT in 76 minutes" (2020).
 ///
 /// Moments below 1.2e-38 are flushed to 0, and an epsilon below 2^-63 / sqrt(1 - beta2), 3.4e-18 by default, counts as
 /// that much: gradients smaller than it make smaller steps than PyTorch's, and a gradient of 0 makes none.

@@ -43,7 +43,7 @@ public struct ClipLayerwise: GradientScaling {
         self.layer = layer
     }
 
-    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,_,_,_)``.
+    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,[String:Schedule],_,_)``.
     @_disfavoredOverload public init(
         default maximum: some ScheduleConvertible, layers maxima: [String: Schedule] = [:], epsilon: Float = 1e-6,
         groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
@@ -51,7 +51,7 @@ public struct ClipLayerwise: GradientScaling {
         self.init(default: maximum.schedule as Schedule?, layers: maxima, epsilon: epsilon, groupedBy: layer)
     }
 
-    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,_,_,_)``.
+    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,[String:Schedule],_,_)``.
     @_disfavoredOverload public init(
         default maximum: some ScheduleConvertible, layers maxima: [String: some ScheduleConvertible],
         epsilon: Float = 1e-6, groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
@@ -61,7 +61,7 @@ public struct ClipLayerwise: GradientScaling {
             epsilon: epsilon, groupedBy: layer)
     }
 
-    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,_,_,_)``.
+    /// Clips layers; see ``init(default:layers:epsilon:groupedBy:)-(Schedule?,[String:Schedule],_,_)``.
     @_disfavoredOverload public init(
         default maximum: Schedule?, layers maxima: [String: some ScheduleConvertible], epsilon: Float = 1e-6,
         groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
@@ -71,7 +71,7 @@ public struct ClipLayerwise: GradientScaling {
             groupedBy: layer)
     }
 
-    /// Clips layers; the same as ``init(default:layers:epsilon:groupedBy:)``.
+    /// Clips layers; the same as ``init(default:layers:epsilon:groupedBy:)-(Schedule?,[String:Schedule],_,_)``.
     @available(*, deprecated, renamed: "init(default:layers:epsilon:groupedBy:)")
     public init(
         default maximum: Schedule?, _ maxima: [String: Schedule], epsilon: Float = 1e-6,

@@ -6,7 +6,10 @@ struct BlockWork: Sendable {
     private let transforms: [any GradientTransform]
     private let optimizers: [any Optimizer]
     private let places: [Station.Place]
-    private let drivers: [OptimizerDriver]
+    private let followers: [any ParameterFollower]
+    private let branches: [BranchPlace]
+    /// Learning rate and weight decay of each parameter.
+    private let rates: [UpdateRates]
     /// For each parameter, the branch that moves it.
     private let owners: [Int?]
     private let statistics: [Plan.Statistic]
@@ -38,7 +41,9 @@ struct BlockWork: Sendable {
         transforms = engine.chain.transforms
         optimizers = engine.chain.optimizers
         places = engine.chain.places
-        drivers = engine.drivers
+        followers = engine.chain.followers
+        branches = engine.chain.branchPlaces
+        rates = engine.rates
         owners = engine.owners.branches
         statistics = plan.statistics
         microBatchOperations = program.addition?.runsMicroBatchStages == true ? plan.microBatch?.final ?? [] : []
@@ -65,7 +70,7 @@ struct BlockWork: Sendable {
         if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return }
         let start = passes == nil ? 0 : firstOperation(for: block.parameterIndex)
         if start == 0 {
-            makeWindow(&block, at: index)
+            if addition != nil || windowFactor != 1 { makeWindow(&block, at: index) }
             if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
         }
         for position in start..<operations.count {
@@ -123,7 +128,7 @@ struct BlockWork: Sendable {
             guard concerns(station, block.parameterIndex), case .optimizer(let branch) = places[station].kind
             else { return }
             block.slotAccess = access(of: station, isKept: keepsSlots)
-            block.rates = drivers[branch].rates.rates[block.parameterIndex]
+            block.rates = rates[block.parameterIndex]
             optimizers[branch].turnIntoDirection(&block)
         case .rememberGradient(let station):
             if concerns(station, block.parameterIndex) { block.rememberGradient() }
@@ -168,15 +173,17 @@ struct BlockWork: Sendable {
     // MARK: Measuring
 
     private func measure(_ index: Int, of block: inout some UpdateBlock) -> Double {
-        let statistic = statistics[index]
-        if let branch = statistic.branch, owners[block.parameterIndex] != branch { return 0 }
-        guard let station = statistic.station else { return statistic.what.measure(&block) }
+        // Where they lie, because a copy would have references to count.
+        if let branch = statistics[index].branch, owners[block.parameterIndex] != branch { return 0 }
+        guard let station = statistics[index].station else { return statistics[index].what.measure(&block) }
         block.slotAccess = accesses.ofStation(station, isKept: false)
-        guard case .measured(let measurement) = statistic.what else { return statistic.what.measure(&block) }
+        guard case .measured(let measurement) = statistics[index].what else {
+            return statistics[index].what.measure(&block)
+        }
         switch places[station].kind {
         case .transform(let position): return transforms[position].measure(measurement, of: &block)
         case .optimizer(let branch):
-            block.rates = drivers[branch].rates.rates[block.parameterIndex]
+            block.rates = rates[block.parameterIndex]
             return optimizers[branch].measure(measurement, of: &block)
         }
     }
@@ -185,24 +192,25 @@ struct BlockWork: Sendable {
 
     private func update(_ block: inout some UpdateBlock, at index: Int) {
         guard let branch = owners[block.parameterIndex] else { return }
+        let place = branches[branch]
+        let own = accesses.ofStation(place.station, isKept: true)
         var flags: StepBuffers.Flags = []
-        let own = accesses.ofStation(drivers[branch].station, isKept: true)
         block.slotAccess = own
-        block.rates = drivers[branch].rates.rates[block.parameterIndex]
+        block.rates = rates[block.parameterIndex]
         if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
-        for follower in drivers[branch].followers.indices {
-            block.slotAccess = accesses.ofFollower(follower, ofBranch: branch)
-            drivers[branch].followers[follower].willMove(&block)
+        for follower in place.followers {
+            block.slotAccess = accesses.ofFollower(follower)
+            followers[follower].willMove(&block)
         }
-        block.slotAccess = own
-        if drivers[branch].isFused {
+        if place.isFused {
+            if !place.followers.isEmpty { block.slotAccess = own }
             optimizers[branch].update(&block)
         } else {
             block.moveParameters()
         }
-        for follower in drivers[branch].followers.indices {
-            block.slotAccess = accesses.ofFollower(follower, ofBranch: branch)
-            drivers[branch].followers[follower].didMove(&block)
+        for follower in place.followers {
+            block.slotAccess = accesses.ofFollower(follower)
+            followers[follower].didMove(&block)
         }
         guard checksResult else { return }
         if !block.parametersAreFinite() { flags.insert(.isNotFinite) }

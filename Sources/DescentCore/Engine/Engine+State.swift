@@ -41,8 +41,8 @@ extension Engine {
             components[1 + transform.position] = component(value, at: position + 1 + transform.position)
         }
         for (offset, follower) in own.followers.enumerated() {
-            components[1 + follower.position] = component(
-                drivers[branch].followers[offset], at: position + 1 + follower.position)
+            let value = chain.followers[chain.branchPlaces[branch].followers.lowerBound + offset]
+            components[1 + follower.position] = component(value, at: position + 1 + follower.position)
         }
         return components
     }

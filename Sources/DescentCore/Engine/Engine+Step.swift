@@ -77,7 +77,20 @@ extension Engine {
             let problem = drivers[index].prepare(appliedSteps: counters.appliedSteps)
             reason = reason ?? problem
         }
+        gatherRates()
         return reason
+    }
+
+    /// Takes the rates of each parameter from the driver of its branch.
+    private mutating func gatherRates() {
+        guard drivers.count > 1 else {
+            rates = drivers.first?.rates.rates ?? []
+            return
+        }
+        if rates.isEmpty { rates = drivers[0].rates.rates }
+        for index in rates.indices {
+            if let branch = owners.branches[index] { rates[index] = drivers[branch].rates.rates[index] }
+        }
     }
 
     // MARK: Perform
@@ -104,7 +117,7 @@ extension Engine {
     private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
         reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
-        for index in drivers.indices { drivers[index].prepareFollowers(appliedSteps: counters.appliedSteps) }
+        chain.prepareFollowers(appliedSteps: counters.appliedSteps)
         chain.multiplyRunFactors()
         let isMeasured = plan.window.isMeasured
         runLast(

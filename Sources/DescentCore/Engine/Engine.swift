@@ -4,22 +4,10 @@
 struct Engine<Backend: TensorBackend>: Sendable {
     typealias Tensors = StepTensors<Backend.Tensors>
 
-    let layout: ParameterLayout
-    let configuration: PipelineConfiguration
-    let plan: Plan
-    /// The stages and optimizers as they were handed over, and changed since.
-    let composition: Composition
+    /// What it is since it was built.
+    let design: EngineDesign
     /// For each component whose settings were changed while training, what they are.
     var changedSettings: [Int: any ComponentState]
-    /// The stages and optimizers, sorted by what they are.
-    let elements: PipelineElements
-    /// Which branch moves each parameter.
-    let owners: ParameterOwners
-    /// The passes over whole tensors.
-    let passes: [TensorPass]
-    let slotTable: SlotTable
-    /// What each transform, optimizer and follower may use of a block.
-    let accesses: StageAccesses
 
     /// The transforms, the optimizers, and factors.
     var chain: TransformChain
@@ -29,6 +17,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var exchange: (any GradientExchange)?
     /// What drives the optimizer of each branch; none for a chain alone.
     var drivers: [OptimizerDriver]
+    /// Learning rate and weight decay of each parameter in the present step, from the driver of its branch.
+    var rates: [UpdateRates] = []
     /// Backend, blocks, slots and buffers.
     var sweeps: SweepRunner<Backend>
     /// What has been measured in the present step.
@@ -74,42 +64,23 @@ struct Engine<Backend: TensorBackend>: Sendable {
         try parts.configure(for: layout, resuming: &resumption)
         try elements.chain.requireExchangeInOrder()
 
-        let isFrozen = layout.map { parameter in elements.chain.freezes.contains { $0.selection.contains(parameter) } }
-        let owners = try ParameterOwners(branches, of: layout, isFrozen: isFrozen)
-        let stations = parts.stations
-        let plan = Planner.plan(
-            for: stations, around: elements.chain.window,
-            Planner.Surroundings(
-                configuration: configuration, trunkCount: elements.trunkCount,
-                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
-                dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
-        let slotTable = try SlotTable(elements, parts.slots, layout, owners)
-        let whole = WholeTensorPlan(plan, parts, stations, layout, owners, slotTable)
-
-        if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
-
-        self.layout = layout
-        self.configuration = configuration
-        self.plan = plan
-        self.composition = composition
+        let design = try EngineDesign(composition, elements, parts, for: layout, configuration)
+        let (plan, slotTable) = (design.plan, design.slotTable)
+        self.design = design
         changedSettings = [:]
         for (position, component) in resumption.saved.enumerated() {
             changedSettings[position] = configuration.resumedSettings == .saved ? component?.changedSettings : nil
         }
-        self.elements = elements
-        self.owners = owners
-        self.slotTable = slotTable
-        passes = whole.passes
-        accesses = StageAccesses(stations, parts.followers, slotTable)
-        drivers = try Self.drivers(elements, parts, layout, plan)
-        chain = TransformChain(parts, stations, for: layout, owners, isActive: isFrozen.map { !$0 }, plan)
+        drivers = try Self.drivers(parts, layout)
+        chain = TransformChain(
+            parts, design.stations, for: layout, design.owners, isActive: design.isFrozen.map { !$0 }, plan)
         if let window = elements.chain.window, let slot = slotTable.ofWindow {
             accumulation = Accumulation(
                 name: stages[window.position].name, settings: window.settings, slot: slot, window: parts.window)
         }
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
         sweeps = try SweepRunner(
-            backend, layout, isFrozen: isFrozen, slotTable, plan, whole, parameterCopy: configuration.parameterCopy,
+            backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole, parameterCopy: configuration.parameterCopy,
             adopting: resumption.slots(for: slotTable))
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
@@ -119,17 +90,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
     }
 
     private static func drivers(
-        _ elements: PipelineElements, _ parts: EngineParts, _ layout: ParameterLayout, _ plan: Plan
+        _ parts: EngineParts, _ layout: ParameterLayout
     ) throws(DescentError) -> [OptimizerDriver] {
         let names = Slot.owners(parts.optimizers.map(\.name))
         var drivers: [OptimizerDriver] = []
-        for (index, branch) in elements.branches.enumerated() {
-            let station = elements.stations(ofBranch: index).lowerBound
-            let isFused = branch.isFused && !plan.passes.contains { $0.station == station }
-            drivers.append(
-                try OptimizerDriver(
-                    parts.optimizers[index], named: names[index], at: station, isFused: isFused,
-                    followers: parts.followers[index], for: layout))
+        for index in parts.optimizers.indices {
+            drivers.append(try OptimizerDriver(parts.optimizers[index], named: names[index], for: layout))
         }
         return drivers
     }
@@ -151,7 +117,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
                 branch.stages[transform.position] = chain.transforms[first + offset]
             }
             for (offset, follower) in elements.followers.enumerated() {
-                branch.stages[follower.position] = drivers[index].followers[offset]
+                branch.stages[follower.position] = chain.followers[chain.branchPlaces[index].followers.lowerBound + offset]
             }
             return branch
         }

@@ -1,39 +1,33 @@
-/// What drives the optimizer of one branch: the rates of each parameter in the present step, and what follows the
-/// parameters as they move.
+/// What the innermost loop has to know of a branch: no references, which threads would have to count.
+struct BranchPlace: Sendable {
+    /// The station of the optimizer.
+    let station: Int
+    /// Whether the optimizer updates parameters by itself, because nothing acts on its direction.
+    let isFused: Bool
+    /// Where its followers are among those of all branches.
+    let followers: Range<Int>
+}
+
+/// What drives the optimizer of one branch: learning rate and weight decay of each parameter in the present step.
 struct OptimizerDriver: Sendable {
     /// The optimizer's name, with a number where others before it have the same.
     let name: String
-    /// Whether the optimizer updates parameters by itself, because nothing acts on its direction.
-    let isFused: Bool
     /// Learning rate and weight decay of each parameter.
     private(set) var rates: ResolvedRates
-    /// What follows the parameters as they move, in order.
-    private(set) var followers: [any ParameterFollower]
-    /// The station of the optimizer.
-    let station: Int
 
     /// Takes over an optimizer that is configured.
     ///
     /// - Throws: ``DescentError`` for rates, decays and groups out of range.
     init(
-        _ optimizer: any Optimizer, named name: String, at station: Int, isFused: Bool,
-        followers: [any ParameterFollower], for layout: ParameterLayout
+        _ optimizer: any Optimizer, named name: String, for layout: ParameterLayout
     ) throws(DescentError) {
         self.name = name
-        self.station = station
-        self.isFused = isFused
-        self.followers = followers
         rates = try ResolvedRates(optimizer, layout: layout)
     }
 
     /// The learning rate of parameters that are in no group.
     func learningRate(at appliedSteps: Int) -> OptimizerRate {
         OptimizerRate(optimizer: name, rate: rates.learningRate(at: appliedSteps))
-    }
-
-    /// Makes what follows the parameters ready for an update that is certain.
-    mutating func prepareFollowers(appliedSteps: Int) {
-        for index in followers.indices { followers[index].prepare(appliedSteps: appliedSteps) }
     }
 
     /// Makes ready for the step that follows so many applied ones.

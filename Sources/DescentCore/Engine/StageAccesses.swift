@@ -4,8 +4,8 @@ struct StageAccesses: Sendable {
     private let owners: [StageAtWork]
     /// For each station.
     private let ofStations: [SlotAccess]
-    /// For each branch, for each of its followers.
-    private let ofFollowers: [[SlotAccess]]
+    /// For each follower, branch by branch.
+    private let ofFollowers: [SlotAccess]
 
     init(_ stations: [Station], _ followers: [[any ParameterFollower]], _ slots: SlotTable) {
         var owners: [StageAtWork] = []
@@ -19,7 +19,7 @@ struct StageAccesses: Sendable {
             return access
         }
         ofStations = zip(stations, slots.ofStations).map { access($0.name, $1, $0) }
-        ofFollowers = zip(followers, slots.ofFollowers).map { zip($0, $1).map { access($0.name, $1) } }
+        ofFollowers = zip(followers, slots.ofFollowers).flatMap { zip($0, $1).map { access($0.name, $1) } }
         self.owners = owners
     }
 
@@ -34,5 +34,5 @@ struct StageAccesses: Sendable {
     func hasSlots(_ station: Int) -> Bool { ofStations[station].count > 0 }
 
     /// The access of a follower.
-    func ofFollower(_ follower: Int, ofBranch branch: Int) -> SlotAccess { ofFollowers[branch][follower] }
+    func ofFollower(_ index: Int) -> SlotAccess { ofFollowers[index] }
 }

@@ -4,6 +4,10 @@ struct TransformChain: Sendable {
     private(set) var transforms: [any GradientTransform]
     /// The optimizer of each branch.
     private(set) var optimizers: [any Optimizer]
+    /// What follows the parameters as they move, branch by branch.
+    private(set) var followers: [any ParameterFollower]
+    /// What is known of each branch.
+    let branchPlaces: [BranchPlace]
     /// Both, in the order in which gradients flow.
     let stations: [Station]
     /// What each of them is.
@@ -34,6 +38,16 @@ struct TransformChain: Sendable {
     ) {
         transforms = parts.transforms
         optimizers = parts.optimizers
+        followers = parts.followers.flatMap { $0 }
+        var next = 0
+        branchPlaces = parts.followers.enumerated().map { branch, followers in
+            defer { next += followers.count }
+            let station = stations.firstIndex { $0.kind == .optimizer(branch) } ?? 0
+            let isAlone = !stations.indices.contains(station + 1) || stations[station + 1].branch != branch
+            return BranchPlace(
+                station: station, isFused: isAlone && !plan.passes.contains { $0.station == station },
+                followers: next..<next + followers.count)
+        }
         self.stations = stations
         places = stations.map(\.place)
         self.layout = layout
@@ -82,6 +96,11 @@ struct TransformChain: Sendable {
     /// Forgets the factors of the last step.
     mutating func resetFactors() {
         for index in factors.indices { factors[index].reset() }
+    }
+
+    /// Makes what follows the parameters ready for an update that is certain.
+    mutating func prepareFollowers(appliedSteps: Int) {
+        for index in followers.indices { followers[index].prepare(appliedSteps: appliedSteps) }
     }
 
     /// Prepares one station.

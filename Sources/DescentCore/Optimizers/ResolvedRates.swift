@@ -28,6 +28,8 @@ struct ResolvedRates: Sendable {
     private let rateIndices: [Int]
     private let decayIndices: [Int]
     private(set) var rates: [UpdateRates]
+    /// Whether nothing has been looked up, or what was would not do for a step.
+    private var isFresh = true
 
     init(_ optimizer: any Optimizer, layout: ParameterLayout) throws(DescentError) {
         let name = optimizer.name
@@ -90,7 +92,16 @@ struct ResolvedRates: Sendable {
     ///   of those that a parameter follows, with its owner; otherwise nil.
     @discardableResult
     mutating func resolve(appliedSteps: Int) -> String? {
-        for index in entries.indices { entries[index].value = entries[index].schedule.value(at: appliedSteps) }
+        var hasChanged = isFresh
+        for index in entries.indices {
+            let value = entries[index].schedule.value(at: appliedSteps)
+            if value == entries[index].value { continue }
+            entries[index].value = value
+            hasChanged = true
+        }
+        // Rates that stay the same have been looked at; one that is no number never equals itself.
+        guard hasChanged else { return nil }
+        isFresh = false
         var faulty: Int?
         for index in rates.indices {
             let (rate, decay) = (rateIndices[index], decayIndices[index])
@@ -99,6 +110,7 @@ struct ResolvedRates: Sendable {
             if faulty == nil, !entries[decay].isValid { faulty = decay }
         }
         guard let faulty else { return nil }
+        isFresh = true
         let entry = entries[faulty]
         return "the \(entry.setting.name) of \(entry.owner) is \(entry.value) after \(appliedSteps) applied steps"
     }

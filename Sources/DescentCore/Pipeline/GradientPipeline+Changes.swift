@@ -28,7 +28,7 @@ extension GradientPipeline {
         try engine.change(to: composition, at: position, settings)
     }
 
-    /// Changes the settings of an optimizer while training; see ``change(_:number:_:)-(Stage.Type,_,_)``.
+    /// Changes the settings of an optimizer while training, as those of a stage are changed.
     ///
     /// ```swift
     /// try pipeline.change(AdamW.self) { $0.learningRate = 1e-4 }
@@ -52,7 +52,7 @@ extension GradientPipeline {
 }
 
 extension GradientChain {
-    /// Changes the settings of a stage between steps; see ``GradientPipeline/change(_:number:_:)-(Stage.Type,_,_)``.
+    /// Changes the settings of a stage between steps, as a pipeline does.
     public mutating func change<Changed: Stage>(
         _ type: Changed.Type, number: Int? = nil, _ change: (inout Changed) throws -> Void
     ) throws {

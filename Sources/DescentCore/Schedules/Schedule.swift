@@ -3,7 +3,7 @@
 /// Accumulated micro-batches and skipped steps do not advance it. A plain number is a constant schedule:
 /// `AdamW(learningRate: 0.001)`. Others are made by name, `.cosine(from: 0.1, over: 1_000)`, or hold a rule of one's own,
 /// `Schedule(Sawtooth(peak: 0.01, period: 50))`; see ``ScheduleRule``. They are put together with ``then(_:at:)`` and
-/// ``warmedUp(from:over:)``.
+/// ``warmedUp(over:from:)``.
 public struct Schedule: Sendable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral, CustomStringConvertible {
     enum Kind: Sendable {
         /// Here, and not a rule, so that a number costs nothing to look up.

@@ -35,8 +35,8 @@ extension SIMDBlock {
             case .parameter: count
             case .row: rowCount
             case .column: columnCount
-            case .matrixRow: memory.handsWholeTensors ? matrixRowCount : 0
-            case .matrixColumn: memory.handsWholeTensors ? matrixColumnCount : 0
+            case .matrixRow: memory.handsWholeTensors ? memory.shapes[parameterIndex].matrixRowCount : 0
+            case .matrixColumn: memory.handsWholeTensors ? memory.shapes[parameterIndex].matrixColumnCount : 0
             case .tensor: 1
             }
         let address = tensors.floats(parameterIndex) + (isRows ? firstRow : 0)

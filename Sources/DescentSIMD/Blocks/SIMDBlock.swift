@@ -14,8 +14,6 @@ public struct SIMDBlock: UpdateBlock {
     public let rank: Int
     public let rowCount: Int
     public let columnCount: Int
-    /// How many rows and columns the matrices have together that the block's parameter is a stack of.
-    let (matrixRowCount, matrixColumnCount): (Int, Int)
     public var slotAccess = SlotAccess()
     public var rates = UpdateRates()
 
@@ -65,7 +63,6 @@ public struct SIMDBlock: UpdateBlock {
         rank = parameter.rank
         rowCount = extent.rows.count
         columnCount = parameter.columnCount
-        (matrixRowCount, matrixColumnCount) = (parameter.matrixRowCount, parameter.matrixColumnCount)
         region =
             parameter.hasUnitsLast
             ? MemoryRegion(

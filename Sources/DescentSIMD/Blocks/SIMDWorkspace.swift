@@ -6,7 +6,7 @@ import Synchronization
 /// It is used by one sweep at a time, which is what makes sharing it between the sweep's threads safe: the engine
 /// that owns it is a value, and each thread uses scratch of its own.
 public final class SIMDWorkspace: @unchecked Sendable {
-    private let shapes: [BlockShape]
+    private let shapes: UnsafeMutablePointer<BlockShape>
     private let usefulThreads: Int
     /// Chunks of neighbouring blocks that a thread takes at once, so that tiny tensors do not contend for a counter.
     private let chunks: [Range<Int>]
@@ -18,7 +18,10 @@ public final class SIMDWorkspace: @unchecked Sendable {
     private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
 
     init(layout: ParameterLayout, blocks: [BlockExtent], scratchCount: Int = 0, backend: SIMDBackend) {
-        shapes = layout.map { BlockShape($0) }
+        shapes = .allocate(capacity: max(1, layout.count))
+        for (index, parameter) in layout.enumerated() {
+            shapes.advanced(by: index).initialize(to: BlockShape(parameter))
+        }
         usefulThreads = layout.elementCount / backend.elementsPerThread
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
         let rows = blocks.map(\.rows.count).max() ?? 0
@@ -46,6 +49,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
     deinit {
         slots.deallocate()
+        shapes.deallocate()
         taken.deinitialize(count: scratch.count)
         taken.deallocate()
     }
@@ -67,7 +71,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
         let slots = slotAddresses(sweep.slots, sweep.slotShapes)
-        let memory = SweepMemory(sweep, slots: slots)
+        let memory = SweepMemory(sweep, slots: slots, shapes: shapes)
         withUnsafePointer(to: memory) { run(sweep, SendableAddress($0), body) }
     }
 

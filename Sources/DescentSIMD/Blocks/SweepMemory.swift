@@ -11,8 +11,13 @@ struct SweepMemory: @unchecked Sendable {
     let appliedSteps: Int
     /// Whether each block is a whole tensor.
     let handsWholeTensors: Bool
+    /// The shapes of all parameters.
+    let shapes: UnsafePointer<BlockShape>
 
-    init(_ sweep: borrowing Sweep<TensorSet>, slots: UnsafePointer<TensorAddresses>?) {
+    init(
+        _ sweep: borrowing Sweep<TensorSet>, slots: UnsafePointer<TensorAddresses>?, shapes: UnsafePointer<BlockShape>
+    ) {
+        self.shapes = shapes
         gradients = TensorAddresses(sweep.gradients)
         parameters = sweep.parameters.map { TensorAddresses($0) }
         output = sweep.output.map { TensorAddresses($0) }

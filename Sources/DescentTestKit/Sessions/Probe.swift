@@ -80,6 +80,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     }
 
     func measure(_ measurement: DescentCore.Measurement, of block: inout some GradientBlock) -> Double {
+        log.uses.watch(&block)
         let before = block.bits
         let number = base.measure(measurement, of: &block)
         if block.bits != before { log.changesWhatItMeasures = true }

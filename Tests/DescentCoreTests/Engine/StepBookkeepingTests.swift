@@ -71,8 +71,7 @@ import Testing
     @Test func `a rate that is not finite is a reason that names its group`() throws {
         let groups = [ParameterGroup.named(prefix: "b", learningRate: .custom("bad") { $0 == 2 ? .nan : 1 })]
         var driver = try OptimizerDriver(
-            SGD(learningRate: 0.5, groups: groups), named: "SGD", at: 0, isFused: true, followers: [],
-            for: layout("a", "b"))
+            SGD(learningRate: 0.5, groups: groups), named: "SGD", for: layout("a", "b"))
         #expect(driver.prepare(appliedSteps: 1) == nil)
         #expect(driver.rates.rates.map(\.learningRate) == [0.5, 1])
         let reason = driver.prepare(appliedSteps: 2)

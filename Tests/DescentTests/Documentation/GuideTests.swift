@@ -32,6 +32,11 @@ import Testing
 
         /// Runs the test.
         func run(for declarations: String) throws -> SwiftCompiler.RunResult {
+            try run(testBlock().program, for: declarations)
+        }
+
+        /// Runs a test of what a program declares.
+        func run(_ text: String, for declarations: String) throws -> SwiftCompiler.RunResult {
             let entry = """
                 @main struct Runner {
                     static func main() async { await Testing.__swiftPMEntryPoint() as Never }
@@ -39,7 +44,7 @@ import Testing
 
                 """
             return try SwiftCompiler().run(
-                declarations + entry + testBlock().program, named: test,
+                declarations + entry + text, named: test,
                 with: Manifest().closure(of: ["Descent", "AllocationCounter", "DescentTestKit"]))
         }
     }
@@ -64,6 +69,23 @@ import Testing
         let result = try guide.run(for: guide.declarations())
         if result.status != 0 { try guide.testBlock().record(result.output) }
         #expect(result.output.contains("Test run with 1 test in 1 suite passed"))
+    }
+
+    @Test(arguments: [
+        (0, "verify(MomentumCosine())"), (1, "verify(SGD(learningRate: 0.1).then { Agreeing() })"),
+        (2, "verify(ClipToQuantile(share: 0.9))"), (3, "verify(SGD(learningRate: 0.1).then { KeepWithin(limit: 1) })"),
+    ])
+    func `what the guide to other stages says that the kit accepts, it accepts`(_ program: Int, _ call: String) throws {
+        let guide = Guide(name: "AdvancedStages", test: "StageTests.swift", program: program)
+        #expect(try Markdown("\(Documentation.catalog)/AdvancedStages.md").prose.contains { $0.contains("`\(call)`") })
+        let test = """
+            import DescentTestKit
+            import Testing
+
+            @Test func `the engine can rely on it`() { \(call) }
+            """
+        let result = try guide.run(test, for: guide.declarations())
+        #expect(result.status == 0, "\(result.output)")
     }
 
     @Test func `where its state changed too early, the test would say what the guide says`() throws {

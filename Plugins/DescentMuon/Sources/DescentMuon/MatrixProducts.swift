@@ -35,16 +35,14 @@ package struct MatrixProducts {
             1, x, Int32(columns), 0, gram, Int32(gramSize))
     }
 
-    /// Turns the lower triangle of M into that of `scale` * M + `squareScale` * S², where S is symmetric and whole.
+    /// Adds the lower triangle of `scale` * S² to that of M, where S is symmetric and whole.
     ///
     /// - Complexity: `gramSize` cubed.
     package func add(
-        squareOf symmetric: UnsafePointer<Float>, times squareScale: Float, to matrix: UnsafeMutablePointer<Float>,
-        times scale: Float
+        squareOf symmetric: UnsafePointer<Float>, times scale: Float, to matrix: UnsafeMutablePointer<Float>
     ) {
         let size = Int32(gramSize)
-        cblas_ssyrk(
-            CblasRowMajor, CblasLower, CblasNoTrans, size, size, squareScale, symmetric, size, scale, matrix, size)
+        cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, size, size, scale, symmetric, size, 1, matrix, size)
     }
 
     /// Writes `scale` * S X, or `scale` * X S of a tall X, where the lower triangle of S is read.

@@ -88,8 +88,8 @@ public struct NewtonSchulz: Hashable, Sendable {
         into polynomial: UnsafeMutablePointer<Float>
     ) {
         products.formGram(of: x, into: gram)
-        SymmetricMatrix(elements: gram, size: products.gramSize).mirror(copyingLowerTo: polynomial)
-        products.add(squareOf: gram, times: quintic, to: polynomial, times: cubic)
+        SymmetricMatrix(elements: gram, size: products.gramSize).mirror(writingLowerTo: polynomial, times: cubic)
+        products.add(squareOf: gram, times: quintic, to: polynomial)
         SymmetricMatrix(elements: polynomial, size: products.gramSize).addToDiagonal(linear)
     }
 }

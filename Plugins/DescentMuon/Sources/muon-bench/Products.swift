@@ -1,4 +1,5 @@
 import DescentMuon
+import SeededNumbers
 
 /// The products of a step, and nothing else: what Muon would cost if all the rest were free.
 final class Products {
@@ -16,7 +17,7 @@ final class Products {
         matrixCount = arguments.matrixCount
         self.iterations = iterations
         let (count, gramCount) = (arguments.rows * arguments.columns, shape.gramSize * shape.gramSize)
-        var generator = SystemRandomNumberGenerator()
+        var generator = SeededGenerator(seed: 3)
         func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
             let elements = UnsafeMutablePointer<Float>.allocate(capacity: count)
             for index in 0..<count { (elements + index).initialize(to: .random(in: -0.5...0.5, using: &generator)) }
@@ -36,7 +37,7 @@ final class Products {
     func run() {
         for _ in 0..<matrixCount * iterations {
             shape.formGram(of: matrix, into: polynomial)
-            shape.add(squareOf: symmetric, times: 1, to: polynomial, times: 0.5)
+            shape.add(squareOf: symmetric, times: 1, to: polynomial)
             shape.multiply(matrix, by: polynomial, times: 1, into: result)
         }
     }

@@ -2,7 +2,7 @@ import Descent
 import DescentMuon
 import Foundation
 
-/// One training run that Optax computed; the schema is described in the fixtures' README.
+/// One training run that Optax computed; the schema is described with the goldens of Descent's own tests.
 struct GoldenCase: Decodable {
     struct Parameter: Decodable {
         let name: String

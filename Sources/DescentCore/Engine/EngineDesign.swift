@@ -1,0 +1,71 @@
+/// What an engine is from the day that it is built: components, plan, and who uses what.
+///
+/// It is shared by all copies of the engine, which are made in every step.
+final class EngineDesign: Sendable {
+    let layout: ParameterLayout
+    let configuration: PipelineConfiguration
+    /// The stages and optimizers as they were handed over, and changed since.
+    let composition: Composition
+    /// The stages and optimizers, sorted by what they are.
+    let elements: PipelineElements
+    /// What stands on the way from gradients to updates, in order.
+    let stations: [Station]
+    /// For each parameter, whether a stage has frozen it.
+    let isFrozen: [Bool]
+    /// Which branch moves each parameter.
+    let owners: ParameterOwners
+    let plan: Plan
+    let slotTable: SlotTable
+    /// Which tensors are handed out whole.
+    let whole: WholeTensorPlan
+    /// What each transform, optimizer and follower may use of a block.
+    let accesses: StageAccesses
+
+    /// Plans what has been handed over.
+    ///
+    /// - Parameters:
+    ///   - composition: The stages and optimizers.
+    ///   - elements: The same, sorted.
+    ///   - parts: The same, configured.
+    ///   - layout: The parameters.
+    ///   - configuration: How the pipeline runs, whatever its stages.
+    /// - Throws: ``DescentError`` for parameters that no optimizer takes, slots that cannot be kept, and whole tensors that
+    ///   are cut.
+    init(
+        _ composition: Composition, _ elements: PipelineElements, _ parts: EngineParts, for layout: ParameterLayout,
+        _ configuration: PipelineConfiguration
+    ) throws(DescentError) {
+        self.layout = layout
+        self.configuration = configuration
+        self.composition = composition
+        self.elements = elements
+        let (freezes, stations) = (elements.chain.freezes, parts.stations)
+        let isFrozen = layout.map { parameter in freezes.contains { $0.selection.contains(parameter) } }
+        let owners = try ParameterOwners(composition.branches, of: layout, isFrozen: isFrozen)
+        let plan = Planner.plan(
+            for: stations, around: elements.chain.window,
+            Planner.Surroundings(
+                configuration: configuration, trunkCount: elements.trunkCount,
+                branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
+                dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
+        let slotTable = try SlotTable(elements, parts.slots, layout, owners)
+        whole = WholeTensorPlan(plan, parts, stations, layout, owners, slotTable)
+        if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
+        accesses = StageAccesses(stations, parts.followers, slotTable)
+        (self.stations, self.isFrozen, self.owners) = (stations, isFrozen, owners)
+        (self.plan, self.slotTable) = (plan, slotTable)
+    }
+}
+
+extension Engine {
+    var layout: ParameterLayout { design.layout }
+    var configuration: PipelineConfiguration { design.configuration }
+    var composition: Composition { design.composition }
+    var elements: PipelineElements { design.elements }
+    var owners: ParameterOwners { design.owners }
+    var plan: Plan { design.plan }
+    var slotTable: SlotTable { design.slotTable }
+    var accesses: StageAccesses { design.accesses }
+    /// The passes over whole tensors.
+    var passes: [TensorPass] { design.whole.passes }
+}
