@@ -93,3 +93,12 @@ struct MakesArraysOfRates: Optimizer {
         block.updateEach { gradient, parameter in parameter -= rate * gradient }
     }
 }
+
+/// Moves twice as far by itself as along its direction.
+struct GoesAnotherWay: DirectionalOptimizer {
+    let learningRate: Schedule = 0.1
+    func makeDirection(_ block: inout some UpdateBlock) {}
+    func update(_ block: inout some UpdateBlock) {
+        block.updateEach { gradient, parameter in parameter -= 0.2 * gradient }
+    }
+}

@@ -195,3 +195,27 @@ struct MakesArrays: GradientScaling {
         step.scale(by: 1 / Float(1 + norms.reduce(0, max)))
     }
 }
+
+/// Halves what it measures.
+struct HalvesWhatItMeasures: GradientScaling {
+    static let sum = Measurement("sum of magnitudes")
+    var requirements: [Requirement] { [.measured(Self.sum)] }
+    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+        let norm = block.norm(.l1)
+        block.scale(by: Float(0.5))
+        return norm
+    }
+    mutating func prepare(_ step: inout StepPreparation) { step.scale(by: 1 / (1 + step.incoming.value(Self.sum))) }
+}
+
+/// Adds the norms of blocks up, as if each were a tensor.
+struct TakesABlockForATensor: GradientScaling {
+    static let norm = Measurement("norm", .sum)
+    var requirements: [Requirement] { [.measured(Self.norm)] }
+    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double { block.norm(.l2) }
+    mutating func prepare(_ step: inout StepPreparation) {
+        for parameter in step.layout.indices where step.incoming.value(Self.norm, of: parameter) > 1 {
+            step.scale(parameter, by: 0.5)
+        }
+    }
+}

@@ -24,6 +24,7 @@ import Testing
         ZeroNonFinite(),
         ClipByGlobalNorm(0.5).only { $0.name.hasPrefix("head.") },
         Squash(), UnitNorm(), Smooth(decay: 0.5),
+        Cautious(), TrustRatio(maximum: 2), TopK(share: 0.3),
     ]
 
     static let optimizers: [any Driving] = [
@@ -52,6 +53,9 @@ import Testing
         LAMB(learningRate: 0.1).averagingParameters(decay: 0.5),
         SGD(learningRate: 0.1, momentum: 0.9).lookingAhead(synchronizationPeriod: 2),
         SignSGD(learningRate: 0.1),
+        SGD(learningRate: 0.1, momentum: 0.9).then {
+            ClipByNorm(0.5); Cautious(); ExponentialMovingAverage(decay: 0.5)
+        },
     ]
 
     @Test(arguments: transforms.indices) func `a built-in transform keeps the rules`(_ index: Int) {

@@ -5,6 +5,7 @@ import TestSupport
 struct FaultyBackend: TensorBackend {
     enum Fault: CaseIterable {
         case losesATensor, ignoresTheRange, keepsWhatWasLent, storesFloatsAlone, clampsNaN, overflowsInNorms
+        case forgetsTheGradient
         case losesTheSecondSweep, dependsOnThreads, none
     }
 
@@ -30,6 +31,12 @@ struct FaultyBackend: TensorBackend {
 
     func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> PlainWorkspace {
         base.makeWorkspace(for: layout, blocks: blocks)
+    }
+
+    func makeWorkspace(
+        for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int
+    ) -> PlainWorkspace {
+        base.makeWorkspace(for: layout, tensors: tensors, scratchCount: scratchCount)
     }
 
     func scratchBytes(_ workspace: PlainWorkspace) -> Int { 0 }
@@ -83,6 +90,7 @@ struct FaultyBlock: UpdateBlock {
 
     mutating func beginAccess() -> UnsafeBlockElements { base.beginAccess() }
     mutating func endAccess(_ elements: UnsafeBlockElements) { base.endAccess(elements) }
+    mutating func rememberGradient() { if fault != .forgetsTheGradient { base.rememberGradient() } }
     mutating func rememberParameters() { base.rememberParameters() }
     mutating func updateNorm() -> Double { base.updateNorm() }
     mutating func copyParameters() { base.copyParameters() }

@@ -11,7 +11,8 @@ import Testing
     static let transforms: [(rule: Rule<Subject>, transform: any GradientTransform)] = [
         (.building, RefusesScalars()), (.slots, SmoothsIntoNothing()),
         (.statistics, ReadsUndeclared()), (.statistics, DeclaresTooMuch()),
-        (.parameters, ReadsParameters()), (.parameters, ChangesParameters()), (.copies, SharesState()),
+        (.parameters, ReadsParameters()), (.parameters, ChangesParameters()), (.measuring, HalvesWhatItMeasures()),
+        (.measuring, TakesABlockForATensor()), (.copies, SharesState()),
         (.copies, DrawsAtRandom()), (.threads, CountsBlocks()), (.blockSizes, SubtractsBlockMean()),
         (.tensorOrder, HalvesEverySecond()), (.streaming, ReadsParameters()), (.sweeps, CountsSweeps()),
         (.shapes, DividesByColumns()), (.magnitudes, DividesByNorm()), (.nonFinite, HidesNaN()),
@@ -24,14 +25,15 @@ import Testing
 
     static let optimizers: [(rule: Rule<Subject>, optimizer: any Driving)] = [
         (.slots, ForgetsItsSlots()), (.building, RefusesVectors()),
-        (.copies, SharesCount()), (.threads, NumbersBlocks()),
+        (.copies, SharesCount()), (.directions, GoesAnotherWay()), (.threads, NumbersBlocks()),
         (.blockSizes, NormalizesBlocks()), (.tensorOrder, PrefersTheFirst()), (.shapes, DividesRates()),
         (.magnitudes, DividesByRoot()), (.continuation, CountsForItself()), (.allocations, MakesArraysOfRates()),
     ]
 
     static let backends: [(rule: Rule<BackendSubject<FaultyBackend>>, fault: FaultyBackend.Fault)] = [
         (.cut(), .losesATensor), (.visits(), .ignoresTheRange), (.elements(), .keepsWhatWasLent),
-        (.storage(), .storesFloatsAlone), (.operations(), .clampsNaN), (.norms(), .overflowsInNorms),
+        (.storage(), .storesFloatsAlone), (.operations(), .clampsNaN), (.operations(), .forgetsTheGradient),
+        (.norms(), .overflowsInNorms),
         (.training(), .losesTheSecondSweep), (.backendThreads(), .dependsOnThreads), (.backendAllocations(), .none),
     ]
 

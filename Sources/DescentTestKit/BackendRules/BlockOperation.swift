@@ -21,13 +21,15 @@ enum BlockOperation: Sendable, Equatable {
     case adamDirection(decoupled: Bool, amsgrad: Bool, keepsSlots: Bool)
     case blend(weight: Float, replacing: Bool)
     case measuredUpdate
+    case load
+    case differenceFromRemembered
 
     /// What a gradient may go through on its way to the end of a chain.
     static let transforms: [BlockOperation] = [
         .scale(0.37), .scale(-2), .subtractRowMeans, .clamp(-0.5...0.75), .zeroNonFinite, .clipRows, .norm(.l1),
         .norm(.l2), .norm(.lInfinity), .norm(.lp(3)), .nonFiniteCount, .count(below: 0.5), .histogram,
         .parameterNorm(.l2), .accumulate(factor: 0.5, overwriting: true), .accumulate(factor: 2, overwriting: false),
-        .squareEach,
+        .squareEach, .load, .differenceFromRemembered,
     ]
 
     /// What may be at the end.
@@ -62,6 +64,15 @@ enum BlockOperation: Sendable, Equatable {
         case .accumulate(let factor, let overwriting):
             block.accumulate(onto: overwriting ? nil : 0, into: 0, factor: factor)
         case .store: block.store()
+        case .load: block.load(slot: 3)
+        case .differenceFromRemembered:
+            block.rememberGradient()
+            block.scale(by: Float(1.5))
+            block.slotAccess.readsGradient = true
+            return block.withUnsafeElements { memory in
+                for index in memory.original.indices { memory.gradient[index] -= memory.original[index] / 4 }
+                return [Double(memory.original.count)]
+            }
         case .squareEach: block.transformEach { $0 *= $0 }
         case .sgd(let momentum, let nesterov, let isFirst):
             block.apply(

@@ -35,6 +35,14 @@ struct ReferenceBlock: UpdateBlock {
             return copies
         }
 
+        /// A copy of some numbers, for as long as the block's memory lasts.
+        func lend(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
+            let list = UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Float>>.allocate(capacity: 1)
+            list.initialize(repeating: Self.copy(values))
+            lent.append(list)
+            return list[0]
+        }
+
         private static func copy(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
             let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
             _ = buffer.initialize(from: values)
@@ -51,6 +59,8 @@ struct ReferenceBlock: UpdateBlock {
     var rates = UpdateRates()
     let memory: Memory
     private var remembered: [Float] = []
+    /// The gradient as it was remembered; empty before.
+    private var original: [Float] = []
 
     init(_ extent: BlockExtent, of parameter: ParameterDescription, _ memory: Memory) {
         parameterIndex = extent.parameterIndex
@@ -66,8 +76,11 @@ struct ReferenceBlock: UpdateBlock {
         let declared = slots[slotAccess.first..<slotAccess.first + slotAccess.count]
         return UnsafeBlockElements(
             gradient: memory.gradient, parameters: memory.parameters, output: memory.output,
-            slots: UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: declared)))
+            slots: UnsafeBufferPointer(UnsafeMutableBufferPointer(rebasing: declared)),
+            original: memory.lend(original))
     }
+
+    mutating func rememberGradient() { original = Array(memory.gradient) }
 
     mutating func endAccess(_ elements: UnsafeBlockElements) {}
 

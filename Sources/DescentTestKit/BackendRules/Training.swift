@@ -5,7 +5,7 @@ import DescentTransforms
 
 /// Pipelines that a backend is to carry out.
 enum TrainingChain: CaseIterable, CustomStringConvertible {
-    case clipped, accumulated, clamped, proposed
+    case clipped, accumulated, clamped, proposed, masked, whole
 
     var stages: [any Stage] {
         switch self {
@@ -13,6 +13,8 @@ enum TrainingChain: CaseIterable, CustomStringConvertible {
         case .accumulated: [Accumulate(steps: 3, reduction: .weighted), Centralize(), ClipByGlobalNorm(1, norm: .l1)]
         case .clamped: [ClipByGlobalNorm(3), ClipByValue(0.25), Centralize(), ClipAdaptively(factor: 0.5)]
         case .proposed: [Accumulate(steps: 2, nonFinite: .dropMicroBatch), Normalize()]
+        case .masked: [ClipByGlobalNorm(2)]
+        case .whole: [TopK(share: 0.4), ClipByGlobalNorm(1)]
         }
     }
 
@@ -23,6 +25,11 @@ enum TrainingChain: CaseIterable, CustomStringConvertible {
         case .accumulated: SGD(learningRate: 0.1, momentum: 0.9)
         case .clamped: RMSProp(learningRate: 0.1, epsilon: 0.1)
         case .proposed: LAMB(learningRate: 0.1, epsilon: 0.1).averagingParameters(decay: 0.5)
+        case .masked:
+            SGD(learningRate: 0.1, momentum: 0.5).then {
+                Cautious(); TrustRatio(maximum: 2); Lookahead(synchronizationPeriod: 2)
+            }
+        case .whole: Factored()
         }
     }
 

@@ -5,7 +5,8 @@ enum Rules {
     /// The rules of transforms.
     static var ofTransforms: [Rule<Subject>] {
         [
-            .building, .slots, .copies, .statistics, .parameters, .threads, .blockSizes, .tensorOrder, .streaming,
+            .building, .slots, .copies, .statistics, .parameters, .measuring, .threads, .blockSizes, .tensorOrder,
+            .streaming,
             .sweeps,
             .shapes, .magnitudes, .nonFinite, .scaling, .factors, .linearity, .vetoes, .continuation, .otherBackend,
             .allocations,
@@ -15,7 +16,8 @@ enum Rules {
     /// The rules of optimizers.
     static var ofOptimizers: [Rule<Subject>] {
         [
-            .slots, .building, .copies, .threads, .blockSizes, .tensorOrder, .streaming, .shapes, .magnitudes, .vetoes,
+            .slots, .building, .copies, .directions, .threads, .blockSizes, .tensorOrder, .streaming, .shapes,
+            .magnitudes, .vetoes,
             .continuation, .otherBackend, .allocations,
         ]
     }

@@ -15,6 +15,38 @@ struct Recorder: Optimizer {
     }
 }
 
+/// An optimizer whose direction is the gradient, but for every third column, which it turns round and halves; with a rate of 0.
+struct Forwarder: DirectionalOptimizer {
+    let learningRate: Schedule = 0
+
+    func makeDirection(_ block: inout some UpdateBlock) {
+        let columns = block.columnCount
+        block.withElements { elements in
+            for index in elements.indices where index % columns % 3 == 2 { elements[index] *= -0.5 }
+        }
+    }
+}
+
+/// A stage that keeps each update, as ``Recorder`` does gradients, and leaves nothing of it, so that no parameter moves.
+struct UpdateRecorder: GradientTransform {
+    let name = "Recorder"
+    var slots: [Slot] { ["gradient"] }
+    var canFail: Bool { false }
+
+    func transform(_ block: inout some GradientBlock) {
+        block.withElementsAndSlot { elements, kept in
+            for index in elements.indices { (kept[index], elements[index]) = (elements[index], 0) }
+        }
+    }
+}
+
+/// A stage that leaves updates alone: behind an optimizer, it has it make its direction, and the engine move.
+struct Bystander: GradientTransform {
+    var effect: StageEffect { .linear }
+    var canFail: Bool { false }
+    func transform(_ block: inout some GradientBlock) {}
+}
+
 /// A stage that does nothing but bring a gradient into the condition that the subject expects or that ends a chain.
 struct Turn: GradientScaling {
     let order: StageOrder

@@ -6,7 +6,7 @@ import Synchronization
 final class ProbeLog: Sendable {
     /// Which statistics the stage reads.
     let audit = StatisticsAudit()
-    private let notes = Mutex((state: "", setsFactors: false))
+    private let notes = Mutex((state: "", setsFactors: false, changesWhatItMeasures: false, measured: [[Double]]()))
     /// What the stage uses of blocks without having declared it.
     let uses = UndeclaredUses()
 
@@ -15,6 +15,18 @@ final class ProbeLog: Sendable {
         get { notes.withLock { $0.state } }
         set { notes.withLock { $0.state = newValue } }
     }
+
+    /// Whether a block was another one after the stage had measured it.
+    var changesWhatItMeasures: Bool {
+        get { notes.withLock { $0.changesWhatItMeasures } }
+        set { notes.withLock { $0.changesWhatItMeasures = newValue } }
+    }
+
+    /// What the stage has measured by itself: for each step, the numbers of all parameters.
+    var measured: [[Double]] { notes.withLock { $0.measured } }
+
+    /// Notes what the stage has measured by itself in a step.
+    func note(measured numbers: [Double]) { notes.withLock { $0.measured.append(numbers) } }
 
     /// Whether the stage has set factors in a step.
     var setsFactors: Bool {
@@ -53,13 +65,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     var restriction: ParameterSelection? { base.restriction }
     var slots: [Slot] { base.slots }
     var reach: StageReach { base.reach }
-
     func scratchCount(for parameter: ParameterDescription) -> Int { base.scratchCount(for: parameter) }
-
-    func measure(_ measurement: DescentCore.Measurement, of block: inout some GradientBlock) -> Double {
-        log.uses.watch(&block)
-        return base.measure(measurement, of: &block)
-    }
 
     mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)
@@ -67,9 +73,18 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     }
 
     mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        noteMeasured(step)
         step.incoming.audit = log.audit
         try base.prepare(&step)
         if step.hasFactors { log.setsFactors = true }
+    }
+
+    func measure(_ measurement: DescentCore.Measurement, of block: inout some GradientBlock) -> Double {
+        log.uses.watch(&block)
+        let before = block.bits
+        let number = base.measure(measurement, of: &block)
+        if block.bits != before { log.changesWhatItMeasures = true }
+        return number
     }
 
     func transform(_ block: inout some GradientBlock) {
@@ -84,9 +99,24 @@ struct Probe<Base: GradientTransform>: GradientTransform {
         note()
     }
 
+    private func noteMeasured(_ step: StepPreparation) {
+        var numbers: [Double] = []
+        for case .measured(let measurement) in base.requirements {
+            numbers += step.layout.indices.map { step.incoming.value(measurement, of: $0) }
+        }
+        if !numbers.isEmpty { log.note(measured: numbers) }
+    }
+
     private func note() {
         do {
             log.state = String(decoding: try SavedState.encode(base.state), as: UTF8.self)
         } catch { log.state = "a state that cannot be encoded: \(error)" }
+    }
+}
+
+extension GradientBlock {
+    /// The bits of all elements.
+    fileprivate var bits: [UInt32] {
+        mutating get { withElements { elements in elements.indices.map { elements[$0].bitPattern } } }
     }
 }

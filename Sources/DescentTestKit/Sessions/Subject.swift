@@ -5,7 +5,7 @@ struct Subject: Sendable {
     /// The transform; nil for an optimizer.
     let transform: (any GradientTransform)?
     /// The optimizer, with what stands behind it; nil where the subject is a transform.
-    let driving: (any Driving)?
+    var driving: (any Driving)?
     let declarations: Declarations
     let parameterNames: [String]
     /// A backend that it is run over besides the default one; nil for none.
@@ -58,9 +58,23 @@ struct Subject: Sendable {
         }
     }
 
+    /// Whether the subject is a transform that stands behind an optimizer alone.
+    var needsUpdates: Bool {
+        guard let transform else { return false }
+        return transform.order.expects.contains(.update) || transform.requirements.contains(.gradient)
+    }
+
     /// Whether something is kept in bfloat16, which is rounded at random.
     var roundsAtRandom: Bool {
-        ((transform?.slots ?? []) + (driving?.branches.flatMap(\.optimizer.slots) ?? [])).contains {
+        let branches = driving?.branches ?? []
+        let behind = branches.flatMap(\.stages).flatMap { stage in
+            switch stage.element {
+            case .transform(let transform): transform.slots
+            case .follower(let follower): follower.slots
+            case .window, .exchange, .freeze: [Slot]()
+            }
+        }
+        return ((transform?.slots ?? []) + branches.flatMap(\.optimizer.slots) + behind).contains {
             $0.elementType == .bfloat16
         }
     }
@@ -90,6 +104,13 @@ extension Subject {
         }
         let subject = log.map { Self.probe(transform, $0) } ?? transform
         let order = transform.order
+        if needsUpdates {
+            return PipelineParts(
+                stages: [],
+                optimizer: Forwarder().then {
+                    earlier; subject; later; UpdateRecorder()
+                })
+        }
         var (before, after): ([any Stage], [any Stage]) = ([], [])
         let questions: [(GradientCondition, GradientCondition)] = [
             (.scaled, .unscaled), (.microBatch, .window), (.local, .reduced),
