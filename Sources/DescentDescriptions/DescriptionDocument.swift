@@ -81,9 +81,13 @@ struct DescriptionDocument {
         var isOptional = false
         if let mayBeUnused { isOptional = try mayBeUnused.decode(at: "\(place).\(Key.mayBeUnused)") }
         if let only, only != .null {
-            driving = driving.only(try only.decode(at: "\(place).\(Key.only)"), mayBeUnused: isOptional)
+            driving = driving.only(try only.decode(at: "\(place).\(Key.only)"))
         }
-        return driving.branches
+        return driving.branches.map { branch in
+            var branch = branch
+            branch.mayBeUnused = branch.mayBeUnused || isOptional
+            return branch
+        }
     }
 
     private func stage(_ entry: JSON, at place: String) throws(DescentError) -> any Stage {
@@ -175,8 +179,8 @@ struct DescriptionDocument {
         let implied = optimizer.branches.first ?? OptimizerBranch(optimizer)
         if let selection = branch.selection, implied.selection == nil {
             object[Key.only] = try JSON(encoding: selection)
-            if branch.mayBeUnused { object[Key.mayBeUnused] = true }
         }
+        if branch.mayBeUnused { object[Key.mayBeUnused] = true }
         var stages: [JSON] = []
         for stage in branch.stages.dropFirst(implied.stages.count) {
             let object = try self.object(for: stage)
