@@ -80,7 +80,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
         }
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
         sweeps = try SweepRunner(
-            backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole, parameterCopy: configuration.parameterCopy,
+            backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole,
+            parameterCopy: configuration.parameterCopy,
             adopting: resumption.slots(for: slotTable))
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
@@ -117,7 +118,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
                 branch.stages[transform.position] = chain.transforms[first + offset]
             }
             for (offset, follower) in elements.followers.enumerated() {
-                branch.stages[follower.position] = chain.followers[chain.branchPlaces[index].followers.lowerBound + offset]
+                branch.stages[follower.position] =
+                    chain.followers[chain.branchPlaces[index].followers.lowerBound + offset]
             }
             return branch
         }
