@@ -11,7 +11,7 @@ public import DescentCore
 /// and nothing can stand behind this optimizer. State: 4 bytes an element. You, Gitman and Ginsburg, "Large batch training
 /// of convolutional networks" (2017).
 public struct LARS: Optimizer {
-    private static let decayedNorm = Measurement("norm of gradient and decay", .norm, degree: nil)
+    private static let decayedNorm = TensorMeasurement("norm of gradient and decay", .norm, degree: nil)
 
     public var learningRate: Schedule
     /// How long the step of a tensor is, relative to the tensor.
@@ -69,7 +69,7 @@ public struct LARS: Optimizer {
         trustRatios = [Double](repeating: 1, count: layout.count)
     }
 
-    public func measure(_ measurement: Measurement, of block: inout some UpdateBlock) -> Double {
+    public func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double {
         let sign: Float = rules[block.parameterIndex].maximize ? -1 : 1
         let decay = block.rates.weightDecay
         return block.withUnsafeElements { memory in

@@ -12,9 +12,9 @@ public import DescentCore
 /// between the optimizer and this one should not multiply by factors below 0, which the count does not take into account.
 /// Liang, Chen, Liu and Liu, "Cautious optimizers: improving training with one line of code" (2024).
 public struct Cautious: GradientTransform {
-    private static let agreement = Measurement("number of elements that agree with the gradient", degree: 0)
+    private static let agreement = TensorMeasurement("number of elements that agree with the gradient", degree: 0)
     /// Measured, because a tensor may be spread over processes.
-    private static let size = Measurement("number of elements", degree: 0)
+    private static let size = TensorMeasurement("number of elements", degree: 0)
 
     /// What the elements of each tensor are multiplied by that agree.
     private var factors: [Float] = []
@@ -28,7 +28,7 @@ public struct Cautious: GradientTransform {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) { factors = layout.map { _ in 1 } }
 
-    public func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+    public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         if measurement == Self.size { return Double(block.count) }
         return block.withUpdateAndGradient { update, gradient in
             var agreeing = 0

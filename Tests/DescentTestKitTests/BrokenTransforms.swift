@@ -198,9 +198,9 @@ struct MakesArrays: GradientScaling {
 
 /// Halves what it measures.
 struct HalvesWhatItMeasures: GradientScaling {
-    static let sum = Measurement("sum of magnitudes")
+    static let sum = TensorMeasurement("sum of magnitudes")
     var requirements: [Requirement] { [.measured(Self.sum)] }
-    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+    func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         let norm = block.norm(.l1)
         block.scale(by: Float(0.5))
         return norm
@@ -210,9 +210,9 @@ struct HalvesWhatItMeasures: GradientScaling {
 
 /// Adds the norms of blocks up, as if each were a tensor.
 struct TakesABlockForATensor: GradientScaling {
-    static let norm = Measurement("norm", .sum)
+    static let norm = TensorMeasurement("norm", .sum)
     var requirements: [Requirement] { [.measured(Self.norm)] }
-    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double { block.norm(.l2) }
+    func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double { block.norm(.l2) }
     mutating func prepare(_ step: inout StepPreparation) {
         for parameter in step.layout.indices where step.incoming.value(Self.norm, of: parameter) > 1 {
             step.scale(parameter, by: 0.5)

@@ -66,7 +66,7 @@ public protocol Optimizer: Driving {
     /// Measures one number of a block, for an optimizer that requires ``Requirement/measured(_:)``.
     ///
     /// See ``GradientTransform/measure(_:of:)``; rates and parameters can be read.
-    func measure(_ measurement: Measurement, of block: inout some UpdateBlock) -> Double
+    func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double
 
     /// Updates one block of parameters; called on many threads at once.
     func update(_ block: inout some UpdateBlock)
@@ -107,7 +107,7 @@ extension Optimizer {
     public var slots: [Slot] { [] }
     public var reach: StageReach { .rows }
     public func scratchCount(for parameter: ParameterDescription) -> Int { 0 }
-    public func measure(_ measurement: Measurement, of block: inout some UpdateBlock) -> Double {
+    public func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
     }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}

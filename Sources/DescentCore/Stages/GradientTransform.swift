@@ -73,7 +73,7 @@ public protocol GradientTransform: Stage {
     ///
     /// Called on many threads at once, in the sweep that measures. The block is the incoming gradient's; changes of it, and
     /// of slots, are lost.
-    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double
+    func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double
 
     /// Works on one block; called on many threads at once, and in a step as often as there are sweeps.
     func transform(_ block: inout some GradientBlock)
@@ -119,7 +119,7 @@ extension GradientTransform {
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
-    public func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+    public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
     }
     public mutating func finish(_ result: StepResult) throws(DescentError) {}

@@ -68,7 +68,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
         step.selection = outer
     }
 
-    public func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+    public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         isChosen[block.parameterIndex] ? base.measure(measurement, of: &block) : 0
     }
 

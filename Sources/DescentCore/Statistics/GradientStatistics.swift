@@ -94,7 +94,7 @@ public struct GradientStatistics {
     /// What the stage measured by itself of one parameter.
     ///
     /// - Precondition: The stage declared ``Requirement/measured(_:)``, and the parameter is one of the layout's.
-    public func value(_ measurement: Measurement, of parameter: Int) -> Double {
+    public func value(_ measurement: TensorMeasurement, of parameter: Int) -> Double {
         require(parameter)
         return measurement.scaled(values(.measured(measurement))[parameter], by: factors[parameter])
     }
@@ -103,7 +103,7 @@ public struct GradientStatistics {
     ///
     /// - Precondition: The stage declared ``Requirement/measured(_:)``.
     /// - Complexity: O(n) in the number of parameters.
-    public func value(_ measurement: Measurement) -> Double {
+    public func value(_ measurement: TensorMeasurement) -> Double {
         let values = values(.measured(measurement))
         var combiner = measurement.combiner
         for parameter in factors.indices where isSelected(parameter) {

@@ -15,7 +15,7 @@ public enum Requirement: Sendable, Hashable, CustomStringConvertible {
     /// The sum, over each parameter's elements, of gradient times slot, for the slot at an offset from the stage's first.
     case dotProduct(slot: Int)
     /// A number that the stage measures by itself, in `measure(_:of:)`.
-    case measured(Measurement)
+    case measured(TensorMeasurement)
     /// That the parameters can be read in `transform`, which a chain alone has to be handed them for.
     case parameters
     /// That a stage behind an optimizer can read the gradient which the optimizer made the update of.

@@ -79,7 +79,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
         if step.hasFactors { log.setsFactors = true }
     }
 
-    func measure(_ measurement: DescentCore.Measurement, of block: inout some GradientBlock) -> Double {
+    func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         log.uses.watch(&block)
         let before = block.bits
         let number = base.measure(measurement, of: &block)

@@ -62,10 +62,10 @@ struct EvenRows: GradientTransform {
 
 /// Keeps a momentum and scales by the cosine of gradient and momentum, as measured; writes it down.
 struct Aligned: GradientTransform {
-    private static let product = Measurement("product with the momentum")
-    private static let squares = Measurement("sum of squares", degree: 2)
-    private static let positive = Measurement("number of positive elements", degree: 0)
-    private static let cubes = Measurement("largest element above 1", .largest, degree: nil)
+    private static let product = TensorMeasurement("product with the momentum")
+    private static let squares = TensorMeasurement("sum of squares", degree: 2)
+    private static let positive = TensorMeasurement("number of positive elements", degree: 0)
+    private static let cubes = TensorMeasurement("largest element above 1", .largest, degree: nil)
 
     private var factors: [Float] = []
 
@@ -79,7 +79,7 @@ struct Aligned: GradientTransform {
 
     mutating func configure(for layout: ParameterLayout) throws(DescentError) { factors = layout.map { _ in 1 } }
 
-    func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+    func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         if measurement == Self.product { return block.dotProduct(slot: 0) }
         return block.withElements { elements in
             var (sum, count, largest) = (0.0, 0, 0.0)

@@ -64,10 +64,10 @@ import Testing
 
     /// Measures one number, of a degree.
     private struct Measuring: GradientTransform {
-        let measurement: Measurement
+        let measurement: TensorMeasurement
 
         var requirements: [Requirement] { [.measured(measurement)] }
-        func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double { 1 }
+        func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double { 1 }
         func transform(_ block: inout some GradientBlock) {}
     }
 
@@ -80,12 +80,12 @@ import Testing
             }.sweepCount
         }
         for degree in [0, 1, 2] {
-            let measuring = Measuring(measurement: Measurement("number", degree: degree))
+            let measuring = Measuring(measurement: TensorMeasurement("number", degree: degree))
             #expect(try sweeps([measuring]) == 2)
             #expect(try sweeps([ClipByGlobalNorm(1), measuring]) == 2)
             #expect(try sweeps([ClipByGlobalNorm(1), Scale(by: 2), measuring, ClipByNorm(1)]) == 3)
         }
-        let measuring = Measuring(measurement: Measurement("number", degree: nil))
+        let measuring = Measuring(measurement: TensorMeasurement("number", degree: nil))
         #expect(try sweeps([measuring]) == 2)
         #expect(try sweeps([Scale(by: 2), measuring]) == 2)
         #expect(try sweeps([ClipByGlobalNorm(1), measuring]) == 3)
@@ -93,11 +93,11 @@ import Testing
 
     @Test func `numbers of blocks are added, compared or combined as norms, in the order of blocks`() throws {
         struct Counting: GradientTransform {
-            static let sum = Measurement("sum", .sum)
-            static let largest = Measurement("largest", .largest)
-            static let norm = Measurement("norm", .norm)
+            static let sum = TensorMeasurement("sum", .sum)
+            static let largest = TensorMeasurement("largest", .largest)
+            static let norm = TensorMeasurement("norm", .norm)
             var requirements: [Requirement] { [.measured(Self.sum), .measured(Self.largest), .measured(Self.norm)] }
-            func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+            func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
                 Double(block.count)
             }
             func transform(_ block: inout some GradientBlock) {}
@@ -127,11 +127,11 @@ import Testing
 
     @Test func `what is observed is known when the step has ended, behind the factors of stages before`() throws {
         struct Observing: GradientTransform {
-            static let sum = Measurement("sum of squares", degree: 2)
+            static let sum = TensorMeasurement("sum of squares", degree: 2)
             struct State: Codable, Sendable { var sums: [Double] = [] }
             var state = State()
             var observations: [Requirement] { [.measured(Self.sum)] }
-            func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double {
+            func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
                 let norm = block.norm(.l2)
                 return norm * norm
             }

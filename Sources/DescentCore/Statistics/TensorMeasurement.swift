@@ -1,14 +1,14 @@
 /// A number that a stage measures of each tensor by itself: from blocks, its slots and, if it declares them, parameters.
 ///
 /// ```swift
-/// private static let product = Measurement("product with the momentum")
+/// private static let product = TensorMeasurement("product with the momentum")
 /// var requirements: [Requirement] { [.measured(Self.product)] }
-/// func measure(_ measurement: Measurement, of block: inout some GradientBlock) -> Double { block.dotProduct(slot: 0) }
+/// func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double { block.dotProduct(slot: 0) }
 /// mutating func prepare(_ step: inout StepPreparation) { let product = step.incoming.value(Self.product, of: 0) }
 /// ```
 /// It is measured in the sweep that measures anyway. Blocks are combined in their order, so that the bits are the same
 /// whatever the number of threads.
-public struct Measurement: Sendable, Hashable, CustomStringConvertible {
+public struct TensorMeasurement: Sendable, Hashable, CustomStringConvertible {
     /// How the numbers of blocks become that of a tensor, and those of tensors that of all.
     public enum Combination: Sendable, Hashable {
         /// They are added.
