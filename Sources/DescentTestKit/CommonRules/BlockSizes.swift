@@ -8,7 +8,8 @@ extension Rule where Subject == DescentTestKit.Subject {
             title: "whole tensors and small blocks give the same",
             expectation: """
                 A block is some rows of a tensor, and not the tensor: what needs to know the whole gradient is declared in \
-                requirements. firstRow says where a block begins.
+                requirements, and what needs a tensor in one piece has reach .tensors(inTurn: false). firstRow says where a \
+                block begins.
                 """,
             cases: { [$0.mixture] },
             complaint: { subject, example in
