@@ -44,7 +44,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     ///   - configuration: How the pipeline runs, whatever its stages.
     ///   - backend: Who does the arithmetic.
     ///   - stages: The chain, in the order in which gradients flow.
-    ///   - optimizer: What ends the chain.
+    ///   - optimizers: What ends the chain.
     /// - Throws: `DescentError` for a parameter without a name, with a name that another one has, with a
     ///   shape that is not that of the model, or with memory that another one has; for members left out; and for
     ///   stages that do not fit together.
@@ -52,7 +52,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
     public init(
         for model: Model, parameters: [ModelParameter<Model>], requiresAll: Bool = true,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: SIMDBackend = SIMDBackend(),
-        @ChainBuilder _ stages: () -> [any Stage] = { [] }, driving optimizer: () -> any Optimizer
+        @ChainBuilder _ stages: () -> [any Stage] = { [] }, @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         var bindings: [ParameterBinding<Model>] = []
         for (position, parameter) in parameters.enumerated() {
@@ -62,7 +62,7 @@ public struct ModelOptimizer<Model: Differentiable>: Sendable {
         hasToCheckMembers = requiresAll
         pipeline = try GradientPipeline(
             for: TensorSet(bindings.flatMap(\.layout)), configuration: configuration, on: backend,
-            stages, driving: optimizer)
+            stages, driving: optimizers)
         try requireSeparateMemory(in: model)
         if requiresAll { try requireAllListed(of: Model.TangentVector.zero) }
     }
