@@ -191,12 +191,13 @@ struct BlockWork: Sendable {
     // MARK: Updating
 
     private func update(_ block: inout some UpdateBlock, at index: Int) {
-        guard let branch = owners[block.parameterIndex] else { return }
+        let parameter = block.parameterIndex
+        guard let branch = owners[parameter] else { return }
         let place = branches[branch]
         let own = accesses.ofStation(place.station, isKept: true)
         var flags: StepBuffers.Flags = []
         block.slotAccess = own
-        block.rates = rates[block.parameterIndex]
+        block.rates = rates[parameter]
         if checksResult, checksParametersFirst, !block.parametersAreFinite() { flags.insert(.wasNotFinite) }
         for follower in place.followers {
             block.slotAccess = accesses.ofFollower(follower)
