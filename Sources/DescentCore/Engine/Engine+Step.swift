@@ -73,6 +73,8 @@ extension Engine {
     /// Looks up the rates of the step; gives the reason if one of them is no number.
     private mutating func prepareDrivers() -> SkipReason? {
         var reason: SkipReason?
+        // A driver whose rates somebody shares would write them to memory of its own.
+        if drivers.count == 1 { rates = [] }
         for index in drivers.indices {
             let problem = drivers[index].prepare(appliedSteps: counters.appliedSteps)
             reason = reason ?? problem
