@@ -124,7 +124,7 @@ extension Engine {
         let isMeasured = plan.window.isMeasured
         runLast(
             SweepProgram(
-                operations: plan.window.final + plan.behind, end: plan.end, addition: closing.addition,
+                operations: plan.last, end: plan.end, addition: closing.addition,
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
         sweeps.keepSlots(of: passes)
         if !isMeasured { reporter.takeHistograms() }

@@ -123,7 +123,7 @@ struct Explanation {
                 Work(operations: plan.passes[$0].operations + [.keep(pass: $0)], source: source)
             }
         }
-        let last = plan.window.final + plan.behind + plan.end
+        let last = plan.last + plan.end
         return (sweeps + [Work(operations: last, source: source, isLast: true)]).map(sinceLastPass)
     }
 

@@ -88,8 +88,8 @@ struct Plan: Sendable {
     var sources: [[Int]]
     /// The statistics of the parameters' change and of the parameters, where the report is to hold their ratio.
     var change: (update: Int, parameter: Int)?
-    /// What the last sweep does behind optimizers.
-    var behind: [Operation] = []
+    /// What the last sweep does, in front of optimizers and behind them, without its end.
+    var last: [Operation] = []
     /// What ends the last sweep over the gradients.
     var end: [Operation] = []
     /// The passes over whole tensors behind which something is measured.

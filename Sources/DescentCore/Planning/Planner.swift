@@ -60,8 +60,9 @@ struct Planner {
         }
         for branch in surroundings.branches { findRuns(in: branch) }
         plan.window = segment(start..<surroundings.trunkCount, checksInput: skips, isWindow: true)
+        plan.last = plan.window.final
         for branch in surroundings.branches where branch.count > 1 || passRounds[branch.lowerBound] > 0 {
-            plan.behind += operations(Array(branch), factorsUpTo: branch.upperBound, sweep: .max)
+            plan.last += operations(Array(branch), factorsUpTo: branch.upperBound, sweep: .max)
         }
     }
 
