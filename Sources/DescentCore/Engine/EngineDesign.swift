@@ -49,7 +49,7 @@ final class EngineDesign: Sendable {
                 branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
                 dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
         let slotTable = try SlotTable(elements, parts.slots, layout, owners)
-        whole = WholeTensorPlan(plan, parts, stations, layout, owners, slotTable)
+        whole = WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slotTable)
         if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
         accesses = StageAccesses(stations, parts.followers, slotTable)
         (self.stations, self.isFrozen, self.owners) = (stations, isFrozen, owners)

@@ -21,14 +21,15 @@ struct WholeTensorPlan {
     ///   - stations: What stands on the way, in order.
     ///   - layout: The parameters.
     ///   - owners: Which branch moves each parameter.
+    ///   - isFrozen: For each parameter, whether a stage has frozen it, so that nobody is handed it.
     ///   - slots: The slots that last.
     init(
         _ plan: Plan, _ parts: EngineParts, _ stations: [Station], _ layout: ParameterLayout, _ owners: ParameterOwners,
-        _ slots: SlotTable
+        isFrozen: [Bool], _ slots: SlotTable
     ) {
         var (selections, scratchCounts): ([[Bool]], [Int]) = ([], [])
         for station in stations {
-            let isOwned = station.branch.map { owners.isOwned(by: $0) } ?? owners.branches.map { _ in true }
+            let isOwned = station.branch.map { owners.isOwned(by: $0) } ?? isFrozen.map { !$0 }
             var restriction: ParameterSelection?
             var scratchCount: (ParameterDescription) -> Int
             switch station.kind {

@@ -36,5 +36,5 @@ struct PlannedPipeline {
     }
 
     /// Which tensors are handed out whole.
-    var whole: WholeTensorPlan { WholeTensorPlan(plan, parts, stations, layout, owners, slots) }
+    var whole: WholeTensorPlan { WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slots) }
 }
