@@ -36,8 +36,8 @@ struct BlockWork: Sendable {
     /// For each parameter, whether this leaves it out; empty if none is.
     private let isLeftOut: [Bool]
 
-    init<Backend: TensorBackend>(_ engine: Engine<Backend>, _ program: SweepProgram) {
-        let plan = engine.plan
+    init<Backend: TensorBackend>(_ engine: borrowing Engine<Backend>, _ program: borrowing SweepProgram) {
+        let design = engine.design
         transforms = engine.chain.transforms
         optimizers = engine.chain.optimizers
         places = engine.chain.places
@@ -45,15 +45,15 @@ struct BlockWork: Sendable {
         branches = engine.chain.branchPlaces
         rates = engine.rates
         owners = engine.owners.branches
-        statistics = plan.statistics
-        microBatchOperations = program.addition?.runsMicroBatchStages == true ? plan.microBatch?.final ?? [] : []
+        statistics = design.plan.statistics
+        microBatchOperations = program.addition?.runsMicroBatchStages == true ? design.plan.microBatch?.final ?? [] : []
         operations = program.operations
         end = program.end
         addition = program.addition
         windowFactor = program.windowFactor ?? 1
         keepsSlots = program.keepsSlots
         checksSum = program.checksSum
-        checksResult = plan.checksResult
+        checksResult = design.plan.checksResult
         checksParametersFirst = !engine.divergence.knowsParameters
         accesses = engine.accesses
         runFactors = engine.chain.runFactors
@@ -136,8 +136,10 @@ struct BlockWork: Sendable {
             if let pass = passes?[pass], pass.isChosen[block.parameterIndex] { block.load(slot: pass.result) }
         case .keep(let pass):
             if let pass = passes?[pass] { block.accumulate(onto: nil, into: pass.result, factor: 1) }
-        case .measure(let statistic):
-            buffers.blockNorms[statistic * blockCount + index] = measure(statistic, of: &block)
+        case .measure(let statistic, let isOwn):
+            // Where the statistic lies, because a copy would have references to count, which threads would contend for.
+            buffers.blockNorms[statistic * blockCount + index] =
+                isOwn ? measureOwn(statistic, of: &block) : statistics[statistic].what.measure(&block)
         case .checkGradient: buffers.flags[index] = block.isFinite() ? [] : .isNotFinite
         case .update: update(&block, at: index)
         case .rememberParameters: block.rememberParameters()
@@ -172,8 +174,8 @@ struct BlockWork: Sendable {
 
     // MARK: Measuring
 
-    private func measure(_ index: Int, of block: inout some UpdateBlock) -> Double {
-        // Where they lie, because a copy would have references to count.
+    /// Measures what is of one branch, or a stage's own business.
+    private func measureOwn(_ index: Int, of block: inout some UpdateBlock) -> Double {
         if let branch = statistics[index].branch, owners[block.parameterIndex] != branch { return 0 }
         guard let station = statistics[index].station else { return statistics[index].what.measure(&block) }
         block.slotAccess = accesses.ofStation(station, isKept: false)

@@ -162,7 +162,7 @@ extension Engine {
         return outcome
     }
 
-    private func tell(_ outcome: StepOutcome) -> StepOutcome {
+    private mutating func tell(_ outcome: StepOutcome) -> StepOutcome {
         reporter.tell(outcome, counters, lossScale: chain.lossScale)
     }
 }

@@ -43,7 +43,7 @@ extension Engine {
     /// - Returns: Why the step is to be skipped; nil if there is no reason.
     mutating func exchangeWindow(_ tensors: Tensors, _ closing: inout ClosingWindow) throws(DescentError) -> SkipReason?
     {
-        guard exchangesGradients else { return accumulation?.reasonNotToClose }
+        guard exchange?.exchanged.contains(.gradients) ?? false else { return accumulation?.reasonNotToClose }
         if !closing.isContributed { try contribute(tensors, closing) }
         guard let slot = sweeps.windowSlot else { return nil }
         closing = ClosingWindow(factor: 1)

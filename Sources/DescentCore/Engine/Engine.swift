@@ -142,7 +142,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
     /// Runs the last sweep, or one like it, in which some parameters may be handed out as whole tensors.
     func runLast(_ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>) {
         var program = program
-        program.leavesOutWholeTensors = !sweeps.tensorsOfLastSweep.isEmpty
+        program.leavesOutWholeTensors = !sweeps.isWholeInLastSweep.isEmpty
         run(program, tensors)
         guard program.leavesOutWholeTensors else { return }
         program.leavesOutWholeTensors = false

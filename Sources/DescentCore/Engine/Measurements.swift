@@ -37,16 +37,21 @@ struct Measurements: Sendable {
     mutating func combine(_ statistic: Int, _ buffers: StepBuffers, _ exchange: (any GradientExchange)?) {
         let what = statistics[statistic].what
         let offset = statistic * blocks.count
+        let empty = what.combiner
+        // Taken out, so that they are not looked up for each parameter.
+        var values: [Double] = []
+        swap(&values, &statistics[statistic].values)
         var index = 0
-        for parameter in statistics[statistic].values.indices {
-            var combiner = what.combiner
+        for parameter in values.indices {
+            var combiner = empty
             while index < blocks.count, blocks[index].parameterIndex == parameter {
                 combiner.add(buffers.blockNorms[offset + index])
                 index += 1
             }
-            statistics[statistic].values[parameter] = combiner.value
+            values[parameter] = combiner.value
         }
-        if let exchange { statistics[statistic].values = what.combined(statistics[statistic].values, over: exchange) }
+        if let exchange { values = what.combined(values, over: exchange) }
+        swap(&values, &statistics[statistic].values)
     }
 }
 

@@ -96,12 +96,12 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
 
     /// Makes sure that no copy of this runner sees what this one writes.
     mutating func makeUnique() {
-        for index in slots.indices { slots[index].makeUnique() }
+        for index in 0..<slots.count { slots[index].makeUnique() }
         parameterCopy?.makeUnique()
         if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
-        for index in tensorsOfPasses.indices { tensorsOfPasses[index].makeUnique(on: backend) }
-        for index in tensorsOfLastSweep.indices { tensorsOfLastSweep[index].makeUnique(on: backend) }
+        for index in 0..<tensorsOfPasses.count { tensorsOfPasses[index].makeUnique(on: backend) }
+        for index in 0..<tensorsOfLastSweep.count { tensorsOfLastSweep[index].makeUnique(on: backend) }
     }
 
     /// Where the window's sum is, once a micro-batch has become part of it.

@@ -12,7 +12,7 @@ extension Explanation {
                 let isPass = sweep.operations.contains { isResult($0, of: station) }
                 touch(slots.ofStations[station], isWritten: sweep.isLast || isPass, &traffic)
                 if stations[station].readsParameters { traffic.read("parameter", 4) }
-            case .measure(let statistic):
+            case .measure(let statistic, _):
                 if plan.statistics[statistic].what.readsParameters { traffic.read("parameter", 4) }
                 guard let station = plan.statistics[statistic].station else { continue }
                 touch(slots.ofStations[station], isWritten: false, &traffic)

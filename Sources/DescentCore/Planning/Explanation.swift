@@ -167,7 +167,7 @@ struct Explanation {
             measured = nil
         }
         for operation in operations {
-            if case .measure(let statistic) = operation {
+            if case .measure(let statistic, _) = operation {
                 let users = users(of: statistic)
                 if measured?.users != users {
                     end()

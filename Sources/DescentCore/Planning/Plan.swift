@@ -16,7 +16,8 @@ struct Plan: Sendable {
         case load(pass: Int)
         /// Keep what a pass over whole tensors has made.
         case keep(pass: Int)
-        case measure(statistic: Int)
+        /// Measure; what is of one branch or a stage's own business is looked up first.
+        case measure(statistic: Int, isOwn: Bool)
         case checkGradient
         case accumulate
         case update
@@ -50,6 +51,9 @@ struct Plan: Sendable {
         var station: Int?
         /// The first transform whose factor is not in the measured numbers.
         var firstFactor = 0
+
+        /// Whether it is of one branch, or a stage's own business.
+        var isOwn: Bool { branch != nil || station != nil }
     }
 
     /// A sweep that measures, and what can be decided after it.

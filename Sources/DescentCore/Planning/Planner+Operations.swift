@@ -37,7 +37,7 @@ extension Planner {
             let next = plan.statistics[statistic].position
             operations += self.operations(
                 path.filter { position <= $0 && $0 < next }, factorsUpTo: fixed, sweep: sweep)
-            operations.append(.measure(statistic: statistic))
+            operations.append(.measure(statistic: statistic, isOwn: plan.statistics[statistic].isOwn))
             plan.statistics[statistic].firstFactor = min(fixed, next)
             position = next
         }

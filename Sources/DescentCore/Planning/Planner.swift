@@ -77,7 +77,8 @@ struct Planner {
             let (change, parameter) = (addStatistic(.norm(.l2)), addStatistic(.parameterNorm(.l2)))
             plan.change = (change, parameter)
             plan.end = [
-                .measure(statistic: parameter), .rememberParameters, .update, .measureUpdate(statistic: change),
+                .measure(statistic: parameter, isOwn: false), .rememberParameters, .update,
+                .measureUpdate(statistic: change),
             ]
         }
         if surroundings.configuration.parameterCopy != nil { plan.end.append(.copyParameters) }

@@ -19,10 +19,16 @@ struct ScaleFactors: Sendable {
 
     /// Multiplies the factors of all parameters, which lie in an array from a position on, by these.
     func multiply(into product: inout [Double], from start: Int, count: Int) {
-        if hasEach {
-            for index in 0..<count { product[start + index] *= uniform * each[index] }
-        } else if uniform != 1 {
-            for index in 0..<count { product[start + index] *= uniform }
+        guard hasEach || uniform != 1 else { return }
+        let (uniform, each) = (uniform, hasEach ? each : [])
+        // Through a buffer, so that no index is checked, and several are multiplied at once.
+        product.withUnsafeMutableBufferPointer { product in
+            let own = product[start..<start + count]
+            if each.isEmpty {
+                for index in own.indices { product[index] *= uniform }
+            } else {
+                for (index, factor) in zip(own.indices, each) { product[index] *= uniform * factor }
+            }
         }
     }
 
