@@ -62,12 +62,23 @@ extension Engine {
     /// Chooses what becomes of a window.
     mutating func chooseAction(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) -> StepAction {
         var closing = closing
-        if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason) }
+        if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason, rest: rest(of: closing)) }
         let invalidRate = prepareDrivers()
         let reason = try measure(plan.window, tensors, &closing)
         if plan.window.isMeasured { reporter.takeHistograms() }
-        if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? invalidRate { return .skip(reason) }
+        if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? invalidRate {
+            return .skip(reason, rest: rest(of: closing))
+        }
         return .update(closing)
+    }
+
+    /// How the last micro-batch of a window that is skipped is added, where stages remember what becomes part of it.
+    private func rest(of closing: ClosingWindow) -> WindowAddition? {
+        guard let microBatch = plan.microBatch, var addition = closing.addition,
+            microBatch.transforms.contains(where: accesses.hasSlots)
+        else { return nil }
+        addition.destination = accumulation?.slot
+        return addition
     }
 
     /// Looks up the rates of the step; gives the reason if one of them is no number.
@@ -103,16 +114,21 @@ extension Engine {
     mutating func perform(_ action: StepAction, _ tensors: Tensors) throws(DescentError) -> StepOutcome {
         switch action {
         case .accumulate(let addition, let rejection):
-            if let addition {
-                chain.multiplyRunFactors()
-                run(SweepProgram(addition: addition, checksSum: plan.checksInput), tensors)
-            }
+            if let addition { add(addition, tensors) }
             return tell(.accumulated(progress(rejection)))
-        case .skip(let reason): return try endSkip(reason)
+        case .skip(let reason, let rest):
+            if let rest { add(rest, tensors) }
+            return try endSkip(reason)
         case .update(let closing):
             update(tensors, closing)
             return try endUpdate()
         }
+    }
+
+    /// Adds a micro-batch to the window.
+    private mutating func add(_ addition: WindowAddition, _ tensors: Tensors) {
+        chain.multiplyRunFactors()
+        run(SweepProgram(addition: addition, checksSum: plan.checksInput), tensors)
     }
 
     /// Runs the last sweep, which updates parameters or stores gradients.

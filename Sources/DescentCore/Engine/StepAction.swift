@@ -2,7 +2,8 @@
 enum StepAction {
     /// It becomes part of a window that stays open, unless it has already or is left out for a reason.
     case accumulate(WindowAddition?, rejection: SkipReason?)
-    case skip(SkipReason)
+    /// Nothing is; if the last micro-batch has yet to be added, because stages in front of the window remember it.
+    case skip(SkipReason, rest: WindowAddition? = nil)
     case update(ClosingWindow)
 }
 

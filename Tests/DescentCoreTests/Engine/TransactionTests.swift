@@ -81,6 +81,49 @@ import Testing
         #expect(parameters.bits == expected.bits)
     }
 
+    /// Keeps the sum of all gradients that pass by.
+    struct Tally: GradientTransform {
+        var slots: [Slot] { ["tally"] }
+        var canFail: Bool { false }
+        func transform(_ block: inout some GradientBlock) {
+            block.withElementsAndSlot { elements, tally in
+                for index in elements.indices { tally[index] += elements[index] }
+            }
+        }
+    }
+
+    /// Vetoes every step.
+    struct Vetoer: GradientTransform {
+        let measures: Bool
+        let canFail: Bool
+        var requirements: [Requirement] { measures ? [.norm(.l2)] : [] }
+        func transform(_ block: inout some GradientBlock) {}
+        func prepare(_ step: inout StepPreparation) { step.veto("always") }
+    }
+
+    @Test(arguments: [false, true], [false, true])
+    func `stages in front of a window remember what became part of it, also where it is vetoed`(
+        _ measures: Bool, _ canFail: Bool
+    ) throws {
+        var parameters = gradients(1)
+        var pipeline = try Pipeline(for: parameters, on: backend) {
+            Tally()
+            Accumulate(steps: 2)
+            Vetoer(measures: measures, canFail: canFail)
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
+        for seed in 2..<6 as Range<UInt64> { _ = try pipeline.step(&parameters, gradients: gradients(seed)) }
+        #expect(pipeline.skippedSteps == 2)
+        var sum = gradients(2)
+        for seed in 3..<6 as Range<UInt64> {
+            let next = gradients(seed)
+            for parameter in layout { sum[parameter.name] = zip(sum[parameter.name], next[parameter.name]).map(+) }
+        }
+        let slot = try #require(pipeline.slotNames.first { $0.hasSuffix("tally") })
+        #expect(try #require(pipeline.slot(named: slot)) == sum)
+    }
+
     @Test func `a throw in finish comes when the step has been taken`() throws {
         var (parameters, expected) = (gradients(1), gradients(1))
         var plain = try makePipeline(expected, [])
