@@ -62,19 +62,21 @@ extension Engine {
     /// Chooses what becomes of a window.
     mutating func chooseAction(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) -> StepAction {
         var closing = closing
-        if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason, rest: rest(of: closing)) }
+        if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason, rest: rest(of: closing, reason)) }
         let invalidRate = prepareDrivers()
         let reason = try measure(plan.window, tensors, &closing)
         if plan.window.isMeasured { reporter.takeHistograms() }
         if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? invalidRate {
-            return .skip(reason, rest: rest(of: closing))
+            return .skip(reason, rest: rest(of: closing, reason))
         }
         return .update(closing)
     }
 
     /// How the last micro-batch of a window that is skipped is added, where stages remember what becomes part of it.
-    private func rest(of closing: ClosingWindow) -> WindowAddition? {
-        guard let microBatch = plan.microBatch, var addition = closing.addition,
+    ///
+    /// What is not finite they are not to remember, because it would never leave them again.
+    private func rest(of closing: ClosingWindow, _ reason: SkipReason) -> WindowAddition? {
+        guard reason.code != .nonFinite, let microBatch = plan.microBatch, var addition = closing.addition,
             microBatch.transforms.contains(where: accesses.hasSlots)
         else { return nil }
         addition.destination = accumulation?.slot

@@ -75,6 +75,8 @@ struct Station: Sendable {
     let effect: StageEffect
     let repairsNonFinite: Bool
     let canFail: Bool
+    /// Whether it keeps slots between steps.
+    let hasSlots: Bool
     let reach: StageReach
     /// Whether its work on whole tensors can be done before the last sweep: not that of an optimizer without a direction.
     let canBePassed: Bool
@@ -90,6 +92,7 @@ struct Station: Sendable {
         effect = transform.effect
         repairsNonFinite = transform.repairsNonFinite
         canFail = transform.canFail
+        hasSlots = !transform.slots.isEmpty
         reach = transform.reach
         canBePassed = true
         self.branch = branch
@@ -104,6 +107,7 @@ struct Station: Sendable {
         effect = .arbitrary
         repairsNonFinite = false
         canFail = !optimizer.requirements.isEmpty
+        hasSlots = !optimizer.slots.isEmpty
         reach = optimizer.reach
         canBePassed = optimizer.hasDirection
         self.branch = branch

@@ -56,7 +56,9 @@ struct Planner {
     private mutating func planSegments(around window: ChainElements.Window?) {
         let start = window?.transformsBefore ?? 0
         if let window {
-            plan.microBatch = segment(0..<start, checksInput: window.settings.dropsNonFinite)
+            // What a stage remembers of NaN or infinities would never leave it again.
+            let remembers = skips && stations[..<start].contains(where: \.hasSlots)
+            plan.microBatch = segment(0..<start, checksInput: window.settings.dropsNonFinite || remembers)
         }
         for branch in surroundings.branches { findRuns(in: branch) }
         plan.window = segment(start..<surroundings.trunkCount, checksInput: skips, isWindow: true)

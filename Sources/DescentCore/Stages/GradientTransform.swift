@@ -53,7 +53,8 @@ public protocol GradientTransform: Stage {
     /// The buffers to keep between steps, zero at first; by default none.
     ///
     /// Those of a stage before an accumulation change with every micro-batch that becomes part of the window, whatever
-    /// becomes of that.
+    /// becomes of that. Where steps that are not finite are skipped, micro-batches that are not never reach such a stage,
+    /// which costs one more reading of each.
     var slots: [Slot] { get }
 
     /// Checks the settings and gets ready for a layout, once, when the pipeline is built; a resumed state is set by then.

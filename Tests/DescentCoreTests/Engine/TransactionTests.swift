@@ -124,6 +124,29 @@ import Testing
         #expect(try #require(pipeline.slot(named: slot)) == sum)
     }
 
+    @Test(arguments: [0, 1, 2, 3], [1, 2, 3])
+    func `stages in front of a window do not remember what is not finite`(_ behind: Int, _ length: Int) throws {
+        var parameters = gradients(1)
+        var pipeline = try Pipeline(for: parameters, on: backend) {
+            Tally()
+            Accumulate(steps: length)
+            if behind == 1 { Vetoer(measures: true, canFail: false) }
+            if behind == 2 { ClipByGlobalNorm(1) }
+            if behind == 3 { Troublemaker(when: .finish(7)) }
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
+        for seed in 2..<8 as Range<UInt64> {
+            var next = gradients(seed)
+            if seed == 3 || seed == 4 { next["b"][2] = .nan }
+            _ = try pipeline.step(&parameters, gradients: next)
+        }
+        #expect(pipeline.skippedSteps > 0)
+        let slot = try #require(pipeline.slotNames.first { $0.hasSuffix("tally") })
+        let tally = try #require(pipeline.slot(named: slot))
+        #expect(tally["b"].allSatisfy { $0.isFinite })
+    }
+
     @Test func `a throw in finish comes when the step has been taken`() throws {
         var (parameters, expected) = (gradients(1), gradients(1))
         var plain = try makePipeline(expected, [])
