@@ -26,7 +26,7 @@ struct Arguments {
             default: workloads.append(try Self.named(argument, "workload"))
             }
         }
-        if workloads.isEmpty { workloads = Workload.allCases }
+        if workloads.isEmpty { workloads = Workload.usual }
         if chains.isEmpty { chains = BenchmarkChain.usual }
         guard !waitsForTurns || isSingle else { throw BadArgument("--in-turns needs one workload and one --chain") }
     }

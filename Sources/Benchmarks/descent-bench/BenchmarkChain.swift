@@ -12,6 +12,8 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     case accumulate
     /// `full` from gradients of Float16.
     case half
+    /// `full` from gradients that lie transposed.
+    case transposed
     /// Unscale, clip by value, clip by the global norm, AdamW.
     case value
     /// The same with a custom stage that clips by value.
@@ -40,7 +42,7 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     /// The chain that its time is also compared with, in turns.
     var rival: BenchmarkChain? {
         switch self {
-        case .fullWithNorms, .half: .full
+        case .fullWithNorms, .half, .transposed: .full
         case .ownValue: .value
         case .ownNorm: .norm
         case .full, .clip, .accumulate, .value, .norm: nil
@@ -54,7 +56,7 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
             if self != .clip { Unscale(.dynamic()) }
             switch self {
             case .clip: []
-            case .full, .accumulate, .half: Centralize()
+            case .full, .accumulate, .half, .transposed: Centralize()
             case .fullWithNorms:
                 Centralize()
                 ClipByNorm(1)

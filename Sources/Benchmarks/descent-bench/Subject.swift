@@ -8,6 +8,8 @@ struct Subject {
     private(set) var pipeline: Pipeline
     private(set) var parameters: TensorSet
     let gradients: TensorSet
+    /// The same, where they lie transposed.
+    private let transposed: TransposedGradients?
 
     /// Makes tensors and the pipeline.
     init(_ workload: Workload, _ chain: BenchmarkChain, on backend: SIMDBackend) throws {
@@ -20,6 +22,7 @@ struct Subject {
         var gradients = TensorSet(zeros: layout, chain.gradientType)
         SampleNumbers.gradients.fill(&gradients)
         self.gradients = gradients
+        transposed = chain == .transposed ? TransposedGradients(gradients) : nil
         pipeline = try chain.pipeline(for: parameters, on: backend)
     }
 
@@ -28,12 +31,21 @@ struct Subject {
         var time = StepTime()
         for microBatch in 1...chain.microBatchCount {
             let start = ContinuousClock.now
-            let outcome = try pipeline.step(&parameters, gradients: gradients)
+            let outcome = try takeStep()
             time.add(ContinuousClock.now - start, microBatch: microBatch, of: chain.microBatchCount)
             let isLast = microBatch == chain.microBatchCount
             guard outcome.isApplied == isLast else { throw UnexpectedOutcome(outcome: outcome) }
         }
         return time
+    }
+}
+
+extension Subject {
+    private mutating func takeStep() throws -> StepOutcome {
+        guard let transposed else { return try pipeline.step(&parameters, gradients: gradients) }
+        return try parameters.withUnsafeTensors { (parameters) throws(DescentError) in
+            try pipeline.step(unsafeParameters: parameters, unsafeGradients: transposed.tensors)
+        }
     }
 }
 

@@ -11,12 +11,15 @@ enum Usage {
           resnet50     161 tensors, 25,557,032 elements
           mlp          6 tensors, 85,002 elements
           many-small   1,000 tensors, 256,000 elements
+          square       24 matrices of 1,024 x 1,024, if asked for
+          wide         24 matrices of 768 x 3,072, if asked for
         chains
           full         unscale and check, centralize, clip by global norm, AdamW
           full+norms   the same with three more norm clips
           clip         clip by global norm, SGD with momentum
           accumulate   four micro-batches, then full; times are for a whole window
           half         full, from Float16 gradients
+          transposed   full, from gradients that lie with their columns as rows
           value        unscale and check, clip by value, clip by global norm, AdamW
           own-value    the same with a stage that is not the library's
           norm         unscale and check, clip each tensor by norm, clip by global norm, AdamW

@@ -10,6 +10,13 @@ enum Workload: String, CaseIterable, Sendable {
     case mlp
     /// A thousand tiny matrices.
     case manySmall = "many-small"
+    /// Square matrices, of 1,024 rows and columns.
+    case square
+    /// Matrices of 768 rows and 3,072 columns.
+    case wide
+
+    /// The workloads that are measured unless others are asked for.
+    static let usual: [Workload] = [.gpt2Small, .resnet50, .mlp, .manySmall]
 
     /// A parameter's name and shape.
     typealias Tensor = (name: String, shape: [Int])
@@ -21,6 +28,8 @@ enum Workload: String, CaseIterable, Sendable {
         case .resnet50: Self.resnet50Tensors
         case .mlp: Self.linear("fc1", 256, 64) + Self.linear("fc2", 256, 256) + Self.linear("fc3", 10, 256)
         case .manySmall: (0..<1_000).map { ("matrix\($0).weight", [16, 16]) }
+        case .square: (0..<24).map { ("matrix\($0).weight", [1_024, 1_024]) }
+        case .wide: (0..<24).map { ("matrix\($0).weight", [768, 3_072]) }
         }
     }
 
