@@ -29,6 +29,8 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let orderMismatch = Code("orderMismatch")
         /// Two tensors that have to be apart share memory.
         public static let sharedMemory = Code("sharedMemory")
+        /// Strides that leave a tensor's memory, or with which elements share it where it is to be written.
+        public static let invalidStrides = Code("invalidStrides")
         /// A stage's, schedule's or optimizer's setting is out of range.
         public static let invalidSetting = Code("invalidSetting")
         /// Two stages stand in an order that computes something else than it seems to.

@@ -147,6 +147,9 @@ extension Engine {
         sweeps.keepSlots(of: passes)
         if !isMeasured { reporter.takeHistograms() }
         if counters.appliedSteps == 0 { startAverageOfFrozen(tensors) }
+        if tensors.isOutOfPlace, let gradients = tensors.gradients {
+            sweeps.runFrozen(gradients, output: tensors.output) { $0.store() }
+        }
         noteChange()
     }
 

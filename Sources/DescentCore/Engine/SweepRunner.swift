@@ -8,6 +8,8 @@ struct StepTensors<Tensors: TensorStorage> {
     var parameters: Tensors?
     /// Where a chain alone stores its result.
     var output: Tensors?
+    /// Whether that is elsewhere than the gradients, so that those of frozen parameters have to be copied to it.
+    var isOutOfPlace = false
 }
 
 /// What runs sweeps: the backend, how it cuts the parameters into blocks, and the memory that lasts from step to step.
@@ -183,11 +185,18 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     }
 
     /// Runs a body over the parameters that a stage has frozen, which no other sweep reaches.
-    func runFrozen(_ parameters: Backend.Tensors, _ body: @Sendable (inout Backend.Block) -> Void) {
+    ///
+    /// - Parameters:
+    ///   - tensors: What blocks hold: parameters, or gradients.
+    ///   - output: Where blocks are stored, if they are.
+    ///   - body: What is done to each block.
+    func runFrozen(
+        _ tensors: Backend.Tensors, output: Backend.Tensors? = nil, _ body: @Sendable (inout Backend.Block) -> Void
+    ) {
         guard !frozenBlocks.isEmpty else { return }
         let sweep = Sweep(
-            gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
-            slotShapes: slotShapes, blocks: frozenBlocks)
+            gradients: tensors, parameters: output == nil ? tensors : nil, output: output,
+            parameterCopy: parameterCopy, slots: slots, slotShapes: slotShapes, blocks: frozenBlocks)
         backend.run(sweep, in: backend.makeWorkspace(for: layout, blocks: frozenBlocks)) { block, _ in body(&block) }
     }
 

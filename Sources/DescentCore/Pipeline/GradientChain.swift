@@ -77,6 +77,29 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
             lossScale: lossScale, closesWindow: closingWindow)
     }
 
+    /// Transforms gradients, which are only read, and writes the result elsewhere.
+    ///
+    /// - Parameters:
+    ///   - gradients: The gradients of one micro-batch.
+    ///   - result: Receives the transformed gradients of the window if the outcome is applied, and those of frozen parameters
+    ///     as they are; otherwise nothing is written to it.
+    ///   - parameters: The parameters, for stages that look at them.
+    ///   - weight: The micro-batch's weight, for weighted accumulation.
+    ///   - lossScale: What the loss was multiplied by, to have it checked; nil trusts that it was ``lossScale``.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
+    /// - Returns: Applied if the optimizer is to follow, otherwise accumulated or skipped.
+    /// - Throws: ``DescentError``, as ``transform(_:parameters:weight:lossScale:closingWindow:)`` does.
+    public mutating func transform(
+        _ gradients: Backend.Tensors, into result: inout Backend.Tensors, parameters: Backend.Tensors? = nil,
+        weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        try layout.requireMatch(of: result.layout, as: "results")
+        result.makeUnique()
+        return try engine.step(
+            .init(gradients: gradients, parameters: parameters, output: result, isOutOfPlace: true), weight: weight,
+            lossScale: lossScale, closesWindow: closingWindow)
+    }
+
     /// Closes an open window early.
     ///
     /// - Parameters:

@@ -17,7 +17,7 @@ extension SIMDBlock {
         }
         return UnsafeBlockElements(
             gradient: UnsafeMutableBufferPointer(start: source, count: count),
-            parameters: elements(memory.parameters.map { $0.floats(parameterIndex) + region.start }),
+            parameters: elements(memory.parameters == nil ? nil : parameters(region.start, 0)),
             output: elements(nil), slots: UnsafeBufferPointer(start: slots, count: access.count),
             original: elements(remembersGradient && access.readsGradient ? scratch.original : nil),
             scratch: scratch.lent)
@@ -50,6 +50,7 @@ extension SIMDBlock {
 
     public mutating func endAccess(_ elements: UnsafeBlockElements) {
         if region.stride != 0 { return copyBack(elements) }
+        noteChangedParameters()
         guard slotAccess.isKept else { return }
         for index in 0..<slotAccess.count { keepSlot(index, offset: region.start, scratchOffset: 0, count: count) }
     }
@@ -60,11 +61,10 @@ extension SIMDBlock {
 
     // MARK: Rows as rows, where units are the last dimension: in copies, which are copied back afterwards
 
-    private func transposedElements() -> UnsafeBlockElements {
+    private mutating func transposedElements() -> UnsafeBlockElements {
         transpose(from: source, sourceStride, into: scratch.transposed(0))
-        if let parameters = memory.parameters {
-            transpose(
-                from: parameters.floats(parameterIndex) + region.start, region.stride, into: scratch.transposed(1))
+        if memory.parameters != nil {
+            transpose(from: parameters(region.start, 0), parameterStride, into: scratch.transposed(1))
         }
         let slots = scratch.slotList(slotAccess.count)
         for index in 0..<slotAccess.count {
@@ -96,11 +96,11 @@ extension SIMDBlock {
         return elements(rows)
     }
 
-    private func copyBack(_ elements: UnsafeBlockElements) {
+    private mutating func copyBack(_ elements: UnsafeBlockElements) {
         transposeBack(scratch.transposed(0), to: source, sourceStride)
-        if let parameters = memory.parameters {
-            transposeBack(
-                scratch.transposed(1), to: parameters.floats(parameterIndex) + region.start, region.stride)
+        if memory.parameters != nil {
+            transposeBack(scratch.transposed(1), to: parameters(region.start, 0), parameterStride)
+            noteChangedParameters()
         }
         guard slotAccess.isKept else { return }
         for index in 0..<slotAccess.count where memory.slots[slotAccess.first + index].shape == .parameter {
@@ -108,6 +108,9 @@ extension SIMDBlock {
             for segment in 0..<region.segmentCount { returnSlot(index, segment: segment) }
         }
     }
+
+    /// How far segments of parameters are apart.
+    private var parameterStride: Int { parametersAreLent ? region.segmentLength : region.stride }
 
     private func transpose(
         from segments: UnsafePointer<Float>, _ stride: Int, into rows: UnsafeMutablePointer<Float>

@@ -9,9 +9,11 @@ extension SIMDBlock {
         if !Float(factor).isNormal { bringFactorIntoRange() }
         if isStrided { centerUnits() }
         let means = resolvedMeans()
-        if !kernels.widensAsItLoads { readSource() }
+        if source == scratch.unread, !kernels.widensAsItLoads || memory.gradients.isStrided(parameterIndex) {
+            readSource()
+        }
         let isStored = source == scratch.unread
-        let elementType = isStored ? memory.gradients.elementType : .float32
+        let elementType = isStored ? memory.gradients.elementType(parameterIndex) : .float32
         let elements = isStored ? storedElements : UnsafeRawPointer(source)
         let stride = (isStored ? region.stride : sourceStride) * elementType.byteCount
         let (rows, columns) = isStrided ? (1, region.segmentLength) : (rowCount, columnCount)
@@ -58,9 +60,14 @@ extension SIMDBlock {
         UnsafeRawPointer(memory.gradients.words(parameterIndex) + region.start)
     }
 
-    /// Widens a 16-bit gradient into scratch, where it has not been read yet.
+    /// Widens a 16-bit gradient into scratch, and brings one in order that is strided, where it has not been read yet.
     mutating func readSource() {
         guard source == scratch.unread else { return }
+        if let view = memory.gradients.view(parameterIndex) {
+            if view.isTransposed, !isStrided { return readPanel(view) }
+            source = scratch.widened
+            return gather(view, into: source)
+        }
         let words = memory.gradients.words(parameterIndex)
         source = scratch.widened
         for segment in 0..<region.segmentCount {
@@ -69,6 +76,76 @@ extension SIMDBlock {
                 into: source + segment * region.segmentLength, count: region.segmentLength)
         }
     }
+
+    /// Brings the block's rows in order, and those of its neighbours with them, where each column has a few elements of all.
+    private mutating func readPanel(_ view: TensorView) {
+        let rows = firstRow..<firstRow + rowCount
+        let length = max(rowCount, ThreadScratch.Panel.length / columnCount / rowCount * rowCount)
+        let wanted =
+            memory.runsBackwards
+            ? max(0, rows.upperBound - length)..<rows.upperBound
+            : rows.lowerBound..<min(rows.lowerBound + length, memory.shapes[parameterIndex].rowCount)
+        let (columns, kernels) = (columnCount, kernels)
+        source = scratch.panel(rows, of: columns, parameterIndex, in: memory.number, among: wanted) {
+            rows, destination in
+            view.gather(rows.lowerBound * columns..<rows.upperBound * columns, into: destination, kernels)
+        }
+    }
+
+    /// Copies the block's part of a tensor to scratch.
+    private func gather(_ view: TensorView, into destination: UnsafeMutablePointer<Float>) {
+        if isStrided, let matrix = view.matrix(region) {
+            return view.gather(matrix, into: destination, kernels)
+        }
+        for segment in 0..<region.segmentCount {
+            view.gather(memoryRange(segment), into: destination + segment * region.segmentLength, kernels)
+        }
+    }
+
+    /// The positions of a segment in row-major order.
+    private func memoryRange(_ segment: Int) -> Range<Int> {
+        let start = region.start + segment * region.stride
+        return start..<start + region.segmentLength
+    }
+
+    // MARK: Parameters
+
+    /// Where the block's parameters are: in memory, or in scratch where they are not in row-major order.
+    struct ParameterAddress {
+        fileprivate let start: UnsafeMutablePointer<Float>
+        fileprivate let isLent: Bool
+
+        /// The parameters from an offset in memory on, which is another offset in scratch.
+        func callAsFunction(_ offset: Int, _ scratchOffset: Int) -> UnsafeMutablePointer<Float> {
+            start + (isLent ? scratchOffset : offset)
+        }
+    }
+
+    /// The block's parameters, which are brought in order where they are strided.
+    var parameters: ParameterAddress {
+        mutating get {
+            guard let parameters = memory.parameters else { stopForMisuse("a sweep without parameters to update") }
+            if let start = parameters.plainFloats(parameterIndex) {
+                return ParameterAddress(start: start, isLent: false)
+            }
+            if !parametersAreLent, let view = parameters.view(parameterIndex) { gather(view, into: scratch.parameters) }
+            parametersAreLent = true
+            return ParameterAddress(start: scratch.parameters, isLent: true)
+        }
+    }
+
+    /// Notes that parameters have changed, so that those in scratch are written back.
+    mutating func noteChangedParameters() { lentParametersChanged = parametersAreLent && memory.output == nil }
+
+    /// Writes parameters in scratch back to where they lie, if they have changed.
+    func finish() {
+        guard lentParametersChanged, let view = memory.parameters?.view(parameterIndex) else { return }
+        for segment in 0..<region.segmentCount {
+            view.scatter(scratch.parameters + segment * region.segmentLength, to: memoryRange(segment), kernels)
+        }
+    }
+
+    // MARK: Means
 
     /// Subtracts the means of units that are the last dimension, for which no kernel has an argument.
     private mutating func centerUnits() {

@@ -35,6 +35,9 @@ public struct SIMDBlock: UpdateBlock {
     var remembersGradient = false
     /// What the last update told of the parameters, until something else writes to them.
     var updateIsFinite: Bool?
+    /// Whether scratch holds the block's parameters, which do not lie in row-major order, and whether they have changed.
+    var parametersAreLent = false
+    var lentParametersChanged = false
     var means = MeansCache()
     /// Where the next sweep looks for means.
     let keptMeans: MeansCache
@@ -71,11 +74,11 @@ public struct SIMDBlock: UpdateBlock {
                 start: firstRow * columnCount, segmentCount: 1, segmentLength: rowCount * columnCount, stride: 0)
         sweepMemory = memory
         self.scratch = scratch
-        if memory.pointee.gradients.elementType == .float32 {
-            source = memory.pointee.gradients.floats(parameterIndex) + region.start
+        if let gradient = memory.pointee.gradients.plainFloats(parameterIndex) {
+            source = gradient + region.start
             sourceStride = region.stride
         } else {
-            // Widened when it is first read.
+            // Widened, and brought in order, when it is first read.
             source = scratch.unread
             sourceStride = region.segmentLength
         }
@@ -156,24 +159,25 @@ public struct SIMDBlock: UpdateBlock {
     /// The sum of squares of a gradient of 16 bits, with its means recorded on the way; nil where it has to be
     /// widened for that.
     private mutating func squaresAsStored() -> Double? {
-        guard source == scratch.unread else { return nil }
-        let elements = storedElements
+        guard source == scratch.unread, !memory.gradients.isStrided(parameterIndex) else { return nil }
+        let (elements, elementType) = (storedElements, memory.gradients.elementType(parameterIndex))
         guard isCentered else {
-            return kernels.sumOfSquares(elements, memory.gradients.elementType, count: count)
+            return kernels.sumOfSquares(elements, elementType, count: count)
                 .flatMap { $0.isFinite && $0 >= Kernels.smallestMeanSquare * Double(count) ? $0 : nil }
         }
         guard !means.isKnown else { return nil }
         let squares = kernels.centeredSquares(
-            elements, memory.gradients.elementType, rows: rowCount, columns: columnCount, means: meansToFill())
+            elements, elementType, rows: rowCount, columns: columnCount, means: meansToFill())
         if squares != nil { rememberMeans() }
         return squares
     }
 
     public mutating func parameterNorm(_ norm: Norm) -> Double {
-        guard let parameters = memory.parameters else { return 0 }
+        guard memory.parameters != nil else { return 0 }
+        let parameters = parameters
         var combiner = Norm.Combiner(norm)
         for segment in 0..<region.segmentCount {
-            let start = parameters.floats(parameterIndex) + region.start + segment * region.stride
+            let start = parameters(region.start + segment * region.stride, segment * region.segmentLength)
             combiner.add(kernels.norm(norm, start, rows: 1, columns: region.segmentLength, means: nil))
         }
         return combiner.value
@@ -242,17 +246,20 @@ public struct SIMDBlock: UpdateBlock {
     public mutating func store() {
         let kernels = kernels
         guard let output = memory.output else { stopForMisuse("a sweep without an output cannot store") }
-        if output.elementType == .float32 {
-            let destination = output.floats(parameterIndex)
+        if let destination = output.plainFloats(parameterIndex) {
             if destination + region.start == source, factor == 1, !isCentered { return }
             forEachSegment { gradient, offset, _ in kernels.materialize(gradient, into: destination + offset) }
+        } else if let view = output.view(parameterIndex), view.isStrided {
+            materialize()
+            forEachSegment { gradient, offset, _ in
+                view.scatter(gradient.floats, to: offset..<offset + gradient.rows * gradient.columns, kernels)
+            }
         } else {
             materialize()
-            let destination = output.words(parameterIndex)
+            let (destination, elementType) = (output.words(parameterIndex), output.elementType(parameterIndex))
             forEachSegment { gradient, offset, _ in
                 kernels.narrow(
-                    gradient.floats, output.elementType, into: destination + offset,
-                    count: gradient.rows * gradient.columns)
+                    gradient.floats, elementType, into: destination + offset, count: gradient.rows * gradient.columns)
             }
         }
     }
@@ -271,12 +278,14 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
         slotAccess.requireParameters()
-        guard let parameters = memory.parameters else { return }
+        guard memory.parameters != nil else { return }
         materialize()
-        let start = parameters.floats(parameterIndex) + region.start
+        let start = parameters(region.start, 0)
         if isStrided {
             PortableKernels.clipUnits(
-                source, stride: sourceStride, by: start, parameterStride: region.stride, segments: region.segmentCount,
+                source, stride: sourceStride, by: start,
+                parameterStride: parametersAreLent ? region.segmentLength : region.stride,
+                segments: region.segmentCount,
                 units: region.segmentLength, factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
         } else {
             kernels.clipRows(

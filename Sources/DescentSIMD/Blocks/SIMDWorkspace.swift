@@ -16,6 +16,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     private let taken: UnsafeMutablePointer<Atomic<Int>>
     /// Where the slots of the present sweep start, and room for as many as any sweep has had; so that no sweep allocates.
     private var slots: UnsafeMutableBufferPointer<TensorAddresses> = .allocate(capacity: 0)
+    private var sweepCount = 0
 
     init(layout: ParameterLayout, blocks: [BlockExtent], scratchCount: Int = 0, backend: SIMDBackend) {
         shapes = .allocate(capacity: max(1, layout.count))
@@ -71,7 +72,8 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
         let slots = slotAddresses(sweep.slots, sweep.slotShapes)
-        let memory = SweepMemory(sweep, slots: slots, shapes: shapes)
+        sweepCount += 1
+        let memory = SweepMemory(sweep, number: sweepCount, slots: slots, shapes: shapes)
         withUnsafePointer(to: memory) { run(sweep, SendableAddress($0), body) }
     }
 
@@ -90,6 +92,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
                     extent, of: shapes[extent.parameterIndex], index: index, memory: memory.address,
                     scratch: scratch)
                 body(&block, index)
+                if block.lentParametersChanged { block.finish() }
             }
         }
         guard !range.isEmpty else { return }

@@ -11,13 +11,19 @@ struct SweepMemory: @unchecked Sendable {
     let appliedSteps: Int
     /// Whether each block is a whole tensor.
     let handsWholeTensors: Bool
+    let runsBackwards: Bool
+    /// A number that no other sweep of the workspace has.
+    let number: Int
     /// The shapes of all parameters.
     let shapes: UnsafePointer<BlockShape>
 
     init(
-        _ sweep: borrowing Sweep<TensorSet>, slots: UnsafePointer<TensorAddresses>?, shapes: UnsafePointer<BlockShape>
+        _ sweep: borrowing Sweep<TensorSet>, number: Int, slots: UnsafePointer<TensorAddresses>?,
+        shapes: UnsafePointer<BlockShape>
     ) {
         self.shapes = shapes
+        self.number = number
+        runsBackwards = sweep.runsBackwards
         gradients = TensorAddresses(sweep.gradients)
         parameters = sweep.parameters.map { TensorAddresses($0) }
         output = sweep.output.map { TensorAddresses($0) }
@@ -37,14 +43,32 @@ struct SweepMemory: @unchecked Sendable {
 /// Where the tensors of a set start, and how they are stored.
 struct TensorAddresses {
     private let bases: UnsafePointer<UnsafeMutableRawPointer>
+    private let views: UnsafePointer<TensorView>?
+    /// How they are stored, where they have no views.
     let elementType: ElementType
     /// How many numbers there are of a parameter, where the tensors are those of a slot.
     let shape: Slot.Shape
 
     init(_ tensors: TensorSet, _ shape: Slot.Shape = .parameter) {
         bases = tensors.bases
+        views = tensors.views
         elementType = tensors.elementType
         self.shape = shape
+    }
+
+    /// How a tensor lies; nil for one in row-major order without gaps, of the type that all have.
+    func view(_ index: Int) -> TensorView? { views?[index] }
+
+    /// How a tensor is stored.
+    func elementType(_ index: Int) -> ElementType { views?[index].elementType ?? elementType }
+
+    /// Whether a tensor is not in row-major order without gaps.
+    func isStrided(_ index: Int) -> Bool { views?[index].isStrided ?? false }
+
+    /// The start of a tensor that kernels can use where it lies: float32, in row-major order; nil for others.
+    func plainFloats(_ index: Int) -> UnsafeMutablePointer<Float>? {
+        guard let view = views?[index] else { return elementType == .float32 ? floats(index) : nil }
+        return view.elementType == .float32 && !view.isStrided ? floats(index) : nil
     }
 
     /// The start of a float32 tensor.

@@ -5,14 +5,17 @@ final class ThreadScratch: @unchecked Sendable {
     let kernels: Kernels
     private let elementCount: Int
     private let rowCount: Int
-    /// The working copy of a gradient, a widened gradient, remembered parameters, and a remembered gradient.
-    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 4)
+    /// The working copy of a gradient, a widened gradient, remembered parameters, a remembered gradient, and parameters
+    /// that were brought in order.
+    private var buffers = [UnsafeMutablePointer<Float>?](repeating: nil, count: 5)
     private var slots: [UnsafeMutablePointer<Float>?] = []
     private var transposed: [UnsafeMutablePointer<Float>?] = []
     /// Where the slots of a stage are, with room for as many as any stage has had.
     private var slotList = UnsafeMutablePointer<UnsafeMutableBufferPointer<Float>>.allocate(capacity: 4)
     private var slotListCapacity = 4
     private var rows: UnsafeMutablePointer<Float>?
+    /// Rows of a transposed gradient that were brought in order together, because they share cache lines.
+    private var panel = Panel()
     /// Stands for a gradient that has not been read yet; there is nothing there.
     let unread = AlignedMemory.allocate(0)
 
@@ -31,6 +34,7 @@ final class ThreadScratch: @unchecked Sendable {
         for buffer in buffers + slots + transposed { buffer?.deallocate() }
         slotList.deallocate()
         rows?.deallocate()
+        panel.memory?.deallocate()
         lent.baseAddress?.deallocate()
         unread.deallocate()
     }
@@ -38,13 +42,13 @@ final class ThreadScratch: @unchecked Sendable {
     var allocatedBytes: Int {
         4
             * (lent.count + (buffers + slots + transposed).count { $0 != nil } * elementCount
-                + (rows == nil ? 0 : rowCount))
+                + (rows == nil ? 0 : rowCount) + (panel.memory == nil ? 0 : max(Panel.length, elementCount)))
     }
 
     /// The working copy of the gradient.
     var gradient: UnsafeMutablePointer<Float> { buffer(0, of: &buffers) }
 
-    /// A gradient of 16 bits, widened.
+    /// A gradient of 16 bits, widened, or one that was brought in order.
     var widened: UnsafeMutablePointer<Float> { buffer(1, of: &buffers) }
 
     /// A copy of the slot at an offset from its stage's first.
@@ -56,6 +60,9 @@ final class ThreadScratch: @unchecked Sendable {
     /// The parameters before an update.
     var remembered: UnsafeMutablePointer<Float> { buffer(2, of: &buffers) }
 
+    /// Parameters that were brought in order.
+    var parameters: UnsafeMutablePointer<Float> { buffer(4, of: &buffers) }
+
     /// The gradient before an optimizer worked on it.
     var original: UnsafeMutablePointer<Float> { buffer(3, of: &buffers) }
 
@@ -65,6 +72,42 @@ final class ThreadScratch: @unchecked Sendable {
         let allocated = AlignedMemory.allocate(rowCount)
         rows = allocated
         return allocated
+    }
+
+    /// Some rows of a gradient in the present sweep.
+    struct Panel {
+        /// How many elements are brought in order together, unless a block has more: as many as a core's own cache holds
+        /// beside what else a sweep touches.
+        static let length = 98_304
+
+        fileprivate var memory: UnsafeMutablePointer<Float>?
+        fileprivate var sweep = 0
+        fileprivate var parameter = 0
+        fileprivate var rows = 0..<0
+    }
+
+    /// Has the rows of a gradient brought in order, where they have not been already.
+    ///
+    /// - Parameters:
+    ///   - rows: Which rows a block needs.
+    ///   - columns: How many elements each has.
+    ///   - parameter: Whose gradient it is.
+    ///   - sweep: The number of the sweep, with which panels end.
+    ///   - wanted: Rows around these that blocks will need next.
+    ///   - gather: Brings rows in order.
+    /// - Returns: Where the first of the rows that the block needs begins.
+    func panel(
+        _ rows: Range<Int>, of columns: Int, _ parameter: Int, in sweep: Int, among wanted: Range<Int>,
+        _ gather: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    ) -> UnsafeMutablePointer<Float> {
+        let memory = panel.memory ?? AlignedMemory.allocate(max(Panel.length, elementCount))
+        if panel.memory == nil || (panel.sweep, panel.parameter) != (sweep, parameter)
+            || rows.clamped(to: panel.rows) != rows
+        {
+            gather(wanted, memory)
+            panel = Panel(memory: memory, sweep: sweep, parameter: parameter, rows: wanted)
+        }
+        return memory + (rows.lowerBound - panel.rows.lowerBound) * columns
     }
 
     /// Room for the addresses of a stage's slots; what was there is lost.

@@ -5,7 +5,7 @@ extension GradientPipeline where Backend == SIMDBackend {
     ///
     /// - Parameters:
     ///   - parameters: The parameters, in any order; for the duration of the call.
-    ///   - gradients: Their gradients, in any order; they are only read.
+    ///   - gradients: Their gradients, in any order and of any types; they are only read.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
@@ -18,7 +18,9 @@ extension GradientPipeline where Backend == SIMDBackend {
     ) throws(DescentError) -> StepOutcome {
         let (layout, written) = (layout, parameters)
         return try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
-            try TensorSet.withUnsafeTensors(gradients, layout: layout) { external throws(DescentError) in
+            try TensorSet.withUnsafeTensors(
+                gradients, layout: layout, mayDiffer: true
+            ) { external throws(DescentError) in
                 try DescentError.requireSeparate(written: written, read: gradients)
                 return try step(
                     &parameters, gradients: external, weight: weight, lossScale: lossScale,
@@ -64,7 +66,8 @@ extension GradientChain where Backend == SIMDBackend {
     /// Transforms, in place, gradients in external memory.
     ///
     /// - Parameters:
-    ///   - gradients: The gradients of one micro-batch, in any order; for the duration of the call.
+    ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call.
+    ///   - parameters: The parameters, for stages that look at them; they are only read.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
@@ -72,12 +75,55 @@ extension GradientChain where Backend == SIMDBackend {
     /// - Throws: `DescentError` if names or sizes do not match, or if tensors share memory that is
     ///   written, before anything has changed.
     public mutating func transform(
-        unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,
+        unsafeGradients gradients: [UnsafeTensor], unsafeParameters parameters: [UnsafeTensor]? = nil,
+        weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
+    ) throws(DescentError) -> StepOutcome {
+        let layout = layout
+        return try TensorSet.withUnsafeTensors(
+            gradients, layout: layout, mayDiffer: true
+        ) { external throws(DescentError) in
+            try DescentError.requireSeparate(written: gradients, read: parameters ?? [])
+            return try TensorSet.withOptionalTensors(parameters, layout: layout) { parameters throws(DescentError) in
+                try transform(
+                    &external, parameters: parameters, weight: weight, lossScale: lossScale,
+                    closingWindow: closingWindow)
+            }
+        }
+    }
+
+    /// Transforms gradients in external memory, which are only read, and writes the result to other memory.
+    ///
+    /// - Parameters:
+    ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call.
+    ///   - results: Where the transformed gradients go, in any order and of any types. They are written if the outcome is
+    ///     applied, and only then.
+    ///   - parameters: The parameters, for stages that look at them; they are only read.
+    ///   - weight: The micro-batch's weight, for weighted accumulation.
+    ///   - lossScale: What the loss was multiplied by, to have it checked.
+    ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
+    /// - Returns: Applied if the optimizer is to follow, otherwise accumulated or skipped.
+    /// - Throws: `DescentError` if names or sizes do not match, or if results share memory with each other or with what is
+    ///   read, before anything has changed.
+    public mutating func transform(
+        unsafeGradients gradients: [UnsafeTensor], into results: [UnsafeTensor],
+        unsafeParameters parameters: [UnsafeTensor]? = nil, weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try TensorSet.withUnsafeTensors(gradients, layout: layout) { external throws(DescentError) in
-            try DescentError.requireSeparate(written: gradients)
-            return try transform(&external, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
+        let (layout, written) = (layout, results)
+        return try TensorSet.withUnsafeTensors(
+            gradients, layout: layout, mayDiffer: true
+        ) { external throws(DescentError) in
+            try TensorSet.withUnsafeTensors(
+                results, layout: layout, mayDiffer: true
+            ) { results throws(DescentError) in
+                try DescentError.requireSeparate(written: written, read: gradients + (parameters ?? []))
+                return try TensorSet.withOptionalTensors(parameters, layout: layout) {
+                    parameters throws(DescentError) in
+                    try transform(
+                        external, into: &results, parameters: parameters, weight: weight, lossScale: lossScale,
+                        closingWindow: closingWindow)
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ extension DescentError {
     static func requireSeparate(
         written: [UnsafeTensor], read: [UnsafeTensor] = []
     ) throws(DescentError) {
+        for tensor in written { try tensor.requireElementsApart() }
         let (written, read) = (written.map { Extent($0, isWritten: true) }, read.map { Extent($0, isWritten: false) })
         let extents = (written + read).sorted { $0.start < $1.start }
         var furthest: Extent?
@@ -36,7 +37,7 @@ extension DescentError {
         init(_ tensor: UnsafeTensor, isWritten: Bool) {
             name = tensor.name
             start = UInt(bitPattern: tensor.address)
-            end = start + UInt(tensor.count * tensor.elementType.byteCount)
+            end = start + UInt((tensor.count == 0 ? 0 : tensor.extent) * tensor.elementType.byteCount)
             self.isWritten = isWritten
         }
 

@@ -157,6 +157,20 @@ struct Kernels: Sendable {
         }
     }
 
+    // MARK: Order in memory
+
+    /// Makes the columns of a matrix rows: `destination[row * stride + column] = source[column * sourceStride + row]`.
+    func transpose(
+        _ source: UnsafePointer<Float>, stride sourceStride: Int, into destination: UnsafeMutablePointer<Float>,
+        stride: Int, rows: Int, columns: Int
+    ) {
+        guard let table else {
+            return PortableKernels.transpose(
+                source, stride: sourceStride, into: destination, stride: stride, rows: rows, columns: columns)
+        }
+        table.pointee.transpose(source, sourceStride, destination, stride, rows, columns)
+    }
+
     // MARK: Sixteen bits
 
     func widen(

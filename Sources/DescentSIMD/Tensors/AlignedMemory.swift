@@ -12,7 +12,10 @@ final class AlignedMemory: @unchecked Sendable {
     private let byteCount: Int
     /// Where each tensor starts.
     let bases: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// How tensors are stored; float32 where they differ, in which case ``views`` tells of each.
     let elementType: ElementType
+    /// How each tensor lies, where one of them is not in row-major order without gaps, or types differ; otherwise empty.
+    let views: UnsafeMutableBufferPointer<TensorView>
     let isOwned: Bool
 
     /// Allocates zeros.
@@ -31,20 +34,42 @@ final class AlignedMemory: @unchecked Sendable {
             offset += paddedSize(parameter)
         }
         self.elementType = elementType
+        views = UnsafeMutableBufferPointer(start: nil, count: 0)
         isOwned = true
     }
 
-    /// Wraps external memory; nil stands for an empty tensor.
-    init(borrowing tensors: [UnsafeMutableRawPointer?], _ elementType: ElementType) {
+    /// Wraps external memory; nil stands for an empty tensor, or for one that nobody will touch.
+    init(borrowing tensors: [UnsafeTensor?]) {
         base = .allocate(byteCount: 1, alignment: Self.alignment)
         byteCount = 0
         bases = .allocate(capacity: tensors.count)
-        for (index, tensor) in tensors.enumerated() { bases.advanced(by: index).initialize(to: tensor ?? base) }
-        self.elementType = elementType
+        for (index, tensor) in tensors.enumerated() {
+            bases.advanced(by: index).initialize(to: tensor?.address ?? base)
+        }
+        let first = tensors.lazy.compactMap { $0 }.first?.elementType ?? .float32
+        let isMixed = tensors.contains { $0.map { $0.elementType != first } ?? false }
+        elementType = isMixed ? .float32 : first
         isOwned = false
+        guard isMixed || tensors.contains(where: { !($0?.axes.isEmpty ?? true) }) else {
+            views = UnsafeMutableBufferPointer(start: nil, count: 0)
+            return
+        }
+        let views = UnsafeMutableBufferPointer<TensorView>.allocate(capacity: tensors.count)
+        for (index, tensor) in tensors.enumerated() {
+            let axes = UnsafeMutableBufferPointer<TensorView.Axis>.allocate(capacity: tensor?.axes.count ?? 0)
+            _ = axes.initialize(from: tensor?.axes ?? [])
+            views.initializeElement(
+                at: index,
+                to: TensorView(
+                    base: bases[index], elementType: tensor?.elementType ?? elementType,
+                    axes: UnsafeBufferPointer(axes)))
+        }
+        self.views = views
     }
 
     deinit {
+        for view in views { view.axes.deallocate() }
+        views.deallocate()
         bases.deallocate()
         base.deallocate()
     }

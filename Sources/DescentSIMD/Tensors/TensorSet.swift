@@ -71,6 +71,9 @@ public struct TensorSet: TensorStorage {
     /// Where each tensor starts.
     var bases: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.bases) }
 
+    /// How each tensor lies, where they are not all alike.
+    var views: UnsafePointer<TensorView>? { UnsafePointer(memory.views.baseAddress) }
+
     public mutating func makeUnique() {
         if memory.isOwned, !isKnownUniquelyReferenced(&memory) { memory = memory.copy(layout) }
     }
@@ -78,21 +81,37 @@ public struct TensorSet: TensorStorage {
     public func withBytes<Result>(
         of position: Int, _ body: (UnsafeRawBufferPointer) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {
-        try body(UnsafeRawBufferPointer(bytes(of: position)))
+        guard let view = views?[position] else { return try body(UnsafeRawBufferPointer(bytes(of: position))) }
+        // Apart from where it lies, such a tensor is like any other.
+        let copy = view.copied(layout[position].count, as: elementType)
+        defer { copy.deallocate() }
+        return try body(UnsafeRawBufferPointer(copy))
     }
 
     public mutating func withMutableBytes<Result>(
         of position: Int, _ body: (UnsafeMutableRawBufferPointer) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {
         makeUnique()
-        return try body(bytes(of: position))
+        guard let view = views?[position] else { return try body(bytes(of: position)) }
+        let copy = view.copied(layout[position].count, as: elementType)
+        defer {
+            view.take(copy, as: elementType)
+            copy.deallocate()
+        }
+        return try body(copy)
     }
 
     /// Gives the elements of a float32 tensor to read, in row-major order.
     ///
     /// - Precondition: There is a tensor with that name, and the set's element type is float32.
     public func withElements<Result>(of name: String, _ body: (Span<Float>) throws -> Result) rethrows -> Result {
-        try body(UnsafeBufferPointer(buffer(name, of: .float32, as: Float.self)).span)
+        guard let view = views?[position(of: name)] else {
+            return try body(UnsafeBufferPointer(buffer(name, of: .float32, as: Float.self)).span)
+        }
+        requireElementType(.float32)
+        let copy = view.copied(layout[position(of: name)].count, as: .float32)
+        defer { copy.deallocate() }
+        return try body(UnsafeBufferPointer(copy.assumingMemoryBound(to: Float.self)).span)
     }
 
     /// Gives the elements of a float32 tensor to change, in row-major order.
@@ -101,10 +120,7 @@ public struct TensorSet: TensorStorage {
     public mutating func withMutableElements<Result>(
         of name: String, _ body: (inout MutableSpan<Float>) throws -> Result
     ) rethrows -> Result {
-        makeUnique()
-        let buffer = buffer(name, of: .float32, as: Float.self)
-        var span = buffer.mutableSpan
-        return try body(&span)
+        try withMutableBuffer(of: name, .float32, as: Float.self, body)
     }
 
     /// Gives the bit patterns of a 16-bit tensor to change, in row-major order.
@@ -113,10 +129,27 @@ public struct TensorSet: TensorStorage {
     public mutating func withMutableBitPatterns<Result>(
         of name: String, _ body: (inout MutableSpan<UInt16>) throws -> Result
     ) rethrows -> Result {
-        makeUnique()
         stopUnless(elementType != .float32, "The elements of this set are float32 and have no 16-bit patterns.")
-        let buffer = buffer(name, of: elementType, as: UInt16.self)
-        var span = buffer.mutableSpan
+        return try withMutableBuffer(of: name, elementType, as: UInt16.self, body)
+    }
+
+    private mutating func withMutableBuffer<Element, Result>(
+        of name: String, _ elementType: ElementType, as type: Element.Type,
+        _ body: (inout MutableSpan<Element>) throws -> Result
+    ) rethrows -> Result {
+        makeUnique()
+        requireElementType(elementType)
+        let position = position(of: name)
+        guard let view = views?[position] else {
+            var span = buffer(name, of: elementType, as: type).mutableSpan
+            return try body(&span)
+        }
+        let copy = view.copied(layout[position].count, as: elementType)
+        defer {
+            view.take(copy, as: elementType)
+            copy.deallocate()
+        }
+        var span = copy.assumingMemoryBound(to: type).mutableSpan
         return try body(&span)
     }
 
@@ -125,7 +158,8 @@ public struct TensorSet: TensorStorage {
     /// - Precondition: There is a tensor with that name, and as many values as it has elements.
     public subscript(name: String) -> [Float] {
         get {
-            switch elementType {
+            if let view = views?[position(of: name)] { return view.floats(layout[position(of: name)].count) }
+            return switch elementType {
             case .float32: Array(buffer(name, of: .float32, as: Float.self))
             case .float16:
                 buffer(name, of: .float16, as: UInt16.self).map { Float(Binary16(bitPattern: $0)) }
@@ -138,6 +172,9 @@ public struct TensorSet: TensorStorage {
             let count = layout[position(of: name)].count
             stopUnless(
                 newValue.count == count, "\(newValue.count) values for \"\(name)\", which has \(count) elements.")
+            if let view = views?[position(of: name)] {
+                return view.scatter(newValue, to: 0..<count, Kernels(.portable))
+            }
             switch elementType {
             case .float32: _ = buffer(name, of: .float32, as: Float.self).update(from: newValue)
             case .float16:
@@ -151,11 +188,15 @@ public struct TensorSet: TensorStorage {
     private func buffer<Element>(
         _ name: String, of elementType: ElementType, as type: Element.Type
     ) -> UnsafeMutableBufferPointer<Element> {
-        stopUnless(
-            elementType == self.elementType, "The elements of this set are \(self.elementType), not \(elementType).")
+        requireElementType(elementType)
         let index = position(of: name)
         return UnsafeMutableBufferPointer(
             start: memory.bases[index].assumingMemoryBound(to: type), count: layout[index].count)
+    }
+
+    private func requireElementType(_ elementType: ElementType) {
+        stopUnless(
+            elementType == self.elementType, "The elements of this set are \(self.elementType), not \(elementType).")
     }
 
     private func bytes(of position: Int) -> UnsafeMutableRawBufferPointer {

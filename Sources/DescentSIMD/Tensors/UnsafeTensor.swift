@@ -17,8 +17,15 @@ extension TensorSet {
         _ tensors: [UnsafeTensor], layout: ParameterLayout,
         _ body: (inout TensorSet) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {
-        var found = [UnsafeMutableRawPointer?](repeating: nil, count: layout.count)
-        var isFound = [Bool](repeating: false, count: layout.count)
+        try withUnsafeTensors(tensors, layout: layout, mayDiffer: false, body)
+    }
+
+    /// Runs a body with a set of tensors in external memory, which may differ in their types if they are only read.
+    static func withUnsafeTensors<Result>(
+        _ tensors: [UnsafeTensor], layout: ParameterLayout, mayDiffer: Bool,
+        _ body: (inout TensorSet) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        var found = [UnsafeTensor?](repeating: nil, count: layout.count)
         let elementType = tensors.first?.elementType ?? .float32
         for tensor in tensors {
             guard let index = layout.index(named: tensor.name) else {
@@ -26,13 +33,13 @@ extension TensorSet {
                     .unexpectedParameter, parameter: tensor.name,
                     "There is a tensor named \(tensor.name.quotedBriefly), which the pipeline was not built for.")
             }
-            guard !isFound[index] else {
+            guard found[index] == nil else {
                 throw DescentError(
                     .duplicateParameter, parameter: tensor.name,
                     "The tensor \(tensor.name.quotedBriefly) was handed over twice.")
             }
             let expected = layout[index]
-            guard tensor.elementType == elementType else {
+            guard mayDiffer || tensor.elementType == elementType else {
                 throw DescentError(
                     .elementTypeMismatch, parameter: tensor.name,
                     "\(tensor.name.quotedBriefly) is \(tensor.elementType), but the tensors before it are \(elementType)."
@@ -45,16 +52,24 @@ extension TensorSet {
                         + (tensor.shape.map { " in shape \($0)" } ?? "")
                         + "; the pipeline was built for \(expected.shape).")
             }
-            isFound[index] = true
-            found[index] = tensor.address
+            try tensor.requireStridesInside()
+            found[index] = tensor
         }
-        for (index, parameter) in layout.enumerated() where !isFound[index] {
+        for (index, parameter) in layout.enumerated() where found[index] == nil {
             throw DescentError(
                 .missingParameter, parameter: parameter.name,
                 "There is no tensor named \(parameter.name.quotedBriefly).")
         }
-        var set = TensorSet(layout: layout, memory: AlignedMemory(borrowing: found, elementType))
+        var set = TensorSet(layout: layout, memory: AlignedMemory(borrowing: found))
         return try body(&set)
+    }
+
+    /// Runs a body with a set of tensors in external memory, if there is one.
+    static func withOptionalTensors<Result>(
+        _ tensors: [UnsafeTensor]?, layout: ParameterLayout, _ body: (TensorSet?) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        guard let tensors else { return try body(nil) }
+        return try withUnsafeTensors(tensors, layout: layout) { tensors throws(DescentError) in try body(tensors) }
     }
 
     /// Lends the memory of all tensors to a body, to read and to change, in the order of the layout.
@@ -90,9 +105,10 @@ extension TensorSet {
                 "The gradient of \(tensor.name.quotedBriefly) has \(tensor.count) elements; the pipeline was built for "
                     + "\(expected.shape).")
         }
-        var addresses = [UnsafeMutableRawPointer?](repeating: nil, count: layout.count)
-        addresses[index] = tensor.address
-        return (TensorSet(layout: layout, memory: AlignedMemory(borrowing: addresses, tensor.elementType)), index)
+        try tensor.requireStridesInside()
+        var tensors = [UnsafeTensor?](repeating: nil, count: layout.count)
+        tensors[index] = tensor
+        return (TensorSet(layout: layout, memory: AlignedMemory(borrowing: tensors)), index)
     }
 }
 
@@ -106,7 +122,13 @@ public struct UnsafeTensor {
     public let elementType: ElementType
     /// The number of its elements.
     public let count: Int
+    /// How far its elements are apart along each axis, counted in elements; nil for row-major order without gaps.
+    public let strides: [Int]?
     let address: UnsafeMutableRawPointer?
+    /// How many elements its memory has room for, from the first one on.
+    let capacity: Int
+    /// Its axes, where it is not in row-major order without gaps.
+    let axes: [TensorView.Axis]
 
     /// Describes a float32 tensor by its elements in row-major order.
     public init(_ name: String, shape: [Int]? = nil, _ elements: UnsafeMutableBufferPointer<Float>) {
@@ -115,6 +137,53 @@ public struct UnsafeTensor {
         elementType = .float32
         count = elements.count
         address = UnsafeMutableRawPointer(elements.baseAddress)
+        (strides, capacity, axes) = (nil, elements.count, [])
+    }
+
+    /// Describes a float32 tensor whose elements lie in another order than row-major, or with gaps.
+    ///
+    /// A matrix of 10 rows and 64 columns that is the transpose of one in row-major order has the shape [10, 64] and the
+    /// strides [1, 10]. It is read as it lies, in tiles, and gives the same bits as the same tensor in row-major order.
+    ///
+    /// - Parameters:
+    ///   - name: The parameter's name.
+    ///   - shape: Its shape.
+    ///   - strides: How many elements lie between neighbours along each axis, at least 0; 0 repeats an element, which is
+    ///     refused where tensors are written. What does not fit the shape or the memory is refused by the call that the
+    ///     tensor is handed to, with code `invalidStrides`.
+    ///   - elements: Its memory, from its first element on; there may be more behind its last.
+    public init(_ name: String, shape: [Int], strides: [Int], _ elements: UnsafeMutableBufferPointer<Float>) {
+        self.init(
+            name, shape, strides, UnsafeMutableRawPointer(elements.baseAddress), capacity: elements.count, .float32)
+    }
+
+    /// Describes a 16-bit tensor whose elements lie in another order than row-major, or with gaps.
+    ///
+    /// See ``init(_:shape:strides:_:)``.
+    ///
+    /// - Precondition: The element type is float16 or bfloat16.
+    public init(
+        _ name: String, shape: [Int], strides: [Int], bitPatterns: UnsafeMutableBufferPointer<UInt16>,
+        _ elementType: ElementType
+    ) {
+        stopUnless(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
+        self.init(
+            name, shape, strides, UnsafeMutableRawPointer(bitPatterns.baseAddress), capacity: bitPatterns.count,
+            elementType)
+    }
+
+    private init(
+        _ name: String, _ shape: [Int], _ strides: [Int], _ address: UnsafeMutableRawPointer?, capacity: Int,
+        _ elementType: ElementType
+    ) {
+        self.name = name
+        self.shape = shape
+        self.strides = strides
+        self.elementType = elementType
+        self.address = address
+        self.capacity = capacity
+        count = shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue }
+        axes = TensorView.axes(shape, strides)
     }
 
     /// Describes a 16-bit tensor by the bit patterns of its elements in row-major order.
@@ -129,6 +198,7 @@ public struct UnsafeTensor {
         self.elementType = elementType
         count = bitPatterns.count
         address = UnsafeMutableRawPointer(bitPatterns.baseAddress)
+        (strides, capacity, axes) = (nil, bitPatterns.count, [])
     }
 
     init(_ parameter: ParameterDescription, _ elementType: ElementType, address: UnsafeMutableRawPointer) {
@@ -137,5 +207,6 @@ public struct UnsafeTensor {
         self.elementType = elementType
         count = parameter.count
         self.address = address
+        (strides, capacity, axes) = (nil, parameter.count, [])
     }
 }

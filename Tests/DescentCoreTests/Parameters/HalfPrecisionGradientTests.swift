@@ -119,17 +119,24 @@ import Testing
         #expect(weight.map(\.bitPattern) + bias.map(\.bitPattern) == expected.bits)
     }
 
-    @Test func `external buffers of two element types in one set are refused by name`() throws {
+    @Test func `external parameters of two element types are refused by name`() throws {
         let layout = try makeLayout([[2], [2]])
-        var chain = try Chain(for: layout) {}
+        var pipeline = try Pipeline(for: TensorSet(zeros: layout)) {
+        } driving: {
+            SGD(learningRate: 1)
+        }
         var (floats, words) = ([Float](repeating: 1, count: 2), [UInt16](repeating: 1, count: 2))
+        var gradients = TensorSet.random(layout, seed: 1)
         let error = #expect(throws: DescentError.self) {
             try floats.withUnsafeMutableBufferPointer { floats in
                 try words.withUnsafeMutableBufferPointer { words in
-                    _ = try chain.transform(unsafeGradients: [
-                        UnsafeTensor("layer0.weight", floats),
-                        UnsafeTensor("layer0.bias", bitPatterns: words, .float16),
-                    ])
+                    _ = try gradients.withUnsafeTensors { (gradients) throws(DescentError) in
+                        try pipeline.step(
+                            unsafeParameters: [
+                                UnsafeTensor("layer0.weight", floats),
+                                UnsafeTensor("layer0.bias", bitPatterns: words, .float16),
+                            ], unsafeGradients: gradients)
+                    }
                 }
             }
         }

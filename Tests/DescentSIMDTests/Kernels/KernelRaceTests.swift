@@ -129,7 +129,15 @@ extension KernelRace {
     static func all(of kernels: Kernels) -> [KernelRace] {
         // Where kernels do not widen as they load, those for other types are the same.
         let types = kernels.widensAsItLoads ? ElementType.allCases : [.float32]
-        return reductions + types.flatMap(materializing) + updates + conversions
+        return reductions + types.flatMap(materializing) + updates + conversions + transpositions
+    }
+
+    private static var transpositions: [KernelRace] {
+        (0..<2).map { operand in
+            KernelRace("transpose", operand, writes: operand == 1) {
+                $0.transpose($1.floats[0], stride: 1, into: $1.floats[1], stride: 1, rows: length, columns: 1)
+            }
+        }
     }
 
     private static var reductions: [KernelRace] {

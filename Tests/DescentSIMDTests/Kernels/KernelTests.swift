@@ -271,6 +271,25 @@ import Testing
         }
     }
 
+    @Test(arguments: levels) func `matrices of all small sizes are transposed, and nothing beside them is touched`(
+        _ level: InstructionSet
+    ) {
+        let (wide, source) = (Kernels(level), Floats(70 * 70, seed: 9, special: true))
+        defer { source.deallocate() }
+        for rows in Array(0...34) + [48, 65] {
+            for columns in Array(0...34) + [48, 65] {
+                let (stride, sourceStride) = (columns + 3, rows + 2)
+                let results = [portable, wide].map { kernels in
+                    var result = [Float](repeating: -7, count: rows * stride + 1)
+                    kernels.transpose(
+                        source.start, stride: sourceStride, into: &result, stride: stride, rows: rows, columns: columns)
+                    return result.map(\.bitPattern)
+                }
+                #expect(results[0] == results[1], "\(rows) x \(columns)")
+            }
+        }
+    }
+
     @Test(arguments: levels) func `conversions give the bits of the portable ones, for every pattern of 16 bits`(
         _ level: InstructionSet
     ) {

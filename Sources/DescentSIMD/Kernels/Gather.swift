@@ -1,0 +1,101 @@
+import DescentCore
+
+// What lies with gaps, or in another order than row-major, is copied to where it lies without gaps, and back.
+
+extension PortableKernels {
+    /// Hands each element of a matrix with gaps to a closure, with its position in row-major order.
+    @inline(__always)
+    static func gather<Element>(
+        _ source: UnsafePointer<Element>, _ matrix: TensorView.Matrix, _ body: (Int, Element) -> Void
+    ) {
+        for row in 0..<matrix.rows {
+            let start = source + row * matrix.rowStride
+            for column in 0..<matrix.columns {
+                body(row * matrix.columns + column, start[column * matrix.columnStride])
+            }
+        }
+    }
+
+    /// Has a closure give each element of a matrix with gaps, by its position in row-major order.
+    @inline(__always)
+    static func scatter<Element>(
+        _ matrix: TensorView.Matrix, to destination: UnsafeMutablePointer<Element>, _ body: (Int) -> Element
+    ) {
+        for row in 0..<matrix.rows {
+            let start = destination + row * matrix.rowStride
+            for column in 0..<matrix.columns {
+                start[column * matrix.columnStride] = body(row * matrix.columns + column)
+            }
+        }
+    }
+}
+
+extension PortableKernels {
+    /// Makes the columns of a matrix rows: `destination[row * stride + column] = source[column * sourceStride + row]`.
+    static func transpose(
+        _ source: UnsafePointer<Float>, stride sourceStride: Int, into destination: UnsafeMutablePointer<Float>,
+        stride: Int, rows: Int, columns: Int
+    ) {
+        for row in 0..<rows {
+            for column in 0..<columns { destination[row * stride + column] = source[column * sourceStride + row] }
+        }
+    }
+}
+
+extension Kernels {
+    /// Copies a matrix with gaps to memory without any.
+    func gather(
+        _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, into destination: UnsafeMutablePointer<Float>
+    ) {
+        if matrix.columnStride == 1 {
+            for row in 0..<matrix.rows {
+                (destination + row * matrix.columns).update(
+                    from: source + row * matrix.rowStride, count: matrix.columns)
+            }
+        } else if matrix.rowStride == 1, matrix.rows > 1 {
+            transpose(
+                source, stride: matrix.columnStride, into: destination, stride: matrix.columns, rows: matrix.rows,
+                columns: matrix.columns)
+        } else {
+            PortableKernels.gather(source, matrix) { destination[$0] = $1 }
+        }
+    }
+
+    /// Widens a matrix of 16 bits with gaps to memory without any.
+    func gather(
+        _ source: UnsafePointer<UInt16>, _ elementType: ElementType, _ matrix: TensorView.Matrix,
+        into destination: UnsafeMutablePointer<Float>
+    ) {
+        // As many columns at once as are still in the nearest cache for the next row.
+        let width = 64
+        withUnsafeTemporaryAllocation(of: UInt16.self, capacity: width) { words in
+            guard let start = words.baseAddress else { return }
+            for column in stride(from: 0, to: matrix.columns, by: width) {
+                let count = min(width, matrix.columns - column)
+                for row in 0..<matrix.rows {
+                    let first = source + row * matrix.rowStride + column * matrix.columnStride
+                    for index in 0..<count { start[index] = first[index * matrix.columnStride] }
+                    widen(start, elementType, into: destination + row * matrix.columns + column, count: count)
+                }
+            }
+        }
+    }
+
+    /// Copies a matrix without gaps to where one with gaps lies.
+    func scatter(
+        _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, to destination: UnsafeMutablePointer<Float>
+    ) {
+        if matrix.columnStride == 1 {
+            for row in 0..<matrix.rows {
+                (destination + row * matrix.rowStride).update(
+                    from: source + row * matrix.columns, count: matrix.columns)
+            }
+        } else if matrix.rowStride == 1, matrix.rows > 1 {
+            transpose(
+                source, stride: matrix.columns, into: destination, stride: matrix.columnStride, rows: matrix.columns,
+                columns: matrix.rows)
+        } else {
+            PortableKernels.scatter(matrix, to: destination) { source[$0] }
+        }
+    }
+}
