@@ -64,6 +64,10 @@ public struct ClipAdaptively: GradientTransform {
 
     public var canFail: Bool { false }
 
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool {
+        parameter.columnCount > 1 && exclusion?.contains(parameter) != true
+    }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try factor.validate("factor", of: name, in: .positive)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
