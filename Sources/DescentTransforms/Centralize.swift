@@ -10,6 +10,8 @@ public struct Centralize: GradientTransform {
 
     public var effect: StageEffect { .linear }
 
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool { true }
+
     public func transform(_ block: inout some GradientBlock) { block.subtractRowMeans() }
 }
 

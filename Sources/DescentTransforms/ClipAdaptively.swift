@@ -64,12 +64,16 @@ public struct ClipAdaptively: GradientTransform {
 
     public var canFail: Bool { false }
 
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool {
+        parameter.columnCount > 1 && exclusion?.contains(parameter) != true
+    }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try factor.validate("factor", of: name, in: .positive)
         try DescentError.requirePositive(epsilon, "epsilon", of: name)
         excluded = layout.map { exclusion?.contains($0) ?? false }
         // A name that matches nothing is a slip; a condition may hold for none, such as one on ranks.
-        if let exclusion, exclusion.prefixes != nil { try exclusion.requireMatch(in: layout, of: name) }
+        if let exclusion, exclusion.isByNames { try exclusion.requireMatch(in: layout, of: name) }
         // A tensor with a single row is that row, whichever way it is looked at; so is a single row of one that is spread
         // over processes.
         isVector = layout.map { $0.rank <= 1 || $0.columnCount == 1 }

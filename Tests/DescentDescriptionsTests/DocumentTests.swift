@@ -40,6 +40,8 @@ import Testing
         (#"{"rank": [0, 1]}"#, .rank(0...1), ["head.bias"]),
         (#"{"prefix": "head."}"#, .named(prefix: "head."), ["head.weight", "head.bias"]),
         (#"{"prefix": ["head.w"]}"#, .named(prefix: "head.w"), ["head.weight"]),
+        (#"{"suffix": "bias"}"#, .named(suffix: "bias"), ["head.bias"]),
+        (#"{"suffix": ["bias", "d.weight"]}"#, .ending(in: ["bias", "d.weight"]), ["head.weight", "head.bias"]),
     ]) func `parameters are chosen by names and by ranks`(
         _ text: String, _ selection: ParameterSelection, _ names: [String]
     ) throws {

@@ -63,6 +63,14 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
         self.role = role
     }
 
+    /// Whether it keeps numbers for rows or columns, which depend on where a parameter's outputs are.
+    package var isOfRows: Bool {
+        switch shape {
+        case .row, .column, .matrixRow, .matrixColumn: true
+        case .parameter, .tensor: false
+        }
+    }
+
     /// What the slot keeps of each parameter of a layout.
     ///
     /// - Parameters:

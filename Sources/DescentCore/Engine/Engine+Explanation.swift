@@ -4,7 +4,7 @@ extension Engine {
         Explanation(
             plan: plan, configuration: configuration, layout: layout, elements: elements, stations: chain.stations,
             exchangeName: exchangesGradients ? exchange?.name : nil, optimizerNames: drivers.map(\.name),
-            owners: owners,
+            owners: owners, isFrozen: design.isFrozen,
             slots: slotTable, passes: passes.map(place), blockCount: sweeps.blocks.count,
             threadCount: sweeps.backend.threadCount, rowMeanCount: sweeps.buffers.rowCount,
             scratchBytes: sweeps.backend.scratchBytes(sweeps.workspace)

@@ -63,6 +63,15 @@ public protocol Optimizer: Driving {
     /// How many floats of scratch the optimizer is lent for a whole tensor; see ``GradientTransform/scratchCount(for:)``.
     func scratchCount(for parameter: ParameterDescription) -> Int
 
+    /// Whether what the optimizer makes of a parameter depends on which elements are a row, and so on where its outputs are.
+    ///
+    /// `explain()` then says what rows are understood to be. By default true where a slot keeps numbers for rows or columns.
+    /// Asked of parameters of rank 2 and more; it changes nothing about a step.
+    ///
+    /// - Parameter parameter: One of those that the optimizer works on.
+    /// - Returns: True where the other ``ParameterDescription/outputAxis`` would give another result.
+    func dependsOnRows(of parameter: ParameterDescription) -> Bool
+
     /// Measures one number of a block, for an optimizer that requires ``Requirement/measured(_:)``.
     ///
     /// See ``GradientTransform/measure(_:of:)``; rates and parameters can be read.
@@ -107,6 +116,7 @@ extension Optimizer {
     public var slots: [Slot] { [] }
     public var reach: StageReach { .rows }
     public func scratchCount(for parameter: ParameterDescription) -> Int { 0 }
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool { slots.contains(where: \.isOfRows) }
     public func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
     }

@@ -11,6 +11,8 @@ struct Explanation {
     /// The optimizer of each branch, by its name.
     let optimizerNames: [String]
     let owners: ParameterOwners
+    /// For each parameter, whether a stage has frozen it.
+    let isFrozen: [Bool]
     let slots: SlotTable
     let passes: [TensorPassPlace]
     let blockCount: Int
@@ -40,6 +42,7 @@ struct Explanation {
         if rowMeanCount > 0 { within.append("  4 B for each of \(count(rowMeanCount, "row")): row means") }
         if !within.isEmpty { lines += ["Kept within a step"] + within }
         lines += wholeTensors
+        lines += rows
         lines.append(
             scratchBytes > 0 ? "Scratch: \(scratchBytes) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
@@ -47,7 +50,8 @@ struct Explanation {
 
     var chain: ChainElements { elements.chain }
 
-    private var transforms: [any GradientTransform] {
+    /// Those in front of the optimizers, then those behind each.
+    var transforms: [any GradientTransform] {
         chain.transforms + elements.branches.flatMap { $0.transforms.map(\.value) }
     }
 

@@ -47,6 +47,15 @@ public protocol GradientTransform: Stage {
     /// Each thread has as many as the largest tensor asks for, made when the pipeline is built.
     func scratchCount(for parameter: ParameterDescription) -> Int
 
+    /// Whether what the stage makes of a parameter depends on which elements are a row, and so on where its outputs are.
+    ///
+    /// `explain()` then says what rows are understood to be. By default true where a slot keeps numbers for rows or columns.
+    /// Asked of parameters of rank 2 and more; it changes nothing about a step.
+    ///
+    /// - Parameter parameter: One of those that the stage works on.
+    /// - Returns: True where the other ``ParameterDescription/outputAxis`` would give another result.
+    func dependsOnRows(of parameter: ParameterDescription) -> Bool
+
     /// The parameters that the stage works on; by default nil, for all.
     var restriction: ParameterSelection? { get }
 
@@ -116,6 +125,7 @@ extension GradientTransform {
     public var lossScale: Float { 1 }
     public var reach: StageReach { .rows }
     public func scratchCount(for parameter: ParameterDescription) -> Int { 0 }
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool { slots.contains(where: \.isOfRows) }
     public var restriction: ParameterSelection? { nil }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}

@@ -48,6 +48,7 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public func scratchCount(for parameter: ParameterDescription) -> Int {
         selection.contains(parameter) ? base.scratchCount(for: parameter) : 0
     }
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool { base.dependsOnRows(of: parameter) }
     public var restriction: ParameterSelection? { selection }
     public var savedSettings: (any ComponentState)? { base.savedSettings }
     public mutating func adopt(_ settings: any ComponentState) throws { try base.adopt(settings) }

@@ -66,6 +66,7 @@ struct Probe<Base: GradientTransform>: GradientTransform {
     var slots: [Slot] { base.slots }
     var reach: StageReach { base.reach }
     func scratchCount(for parameter: ParameterDescription) -> Int { base.scratchCount(for: parameter) }
+    func dependsOnRows(of parameter: ParameterDescription) -> Bool { base.dependsOnRows(of: parameter) }
 
     mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try base.configure(for: layout)

@@ -81,6 +81,9 @@ public struct Muon: DirectionalOptimizer {
         NewtonSchulz.scratchCount(rows: parameter.rowCount, columns: parameter.columnCount)
     }
 
+    /// The direction of a matrix is scaled by the root of its rows over its columns, if that is above 1.
+    public func dependsOnRows(of parameter: ParameterDescription) -> Bool { true }
+
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try newtonSchulz.validate(for: name)
         try DescentError.require(
