@@ -55,6 +55,13 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
     /// The plan, for people.
     public func explain() -> String { engine.explanation }
 
+    /// Has a closure told of the outcome of every step to come, on the caller's thread, before `transform` returns.
+    ///
+    /// Observers are told in the order in which they were added. A copy of the chain has the same observers.
+    public mutating func observe(_ observer: @escaping @Sendable (StepEvent) -> Void) {
+        engine.reporter.observers.append(observer)
+    }
+
     /// Transforms gradients in place.
     ///
     /// - Parameters:

@@ -80,7 +80,8 @@ extension SIMDBlock {
     /// Brings the block's rows in order, and those of its neighbours with them, where each column has a few elements of all.
     private mutating func readPanel(_ view: TensorView) {
         let rows = firstRow..<firstRow + rowCount
-        let length = max(rowCount, ThreadScratch.Panel.length / columnCount / rowCount * rowCount)
+        let fitting = min(ThreadScratch.Panel.rowCount, ThreadScratch.Panel.length / columnCount)
+        let length = max(rowCount, fitting / rowCount * rowCount)
         let wanted =
             memory.runsBackwards
             ? max(0, rows.upperBound - length)..<rows.upperBound

@@ -76,9 +76,12 @@ final class ThreadScratch: @unchecked Sendable {
 
     /// Some rows of a gradient in the present sweep.
     struct Panel {
-        /// How many elements are brought in order together, unless a block has more: as many as a core's own cache holds
-        /// beside what else a sweep touches.
+        /// How many elements are brought in order together at most, unless a block has more: as many as a core's own cache
+        /// holds beside what else a sweep touches.
         static let length = 98_304
+        /// How many rows at most: so many that most of each cache line is used, and that each of them, and of the columns
+        /// that are read at once, can be in a page of its own.
+        static let rowCount = 32
 
         fileprivate var memory: UnsafeMutablePointer<Float>?
         fileprivate var sweep = 0

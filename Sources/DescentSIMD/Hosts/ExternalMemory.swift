@@ -91,6 +91,27 @@ extension GradientChain where Backend == SIMDBackend {
         }
     }
 
+    /// Closes an open window early.
+    ///
+    /// - Parameters:
+    ///   - results: Receive the transformed gradients if the outcome is applied, in any order and of any types.
+    ///   - parameters: The parameters, for stages that look at them; they are only read.
+    /// - Returns: The outcome, or nil if no window is open.
+    /// - Throws: `DescentError`, as the calls that transform gradients do.
+    public mutating func flush(
+        into results: [UnsafeTensor], unsafeParameters parameters: [UnsafeTensor]? = nil
+    ) throws(DescentError) -> StepOutcome? {
+        let layout = layout
+        return try TensorSet.withUnsafeTensors(
+            results, layout: layout, mayDiffer: true
+        ) { external throws(DescentError) in
+            try DescentError.requireSeparate(written: results, read: parameters ?? [])
+            return try TensorSet.withOptionalTensors(parameters, layout: layout) { parameters throws(DescentError) in
+                try flush(into: &external, parameters: parameters)
+            }
+        }
+    }
+
     /// Transforms gradients in external memory, which are only read, and writes the result to other memory.
     ///
     /// - Parameters:
