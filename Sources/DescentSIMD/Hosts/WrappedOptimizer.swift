@@ -85,7 +85,7 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     ///   - model: The model; nothing but an applied step reaches it.
     ///   - gradients: Gradients of the same names and shapes, whose elements are replaced by the window's in a copy.
     /// - Returns: The outcome, or nil if no window is open.
-    /// - Throws: `DescentError`, as ``update(_:gradients:weight:lossScale:closingWindow:)`` does.
+    /// - Throws: `DescentError`, as `update` does.
     @discardableResult
     public mutating func flush(
         _ model: inout Base.Model, into gradients: Base.Gradients
@@ -138,7 +138,7 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
 extension WrappedOptimizer where Base.Model: AnyObject {
     /// Transforms gradients and, if the step is applied, has the host's optimizer update the model, which is an object.
     ///
-    /// See ``update(_:gradients:weight:lossScale:closingWindow:)``, which takes a variable.
+    /// See `update`, which takes a variable.
     @discardableResult
     public mutating func update(
         _ model: Base.Model, gradients: Base.Gradients, weight: Double = 1, lossScale: Float? = nil,
@@ -149,7 +149,7 @@ extension WrappedOptimizer where Base.Model: AnyObject {
             &model, gradients: gradients, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
     }
 
-    /// Updates an object where the host's call cannot throw; see ``updateKeepingError(_:gradients:weight:)``.
+    /// Updates an object where the host's call cannot throw; see `updateKeepingError`.
     @discardableResult
     public mutating func updateKeepingError(
         _ model: Base.Model, gradients: Base.Gradients, weight: Double = 1
@@ -162,7 +162,7 @@ extension WrappedOptimizer where Base.Model: AnyObject {
 extension WrappedOptimizer where Base.Model == Void {
     /// Transforms gradients and, if the step is applied, has the host's optimizer update what it owns.
     ///
-    /// See ``update(_:gradients:weight:lossScale:closingWindow:)``.
+    /// See `update`.
     @discardableResult
     public mutating func update(
         gradients: Base.Gradients, weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
