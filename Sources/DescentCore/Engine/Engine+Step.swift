@@ -15,6 +15,7 @@ extension Engine {
     ) throws(DescentError) -> StepOutcome {
         try validate(tensors, weight: weight, lossScale: lossScale, closesWindow: closesWindow)
         begin()
+        absence.isAbsent = tensors.isAbsent
         let before = accumulation?.window
         let action: StepAction
         do throws(DescentError) {
@@ -29,6 +30,8 @@ extension Engine {
     /// Makes ready for a micro-batch.
     mutating func begin() {
         makeUnique()
+        absence.isAbsent = []
+        leaveOut([])
         accumulation?.sumIsWritten = false
         reporter.begin(lossScale: chain.lossScale)
         chain.resetFactors()
@@ -62,6 +65,7 @@ extension Engine {
     /// Chooses what becomes of a window.
     mutating func chooseAction(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) -> StepAction {
         var closing = closing
+        leaveOut(isLeftOutOfWindow)
         if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason, rest: rest(of: closing, reason)) }
         let invalidRate = prepareDrivers()
         let reason = try measure(plan.window, tensors, &closing)
@@ -146,7 +150,10 @@ extension Engine {
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
         sweeps.keepSlots(of: passes)
         if !isMeasured { reporter.takeHistograms() }
-        if counters.appliedSteps == 0 { startAverageOfFrozen(tensors) }
+        if counters.appliedSteps == 0 {
+            startAverageOfFrozen(tensors)
+            startFollowersOfLeftOut(tensors)
+        }
         noteChange()
     }
 
@@ -154,7 +161,7 @@ extension Engine {
 
     /// Ends a step that was taken.
     private mutating func endUpdate() throws(DescentError) -> StepOutcome {
-        counters.noteUpdate()
+        counters.noteUpdate(leavingOut: absence.isLeftOut)
         let diverged = divergedParameter()
         let failure = chain.finish(
             nil, nonFinite: accumulation?.window.overflow, diverged: diverged, measurements.statistics)

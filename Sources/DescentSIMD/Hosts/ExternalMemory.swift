@@ -5,7 +5,8 @@ extension GradientPipeline where Backend == SIMDBackend {
     ///
     /// - Parameters:
     ///   - parameters: The parameters, in any order; for the duration of the call.
-    ///   - gradients: Their gradients, in any order; they are only read.
+    ///   - gradients: Their gradients, in any order; they are only read. Some may be absent where the configuration's
+    ///     `missing` says what that means.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
@@ -16,12 +17,13 @@ extension GradientPipeline where Backend == SIMDBackend {
         unsafeParameters parameters: [UnsafeTensor], unsafeGradients gradients: [UnsafeTensor], weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let (layout, written) = (layout, parameters)
+        let (layout, written, missing) = (layout, parameters, configuration.missing)
         return try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
-            try TensorSet.withUnsafeTensors(gradients, layout: layout) { external throws(DescentError) in
+            try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
+                external, isAbsent throws(DescentError) in
                 try DescentError.requireSeparate(written: written, read: gradients)
                 return try step(
-                    &parameters, gradients: external, weight: weight, lossScale: lossScale,
+                    &parameters, gradients: external, isAbsent: isAbsent, weight: weight, lossScale: lossScale,
                     closingWindow: closingWindow)
             }
         }
@@ -64,7 +66,8 @@ extension GradientChain where Backend == SIMDBackend {
     /// Transforms, in place, gradients in external memory.
     ///
     /// - Parameters:
-    ///   - gradients: The gradients of one micro-batch, in any order; for the duration of the call.
+    ///   - gradients: The gradients of one micro-batch, in any order; for the duration of the call. Some may be absent
+    ///     where the configuration's `missing` says what that means.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
@@ -75,9 +78,11 @@ extension GradientChain where Backend == SIMDBackend {
         unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try TensorSet.withUnsafeTensors(gradients, layout: layout) { external throws(DescentError) in
+        try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: configuration.missing) {
+            external, isAbsent throws(DescentError) in
             try DescentError.requireSeparate(written: gradients)
-            return try transform(&external, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
+            return try transform(
+                &external, isAbsent: isAbsent, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
         }
     }
 }
