@@ -77,10 +77,14 @@ public struct NovoGrad: DirectionalOptimizer {
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         for index in squares.indices {
+            guard step.concerns(index) else {
+                squares[index] = state.squares[index]
+                continue
+            }
             let rule = rules[index]
             let norm = step.incoming.norm(.l2, of: index)
             squares[index] = norm * norm
-            if !state.isFresh {
+            if !state.isFresh, step.updates(of: index) > 0 {
                 let (kept, taken) = (rule.decays.second, 1 - rule.decays.second)
                 squares[index] = kept * state.squares[index] + taken * squares[index]
             }

@@ -48,7 +48,7 @@ public protocol Optimizer: Driving {
     /// What has to be known of the whole gradient that reaches the optimizer; by default nothing.
     var requirements: [Requirement] { get }
 
-    /// Gets ready for a step, on one thread; by default ``prepare(appliedSteps:)``.
+    /// Gets ready for a step, on one thread; by default ``prepare(appliedSteps:missedSteps:)``.
     ///
     /// A stage behind the optimizer may still skip the step. What it must not change then belongs into ``finish(_:)``.
     ///
@@ -59,6 +59,16 @@ public protocol Optimizer: Driving {
     ///
     /// - Parameter appliedSteps: The number of steps applied before this one.
     mutating func prepare(appliedSteps: Int)
+
+    /// Gets ready for a step, on one thread, where it matters how many updates each parameter has had, as it does for bias
+    /// corrections; by default ``prepare(appliedSteps:)``.
+    ///
+    /// ``GroupedRules/updateEach(appliedSteps:missedSteps:_:)`` does what there is to do.
+    ///
+    /// - Parameters:
+    ///   - appliedSteps: The number of steps applied before this one, which schedules follow.
+    ///   - missedSteps: For each parameter, how many of them it took no part in; empty if all took part in all.
+    mutating func prepare(appliedSteps: Int, missedSteps: [Int])
 
     /// How many floats of scratch the optimizer is lent for a whole tensor; see ``GradientTransform/scratchCount(for:)``.
     func scratchCount(for parameter: ParameterDescription) -> Int
@@ -113,9 +123,10 @@ extension Optimizer {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public var requirements: [Requirement] { [] }
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        prepare(appliedSteps: step.appliedSteps)
+        prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)
     }
     public mutating func prepare(appliedSteps: Int) {}
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) { prepare(appliedSteps: appliedSteps) }
     public mutating func finish(_ result: StepResult) throws(DescentError) {}
     public var savedSettings: (any ComponentState)? { nil }
     public mutating func adopt(_ settings: any ComponentState) throws {
