@@ -15,8 +15,8 @@ public struct StepPreparation {
     let stage: String
 
     init(
-        layout: ParameterLayout, appliedSteps: Int, missedSteps: [Int], incoming: GradientStatistics, factors: ScaleFactors,
-        records: StepRecords, stage: String
+        layout: ParameterLayout, appliedSteps: Int, missedSteps: [Int], incoming: GradientStatistics,
+        factors: ScaleFactors, records: StepRecords, stage: String
     ) {
         self.layout = layout
         self.appliedSteps = appliedSteps
