@@ -75,6 +75,12 @@ public struct NovoGrad: DirectionalOptimizer {
             state.squares.allSatisfy { $0.isFinite && $0 >= 0 }, name, "norms are negative or not finite")
     }
 
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {
+        guard !state.isFresh else { return }
+        let squares = state.squares
+        state.squares = layout.positions(in: former).map { $0.map { squares[$0] } ?? 0 }
+    }
+
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         for index in squares.indices {
             guard step.concerns(index) else {

@@ -98,6 +98,13 @@ public struct ScheduleFreeAdamW: Optimizer {
         next = state
     }
 
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {
+        guard !state.isFresh else { return }
+        let (before, positions) = (state, layout.positions(in: former))
+        state.largestRates = positions.map { $0.map { before.largestRates[$0] } ?? 0 }
+        state.weights = positions.map { $0.map { before.weights[$0] } ?? 0 }
+    }
+
     public mutating func prepare(_ step: inout StepPreparation) {
         prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)
         for index in shares.indices where !step.concerns(index) {

@@ -232,13 +232,12 @@ struct BlockWork: Sendable {
 
     // MARK: Updating
 
-    /// Shows the followers a parameter that does not move.
-    func follow(_ block: inout some UpdateBlock) {
+    /// Shows the followers a parameter as it is before its first move.
+    func startFollowers(_ block: inout some UpdateBlock) {
         guard let branch = owners[block.parameterIndex] else { return }
         for follower in branches[branch].followers {
             block.slotAccess = accesses.ofFollower(follower)
             followers[follower].willMove(&block)
-            followers[follower].didMove(&block)
         }
     }
 

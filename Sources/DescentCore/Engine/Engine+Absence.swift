@@ -56,13 +56,7 @@ extension Engine {
         guard let parameters = tensors.parameters, !absence.isLeftOut.isEmpty else { return }
         let work = BlockWork(self, SweepProgram())
         for (parameter, isLeftOut) in absence.isLeftOut.enumerated() where isLeftOut {
-            let average = owners.branches[parameter].flatMap { slotTable.parameterAverages[$0] }
-            sweeps.run(over: parameter, parameters) { block in
-                work.follow(&block)
-                guard let average else { return }
-                block.slotAccess = SlotAccess(first: average, count: 1)
-                block.blendParameters(into: 0, weight: 1, replacing: false)
-            }
+            startFollowers(of: parameter, parameters, work)
         }
     }
 }

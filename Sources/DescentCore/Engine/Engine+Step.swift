@@ -141,6 +141,7 @@ extension Engine {
     private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
         reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
+        if let parameters = tensors.parameters { startFollowersOfNewcomers(parameters) }
         chain.prepareFollowers(appliedSteps: counters.appliedSteps)
         chain.multiplyRunFactors()
         let isMeasured = plan.window.isMeasured

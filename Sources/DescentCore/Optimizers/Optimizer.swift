@@ -45,6 +45,11 @@ public protocol Optimizer: Driving {
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
+    /// Carries what it remembers of each parameter, besides its slots, over to other parameters; by default nothing.
+    ///
+    /// Called before it is configured for them; ``ParameterLayout/positions(in:)`` says which of them it knows.
+    mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout)
+
     /// What has to be known of the whole gradient that reaches the optimizer; by default nothing.
     var requirements: [Requirement] { get }
 
@@ -121,6 +126,7 @@ extension Optimizer {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
     }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {}
     public var requirements: [Requirement] { [] }
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)

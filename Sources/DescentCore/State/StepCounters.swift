@@ -53,6 +53,13 @@ public struct StepCounters: Sendable, Hashable, Codable {
         for parameter in isLeftOut.indices where isLeftOut[parameter] { missedSteps[parameter] += 1 }
     }
 
+    /// Notes that some parameters have had no update.
+    mutating func noteNewcomers(_ isNew: [Bool]) {
+        guard isNew.contains(true) else { return }
+        if missedSteps.isEmpty { missedSteps = [Int](repeating: 0, count: isNew.count) }
+        for parameter in isNew.indices where isNew[parameter] { missedSteps[parameter] = appliedSteps }
+    }
+
     /// Counts a step that was skipped; one for a veto or an empty window neither adds to those in a row nor ends them.
     mutating func noteSkip(isNonFinite: Bool) {
         skippedSteps += 1
