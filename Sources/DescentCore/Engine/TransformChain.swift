@@ -226,7 +226,7 @@ struct TransformChain: Sendable {
     /// What a norm has to be multiplied by to be that of the gradient at its true scale.
     func trueScale(from statistic: Int) -> Double {
         // What undoes a loss scale does so for all that take part.
-        guard let parameter = isActive.indices.first(where: takesPart) else { return 1 }
+        guard let parameter = isActive.indices.first(where: { takesPart($0) }) else { return 1 }
         var scale = 1.0
         for station in firstFactors[statistic]..<trunkCount where transforms[station].lossScale != 1 {
             scale *= factors[station].of(parameter)

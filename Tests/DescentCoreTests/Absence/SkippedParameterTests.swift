@@ -12,6 +12,7 @@ import Testing
         { [Unscale(.static(2)), ClipByNorm(1), Accumulate(steps: 2), ClipByNorm(0.2), Normalize()] },
         { [Accumulate(steps: 2, nonFinite: .dropMicroBatch), ClipAdaptively()] },
         { [TopK(share: 0.3), ClipByGlobalNorm(1), ClipByZScore(warmup: 1)] },
+        { [EvenRows(), Accumulate(steps: 2), ClipByGlobalNorm(0.5)] },
         { [Freeze(prefix: "layer2."), Unscale(.static(2)), ClipByPercentile(20)] },
     ]
 
@@ -26,6 +27,7 @@ import Testing
             }
         },
         { ScheduleFreeAdamW(learningRate: 0.01) },
+        { Factored().then { ClipByGlobalNorm(0.5) } },
     ]
 
     let whole: ParameterLayout
@@ -125,6 +127,27 @@ import Testing
         }
         #expect(try tested.flush(&parameters)?.isApplied == true)
         #expect(parameters.bits(of: "layer1.weight") != later.bits(of: "layer1.weight"))
+    }
+
+    @Test(arguments: Arrival.allCases) func `a stage in front of the window does not see what is absent`(
+        _ arrival: Arrival
+    ) throws {
+        var parameters = TensorSet.random(whole, seed: 1)
+        var pipeline = try Pipeline(for: parameters, configuration: .init(missing: .skipParameter)) {
+            EvenRows()
+            Accumulate(steps: 2)
+        } driving: {
+            AdamW()
+        }
+        var remembered: [[UInt32]] = []
+        for (index, absent) in [[], ["layer0.bias"], ["layer0.bias"], []].enumerated() {
+            _ = try pipeline.step(&parameters, .random(whole, seed: UInt64(index)), without: Set(absent), arrival)
+            remembered.append(pipeline.slot(named: "EvenRows.largest")?.bits(of: "layer0.bias") ?? [])
+        }
+        #expect(remembered[0] == remembered[1])
+        #expect(remembered[0] == remembered[2])
+        #expect(remembered[0] != remembered[3])
+        #expect(pipeline.appliedSteps == 2)
     }
 
     @Test(arguments: Arrival.allCases) func `which gradients a window has is copied, saved and resumed with it`(

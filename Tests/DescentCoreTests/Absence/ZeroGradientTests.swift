@@ -12,6 +12,7 @@ import Testing
         { [Unscale(.static(2)), ClipByNorm(1), Accumulate(steps: 2), AddNoise(eta: 0.01, seed: 1), ClipByNorm(0.2)] },
         { [Accumulate(steps: 2, nonFinite: .dropMicroBatch), ClipAdaptively()] },
         { [TopK(share: 0.3), ClipByNorm(1)] },
+        { [EvenRows(), Accumulate(steps: 2), ClipByGlobalNorm(0.5)] },
     ]
 
     let layout: ParameterLayout
