@@ -47,6 +47,8 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let unsupportedVersion = Code("unsupportedVersion")
         /// A micro-batch whose gradients arrive one by one is not complete.
         public static let incompleteMicroBatch = Code("incompleteMicroBatch")
+        /// A window is open that has to be closed first.
+        public static let openWindow = Code("openWindow")
         /// A micro-batch's weight is negative or not finite.
         public static let invalidWeight = Code("invalidWeight")
         /// A text is not JSON.

@@ -79,13 +79,15 @@ public struct AdEMAMix: DirectionalOptimizer {
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         _ = step.value(of: alpha, "alpha", in: .notNegative)
-        prepare(appliedSteps: step.appliedSteps)
+        prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)
     }
 
-    public mutating func prepare(appliedSteps: Int) {
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
         let (alpha, beta3) = (alpha.value(at: appliedSteps), beta3)
         let progress = appliedSteps + 1 < warmup ? Double(appliedSteps + 1) / Double(warmup) : 1
-        rules.updateEach { $0.prepare(appliedSteps: appliedSteps, alpha: alpha, beta3: beta3, progress: progress) }
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) {
+            $0.prepare(appliedSteps: $1, alpha: alpha, beta3: beta3, progress: progress)
+        }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) {

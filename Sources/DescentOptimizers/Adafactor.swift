@@ -34,6 +34,7 @@ public struct Adafactor: Optimizer {
     /// The matrices of each parameter; nil where it is none.
     private var matrices: [MatrixStack?] = []
     private var step = 1
+    private var missedSteps: [Int] = []
 
     /// Makes an optimizer.
     ///
@@ -81,10 +82,14 @@ public struct Adafactor: Optimizer {
         matrices = layout.map { $0.rank > 1 ? $0.matrices : nil }
     }
 
-    public mutating func prepare(appliedSteps: Int) { step = appliedSteps + 1 }
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
+        step = appliedSteps + 1
+        self.missedSteps = missedSteps
+    }
 
     public func update(_ block: inout some UpdateBlock) {
-        let (matrices, rates, step) = (matrices[block.parameterIndex], block.rates, Double(step))
+        let (matrices, rates) = (matrices[block.parameterIndex], block.rates)
+        let step = Double(missedSteps.isEmpty ? step : step - missedSteps[block.parameterIndex])
         if rules[block.parameterIndex] { block.scale(by: -1) }
         let moments = FactoredMoments(share: ReproducibleMath.power(step, beta2Decay), epsilon: epsilon1)
         block.withUnsafeElements { memory in

@@ -22,7 +22,6 @@ public struct Adagrad: DirectionalOptimizer {
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<Rule>
-    private var start: Float = 0
 
     /// Makes an optimizer.
     ///
@@ -67,14 +66,17 @@ public struct Adagrad: DirectionalOptimizer {
         }
     }
 
-    public mutating func prepare(appliedSteps: Int) {
-        rules.updateEach { $0.factor = Float(1 / (1 + Double(appliedSteps) * $0.learningRateDecay)) }
-        start = appliedSteps == 0 ? initialAccumulator : 0
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
+        let initialAccumulator = initialAccumulator
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { rule, updates in
+            rule.factor = Float(1 / (1 + Double(updates) * rule.learningRateDecay))
+            rule.start = updates == 0 ? initialAccumulator : 0
+        }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) {
         let rule = rules[block.parameterIndex]
-        let (decay, start, epsilon, factor) = (block.rates.weightDecay, start, rule.epsilon, rule.factor)
+        let (decay, start, epsilon, factor) = (block.rates.weightDecay, rule.start, rule.epsilon, rule.factor)
         if rule.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, sum in
             let decayed = gradient + decay * parameter
@@ -90,6 +92,8 @@ public struct Adagrad: DirectionalOptimizer {
         let maximize: Bool
         /// What the direction is multiplied by in this step.
         var factor: Float = 1
+        /// What is added to the sum of squares in this step.
+        var start: Float = 0
 
         init(learningRateDecay: Double, epsilon: Float, maximize: Bool) {
             self.learningRateDecay = learningRateDecay

@@ -55,8 +55,8 @@ public struct Adamax: DirectionalOptimizer {
         rules = try rules(in: layout) { $0 }
     }
 
-    public mutating func prepare(appliedSteps: Int) {
-        rules.updateEach { $0.prepare(appliedSteps: appliedSteps) }
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) {

@@ -18,7 +18,9 @@ struct MomentRule: Sendable {
     let oneMinusBeta2: Float
     let epsilon: Float
     let maximize: Bool
-    /// One over 1 - beta1^t, with t counting applied steps from 1.
+    /// Whether this is the first update of its parameters.
+    private(set) var isFirst = true
+    /// One over 1 - beta1^t, with t counting updates from 1.
     private(set) var firstCorrection = 1.0
     /// One over 1 - beta2^t.
     private(set) var secondCorrection = 1.0
@@ -33,8 +35,9 @@ struct MomentRule: Sendable {
         prepare(appliedSteps: 0)
     }
 
-    /// Makes this the rule for the step that follows so many applied ones.
+    /// Makes this the rule for the update that follows so many others.
     mutating func prepare(appliedSteps: Int) {
+        isFirst = appliedSteps == 0
         firstCorrection = 1 / (1 - ReproducibleMath.power(decays.first, appliedSteps + 1))
         secondCorrection = 1 / (1 - ReproducibleMath.power(decays.second, appliedSteps + 1))
     }

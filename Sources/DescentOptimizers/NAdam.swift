@@ -72,9 +72,11 @@ public struct NAdam: DirectionalOptimizer {
         rules = try rules(in: layout) { Rule($0) }
     }
 
-    public mutating func prepare(appliedSteps: Int) {
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
         let momentumDecay = momentumDecay
-        rules.updateEach { $0.prepare(appliedSteps: appliedSteps, momentumDecay: momentumDecay) }
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) {
+            $0.prepare(appliedSteps: $1, momentumDecay: momentumDecay)
+        }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) {

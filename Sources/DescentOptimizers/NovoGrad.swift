@@ -75,12 +75,22 @@ public struct NovoGrad: DirectionalOptimizer {
             state.squares.allSatisfy { $0.isFinite && $0 >= 0 }, name, "norms are negative or not finite")
     }
 
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {
+        guard !state.isFresh else { return }
+        let squares = state.squares
+        state.squares = layout.positions(in: former).map { $0.map { squares[$0] } ?? 0 }
+    }
+
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         for index in squares.indices {
+            guard step.concerns(index) else {
+                squares[index] = state.squares[index]
+                continue
+            }
             let rule = rules[index]
             let norm = step.incoming.norm(.l2, of: index)
             squares[index] = norm * norm
-            if !state.isFresh {
+            if !state.isFresh, step.updates(of: index) > 0 {
                 let (kept, taken) = (rule.decays.second, 1 - rule.decays.second)
                 squares[index] = kept * state.squares[index] + taken * squares[index]
             }

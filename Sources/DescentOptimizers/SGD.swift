@@ -81,12 +81,12 @@ public struct SGD: DirectionalOptimizer {
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         if let problem = changing.problem(at: step.appliedSteps) { return step.veto(problem) }
-        prepare(appliedSteps: step.appliedSteps)
+        prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)
     }
 
-    public mutating func prepare(appliedSteps: Int) {
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
         changing.apply(to: &rules, at: appliedSteps)
-        rules.updateEach { $0.isFirst = appliedSteps == 0 }
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.isFirst = $1 == 0 }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }

@@ -98,8 +98,23 @@ public struct ScheduleFreeAdamW: Optimizer {
         next = state
     }
 
-    public mutating func prepare(appliedSteps: Int) {
-        rules.updateEach { $0.prepare(appliedSteps: appliedSteps) }
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {
+        guard !state.isFresh else { return }
+        let (before, positions) = (state, layout.positions(in: former))
+        state.largestRates = positions.map { $0.map { before.largestRates[$0] } ?? 0 }
+        state.weights = positions.map { $0.map { before.weights[$0] } ?? 0 }
+    }
+
+    public mutating func prepare(_ step: inout StepPreparation) {
+        prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)
+        for index in shares.indices where !step.concerns(index) {
+            next.largestRates[index] = state.largestRates[index]
+            next.weights[index] = state.weights[index]
+        }
+    }
+
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
         for index in rates.indices { rates[index] = Double(schedules[index].value(at: appliedSteps)) }
         for index in shares.indices {
             let rate = rates[rateIndices[index]] * rules[index].rateCorrection
@@ -113,7 +128,8 @@ public struct ScheduleFreeAdamW: Optimizer {
     public func update(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let rate = Float(Double(block.rates.learningRate) * rule.rateCorrection)
-        let (isFirst, share, beta1) = (state.isFresh, shares[block.parameterIndex], rule.beta1)
+        let isFirst = state.isFresh || rule.isFirst
+        let (share, beta1) = (shares[block.parameterIndex], rule.beta1)
         if rule.maximize { block.scale(by: -1) }
         block.updateEach { gradient, parameter, second, fast, average in
             let (start, mean) = isFirst ? (parameter, parameter) : (fast, average)

@@ -27,7 +27,6 @@ public struct Yogi: DirectionalOptimizer {
     public var maximize: Bool
     public var groups: [ParameterGroup]
     private var rules: GroupedRules<MomentRule>
-    private var start: Float = 0
 
     /// Makes an optimizer.
     ///
@@ -65,13 +64,13 @@ public struct Yogi: DirectionalOptimizer {
         rules = try rules(in: layout) { $0 }
     }
 
-    public mutating func prepare(appliedSteps: Int) {
-        rules.updateEach { $0.prepare(appliedSteps: appliedSteps) }
-        start = appliedSteps == 0 ? initialAccumulator : 0
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
     }
 
     public func makeDirection(_ block: inout some UpdateBlock) {
-        let (rule, decay, start) = (rules[block.parameterIndex], block.rates.weightDecay, start)
+        let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
+        let start = rule.isFirst ? initialAccumulator : 0
         let (correction, rootCorrection) = (Float(rule.firstCorrection), Float(rule.secondCorrection.squareRoot()))
         if rule.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, first, second in

@@ -19,7 +19,9 @@ import Testing
         var groupSettings: [GroupSettings.Name] { base.groupSettings }
         var slots: [Slot] { base.slots }
         mutating func configure(for layout: ParameterLayout) throws(DescentError) { try base.configure(for: layout) }
-        mutating func prepare(appliedSteps: Int) { base.prepare(appliedSteps: appliedSteps) }
+        mutating func prepare(appliedSteps: Int, missedSteps: [Int]) {
+            base.prepare(appliedSteps: appliedSteps, missedSteps: missedSteps)
+        }
         func update(_ block: inout some UpdateBlock) {
             base.makeDirection(&block)
             block.moveParameters()

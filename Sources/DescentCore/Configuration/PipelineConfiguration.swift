@@ -17,6 +17,8 @@ public struct PipelineConfiguration: Sendable, Hashable {
     public var reporting: ReportOptions
     /// Whose settings hold for a stage that was changed while training, once training is resumed.
     public var resumedSettings: ResumedSettings
+    /// What happens to parameters whose gradients are not handed over in a step.
+    public var missing: MissingGradients
 
     /// Makes a configuration.
     ///
@@ -26,10 +28,12 @@ public struct PipelineConfiguration: Sendable, Hashable {
     ///     updates them; nil keeps none.
     ///   - reporting: What reports hold beyond statistics that are computed anyway.
     ///   - resumedSettings: Whose settings hold for a stage that was changed while training, once training is resumed.
+    ///   - missing: What happens to parameters whose gradients are not handed over in a step.
     public init(
         nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
-        resumedSettings: ResumedSettings = .saved
+        resumedSettings: ResumedSettings = .saved, missing: MissingGradients = .refuse
     ) {
+        self.missing = missing
         self.resumedSettings = resumedSettings
         self.nonFinite = nonFinite
         self.parameterCopy = parameterCopy
@@ -48,7 +52,7 @@ public struct PipelineConfiguration: Sendable, Hashable {
 
 /// Written as what differs from the default: `{"nonFinite": {"skipAtMost": 20}, "reporting": ["layerNorms"]}`.
 extension PipelineConfiguration: Codable {
-    private enum CodingKeys: String, CodingKey { case nonFinite, parameterCopy, reporting, resumedSettings }
+    private enum CodingKeys: String, CodingKey { case nonFinite, parameterCopy, reporting, resumedSettings, missing }
 
     /// Reads the settings that are there; others are what they are by default.
     public init(from decoder: any Decoder) throws {
@@ -57,7 +61,8 @@ extension PipelineConfiguration: Codable {
             nonFinite: settings.value(.nonFinite, or: .skip),
             parameterCopy: settings.decodeIfPresent(ElementType.self, forKey: .parameterCopy),
             reporting: settings.value(.reporting, or: []),
-            resumedSettings: settings.value(.resumedSettings, or: .saved))
+            resumedSettings: settings.value(.resumedSettings, or: .saved),
+            missing: settings.value(.missing, or: .refuse))
     }
 
     /// Writes the settings that are not what they are by default.
@@ -67,5 +72,6 @@ extension PipelineConfiguration: Codable {
         try settings.encodeIfPresent(parameterCopy, forKey: .parameterCopy)
         if !reporting.isEmpty { try settings.encode(reporting, forKey: .reporting) }
         if resumedSettings != .saved { try settings.encode(resumedSettings, forKey: .resumedSettings) }
+        if missing != .refuse { try settings.encode(missing, forKey: .missing) }
     }
 }

@@ -35,6 +35,15 @@ struct BlockWork: Sendable {
     private let pass: Int?
     /// For each parameter, whether this leaves it out; empty if none is.
     private let isLeftOut: [Bool]
+    /// For each parameter, whether it takes no part in the step, as its gradient is absent; empty if all do.
+    private let isIdle: [Bool]
+    /// For each parameter, whether the micro-batch has no gradient of it; empty if it has all.
+    private let isAbsent: [Bool]
+    private let storesAbsent: Bool
+    /// Whether it is the micro-batch that is read, and not the window's sum.
+    private let readsMicroBatch: Bool
+    /// Whether stages in front of the window pass over gradients that are absent.
+    private let skipsAbsent: Bool
 
     init<Backend: TensorBackend>(_ engine: borrowing Engine<Backend>, _ program: borrowing SweepProgram) {
         let design = engine.design
@@ -63,15 +72,22 @@ struct BlockWork: Sendable {
         histograms = program.makesHistograms ? engine.reporter.histogramSink : nil
         passes = engine.passes.isEmpty ? nil : engine.passes
         pass = program.pass
-        isLeftOut = program.leavesOutWholeTensors ? engine.sweeps.isWholeInLastSweep : []
+        isLeftOut = engine.absence.leftOut(with: program.leavesOutWholeTensors ? engine.sweeps.isWholeInLastSweep : [])
+        isIdle = engine.absence.isLeftOut
+        isAbsent = engine.absence.isAbsent
+        storesAbsent = engine.absence.haveResults
+        readsMicroBatch = program.addition != nil || program.windowFactor == nil
+        skipsAbsent = engine.configuration.missing == .skipParameter
     }
 
     func run(on block: inout some UpdateBlock, at index: Int) {
-        if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return }
+        if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return leaveOut(&block, at: index) }
         let start = passes == nil ? 0 : firstOperation(for: block.parameterIndex)
         if start == 0 {
-            if addition != nil || windowFactor != 1 { makeWindow(&block, at: index) }
-            if histograms != nil { perform(.addToHistograms, on: &block, at: index, keepsSlots: false) }
+            if addition != nil || windowFactor != 1 || !isAbsent.isEmpty { makeWindow(&block, at: index) }
+            if histograms != nil, !lacksGradient(block.parameterIndex) || addition?.sum != nil {
+                perform(.addToHistograms, on: &block, at: index, keepsSlots: false)
+            }
         }
         for position in start..<operations.count {
             perform(operations[position], on: &block, at: index, keepsSlots: keepsSlots)
@@ -103,14 +119,37 @@ struct BlockWork: Sendable {
 
     /// Makes the block that of the window.
     func makeWindow(_ block: inout some UpdateBlock, at index: Int) {
+        let isAbsent = lacksGradient(block.parameterIndex)
+        if isAbsent { block.clear() }
         if let addition {
             // What the micro-batch's stages remember lasts where its sum does.
             let keepsSlots = keepsSlots || addition.destination != nil
-            for operation in microBatchOperations { perform(operation, on: &block, at: index, keepsSlots: keepsSlots) }
+            for operation in microBatchOperations where !(isAbsent && skipsAbsent) {
+                perform(operation, on: &block, at: index, keepsSlots: keepsSlots)
+            }
             block.accumulate(onto: addition.sum, into: addition.destination, factor: addition.factor)
             if checksSum { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }
         }
         if windowFactor != 1 { block.scale(by: windowFactor) }
+    }
+
+    /// Whether the gradient of a parameter is read from a micro-batch that has none of it.
+    private func lacksGradient(_ parameter: Int) -> Bool {
+        !isAbsent.isEmpty && readsMicroBatch && isAbsent[parameter]
+    }
+
+    /// Does what is left to do for a block that is left out: nothing, where it is part of a whole tensor.
+    private func leaveOut(_ block: inout some UpdateBlock, at index: Int) {
+        guard !isIdle.isEmpty, isIdle[block.parameterIndex] else { return }
+        buffers.flags[index] = []
+        // A sum that outlives this sweep is that of every parameter.
+        if let slot = addition?.destination {
+            block.clear()
+            block.accumulate(onto: nil, into: slot, factor: 1)
+        }
+        // Parameters that are not finite before their first update are not blamed on it.
+        guard checksResult, checksParametersFirst, end.contains(.update), !block.parametersAreFinite() else { return }
+        buffers.flags[index] = [.wasNotFinite, .isNotFinite]
     }
 
     private func perform(
@@ -151,8 +190,11 @@ struct BlockWork: Sendable {
             histograms?.add(histogram, of: block.parameterIndex)
         case .copyParameters: block.copyParameters()
         case .store:
+            buffers.flags[index] = []
+            // Of a gradient that is absent, there is no memory to write to.
+            guard isAbsent.isEmpty || storesAbsent || !isAbsent[block.parameterIndex] else { return }
             block.store()
-            if checksResult { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }
+            if checksResult, !block.isFinite() { buffers.flags[index] = .isNotFinite }
         case .accumulate: break
         }
     }
@@ -191,6 +233,15 @@ struct BlockWork: Sendable {
     }
 
     // MARK: Updating
+
+    /// Shows the followers a parameter as it is before its first move.
+    func startFollowers(_ block: inout some UpdateBlock) {
+        guard let branch = owners[block.parameterIndex] else { return }
+        for follower in branches[branch].followers {
+            block.slotAccess = accesses.ofFollower(follower)
+            followers[follower].willMove(&block)
+        }
+    }
 
     private func update(_ block: inout some UpdateBlock, at index: Int) {
         let parameter = block.parameterIndex

@@ -50,7 +50,7 @@ extension Engine {
     mutating func prepare(_ stations: [Int]) throws(DescentError) -> SkipReason? {
         for station in stations {
             let reason = try chain.prepare(
-                station, measurements.statistics, appliedSteps: counters.appliedSteps, &reporter.report,
+                station, measurements.statistics, counters, &reporter.report,
                 checksFactors: plan.checksFactors)
             if let reason { return reason }
         }
@@ -59,7 +59,7 @@ extension Engine {
 
     private mutating func combineBlocks(of statistic: Int) {
         let isShared = exchange?.exchanged.contains(.statistics) ?? false
-        measurements.combine(statistic, sweeps.buffers, isShared ? exchange : nil)
+        measurements.combine(statistic, sweeps.buffers, isShared ? exchange : nil, leavingOut: absence.isLeftOut)
     }
 
     /// Says which parameter is not finite, and how.
@@ -136,7 +136,8 @@ extension Engine {
     /// The first parameter that the update, or a chain's result, has made NaN or infinite, by its name; nil if none.
     mutating func divergedParameter() -> String? {
         guard plan.checksResult else { return nil }
-        return divergence.firstDiverged(sweeps.buffers, sweeps.blockRanges, lasts: !drivers.isEmpty)
-            .map { layout[$0].name }
+        return divergence.firstDiverged(
+            sweeps.buffers, sweeps.blockRanges, lasts: !drivers.isEmpty, leavingOut: absence.isLeftOut
+        ).map { layout[$0].name }
     }
 }

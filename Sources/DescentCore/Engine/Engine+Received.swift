@@ -18,13 +18,7 @@ extension Engine {
         received?.isReceived[parameter] = true
         guard let addition = mode.addition else { return }
         if !isFirst { makeUnique() }
-        let sweep = mode.isMeasured ? plan.window.measuring.first : nil
-        run(
-            SweepProgram(
-                operations: sweep?.operations ?? [], addition: addition,
-                windowFactor: sweep == nil ? nil : factorOnArrival, keepsSlots: false, makesHistograms: sweep != nil,
-                checksSum: plan.checksInput && mode.isDirect && !isWindowFull), StepTensors(gradients: gradients),
-            over: sweeps.blockRanges[parameter])
+        takeIn(StepTensors(gradients: gradients), of: parameter, addition, mode)
         if mode.isContributed, let slot = addition.destination { try contribute(sweeps.slots[slot], of: parameter) }
     }
 
@@ -41,22 +35,24 @@ extension Engine {
     /// Carries out a step with the gradients that have been received.
     mutating func stepReceived(_ tensors: Tensors, closesWindow: Bool) throws(DescentError) -> StepOutcome {
         try requireParameters(tensors)
-        guard let received else {
+        guard var received else {
             if let first = layout.firstIndex(where: { $0.count > 0 }) { throw missing(first) }
             // Where nothing has elements there is nothing to receive, and any tensors are its gradients.
             var tensors = tensors
             tensors.gradients = tensors.parameters
             return try step(tensors, closesWindow: closesWindow)
         }
-        if let missing = layout.indices.first(where: { !received.isReceived[$0] && layout[$0].count > 0 }) {
-            throw self.missing(missing)
-        }
-        makeUnique()
+        let missing = layout.indices.first { !received.isReceived[$0] && layout[$0].count > 0 }
+        if let missing, configuration.missing == .refuse { throw self.missing(missing) }
         var tensors = tensors
+        if missing != nil { tensors.isAbsent = layout.indices.map { !received.isReceived[$0] && layout[$0].count > 0 } }
+        try requirePresent(tensors.isAbsent, closesWindow: closesWindow, hasOutput: false)
+        makeUnique()
         if !received.mode.isDirect { tensors.gradients = sweeps.receivedSlot.map { sweeps.slots[$0] } }
         let window = accumulation?.window
-        let records = reporter.report.records.sizes
         self.received = nil
+        takeInAbsent(tensors, &received)
+        let records = reporter.report.records.sizes
         swapSums(received.mode)
         let action: StepAction
         do throws(DescentError) {
@@ -65,11 +61,49 @@ extension Engine {
             swapSums(received.mode)
             self.received = received
             if let window { accumulation?.window = window }
+            absence.isAbsent = []
+            leaveOut([])
             reporter.report.records.cut(to: records)
-            if !received.mode.isMeasured { reporter.restartHistograms() }
+            if !received.mode.isMeasured {
+                reporter.restartHistograms()
+                sweeps.buffers.forgetRowMeans()
+            }
             throw error
         }
         return try perform(action, tensors)
+    }
+
+    /// Takes in zeros where no gradient has been received, if gradients become part of the window as they arrive.
+    private mutating func takeInAbsent(_ tensors: Tensors, _ received: inout ReceivedGradients) {
+        guard received.mode.isDirect else { return }
+        accumulation?.window.noteAbsent(tensors.isAbsent)
+        guard !tensors.isAbsent.isEmpty, let addition = received.mode.addition else { return }
+        absence.isAbsent = tensors.isAbsent
+        if received.mode.isMeasured, !isLeftOutOfWindow.isEmpty {
+            // What was prepared and measured did not know who takes part.
+            received.mode.isMeasured = false
+            reporter.report.records.removeAll()
+            reporter.restartHistograms()
+            sweeps.buffers.forgetRowMeans()
+        }
+        for parameter in layout.indices where tensors.isAbsent[parameter] {
+            takeIn(
+                StepTensors(gradients: tensors.parameters, isAbsent: tensors.isAbsent), of: parameter, addition,
+                received.mode)
+        }
+    }
+
+    /// Adds the gradient of one parameter to the window, and measures it.
+    private func takeIn(
+        _ tensors: Tensors, of parameter: Int, _ addition: WindowAddition, _ mode: ReceivedGradients.Mode
+    ) {
+        let sweep = mode.isMeasured ? plan.window.measuring.first : nil
+        run(
+            SweepProgram(
+                operations: sweep?.operations ?? [], addition: addition,
+                windowFactor: sweep == nil ? nil : factorOnArrival, keepsSlots: false, makesHistograms: sweep != nil,
+                checksSum: plan.checksInput && mode.isDirect && !isWindowFull), tensors,
+            over: sweeps.blockRanges[parameter])
     }
 
     private mutating func chooseAction(
@@ -77,6 +111,7 @@ extension Engine {
     ) throws(DescentError) -> StepAction {
         guard mode.isDirect else {
             begin()
+            absence.isAbsent = tensors.isAbsent
             return try chooseAction(tensors, weight: mode.weight, closesWindow: closesWindow)
         }
         guard closesWindow || isWindowFull else { return .accumulate(nil, rejection: nil) }

@@ -89,7 +89,7 @@ extension Engine {
 
     /// Gives slots, schedules and counters what was saved, where components go on.
     ///
-    /// Of parameters that a component works on now and did not then, slots begin at zero.
+    /// Of parameters that a component works on now and did not then, slots begin at zero, and so does the count of updates.
     mutating func restore(
         _ state: PipelineState<Backend.Tensors>, _ resumption: Resumption<Backend.Tensors>
     ) throws(DescentError) {
@@ -100,6 +100,7 @@ extension Engine {
             else { continue }
             try saved.tensors.copyContents(into: &sweeps.slots[slot])
         }
+        countNewcomers(resumption)
         for index in drivers.indices { try drivers[index].resume(state.metricStates) }
     }
 }

@@ -15,6 +15,8 @@ extension Engine {
     ) throws(DescentError) -> StepOutcome {
         try validate(tensors, weight: weight, lossScale: lossScale, closesWindow: closesWindow)
         begin()
+        absence.isAbsent = tensors.isAbsent
+        absence.haveResults = tensors.isOutOfPlace
         let before = accumulation?.window
         let action: StepAction
         do throws(DescentError) {
@@ -29,6 +31,8 @@ extension Engine {
     /// Makes ready for a micro-batch.
     mutating func begin() {
         makeUnique()
+        absence.isAbsent = []
+        leaveOut([])
         accumulation?.sumIsWritten = false
         reporter.begin(lossScale: chain.lossScale)
         chain.resetFactors()
@@ -62,6 +66,7 @@ extension Engine {
     /// Chooses what becomes of a window.
     mutating func chooseAction(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) -> StepAction {
         var closing = closing
+        leaveOut(isLeftOutOfWindow)
         if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason, rest: rest(of: closing, reason)) }
         let invalidRate = prepareDrivers()
         let reason = try measure(plan.window, tensors, &closing)
@@ -137,6 +142,7 @@ extension Engine {
     private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
         reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
+        if let parameters = tensors.parameters { startFollowersOfNewcomers(parameters) }
         chain.prepareFollowers(appliedSteps: counters.appliedSteps)
         chain.multiplyRunFactors()
         let isMeasured = plan.window.isMeasured
@@ -146,18 +152,27 @@ extension Engine {
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
         sweeps.keepSlots(of: passes)
         if !isMeasured { reporter.takeHistograms() }
-        if counters.appliedSteps == 0 { startAverageOfFrozen(tensors) }
-        if tensors.isOutOfPlace, let gradients = tensors.gradients {
-            sweeps.runFrozen(gradients, output: tensors.output) { $0.store() }
+        if counters.appliedSteps == 0 {
+            startAverageOfFrozen(tensors)
+            startFollowersOfLeftOut(tensors)
         }
+        if tensors.isOutOfPlace, let gradients = tensors.gradients { copyFrozen(gradients, tensors) }
         noteChange()
+    }
+
+    /// Copies the gradients of frozen parameters to where the others' results are, unless they are absent.
+    private func copyFrozen(_ gradients: Backend.Tensors, _ tensors: Tensors) {
+        let isAbsent = tensors.isAbsent
+        sweeps.runFrozen(gradients, output: tensors.output) { block in
+            if isAbsent.isEmpty || !isAbsent[block.parameterIndex] { block.store() }
+        }
     }
 
     // MARK: End
 
     /// Ends a step that was taken.
     private mutating func endUpdate() throws(DescentError) -> StepOutcome {
-        counters.noteUpdate()
+        counters.noteUpdate(leavingOut: absence.isLeftOut)
         let diverged = divergedParameter()
         let failure = chain.finish(
             nil, nonFinite: accumulation?.window.overflow, diverged: diverged, measurements.statistics)

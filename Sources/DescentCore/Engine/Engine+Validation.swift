@@ -2,10 +2,14 @@
 
 extension Engine {
     /// Refuses the arguments of a step, and tells other processes that wait for it.
-    func requireValid(_ tensors: Tensors, weight: Double, lossScale: Float?) throws(DescentError) {
+    func requireValid(
+        _ tensors: Tensors, weight: Double, lossScale: Float?, closesWindow: Bool
+    ) throws(DescentError) {
         if let gradients = tensors.gradients {
             try layout.requireMatch(of: gradients.layout, as: "gradients")
             try validate(weight: weight, lossScale: lossScale)
+            try requirePresent(
+                tensors.isAbsent, closesWindow: closesWindow, hasOutput: tensors.output != nil && !tensors.isOutOfPlace)
         }
         try requireParameters(tensors)
     }
@@ -15,7 +19,7 @@ extension Engine {
         _ tensors: Tensors, weight: Double, lossScale: Float?, closesWindow: Bool
     ) throws(DescentError) {
         do throws(DescentError) {
-            try requireValid(tensors, weight: weight, lossScale: lossScale)
+            try requireValid(tensors, weight: weight, lossScale: lossScale, closesWindow: closesWindow)
         } catch {
             abandon(error, closesWindow: closesWindow)
             throw error

@@ -19,8 +19,13 @@ extension Engine {
             return nil
         }
         accumulation?.window.admit(weight: weight)
+        accumulation?.window.noteAbsent(absence.isAbsent)
         var alone = ClosingWindow()
-        guard let reason = try measure(segment, tensors, &alone) else { return nil }
+        if configuration.missing == .skipParameter { leaveOut(absence.isAbsent) }
+        let reason = try measure(segment, tensors, &alone)
+        // Until the window is closed, gradients that are absent enter it as zeros.
+        leaveOut([])
+        guard let reason else { return nil }
         // What follows reads the window without this micro-batch, whose rows have other means.
         sweeps.buffers.forgetRowMeans()
         accumulation?.window.reject(reason, since: before)

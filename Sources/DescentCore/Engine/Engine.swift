@@ -28,6 +28,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var counters = StepCounters()
     /// Report, histograms and observers.
     var reporter: StepReporter
+    /// Which gradients are absent in the present micro-batch, and who takes no part because of that.
+    var absence = AbsentGradients()
     /// The micro-batch whose gradients are arriving one by one.
     var received: ReceivedGradients?
 

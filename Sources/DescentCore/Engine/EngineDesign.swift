@@ -50,10 +50,25 @@ final class EngineDesign: Sendable {
                 dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
         let slotTable = try SlotTable(elements, parts.slots, layout, owners)
         whole = WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slotTable)
+        try Self.requireAllGradients(elements, parts, configuration)
         if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
         accesses = StageAccesses(stations, parts.followers, slotTable)
         (self.stations, self.isFrozen, self.owners) = (stations, isFrozen, owners)
         (self.plan, self.slotTable) = (plan, slotTable)
+    }
+
+    /// Refuses gradients to be absent where processes exchange them, which would not agree on who takes part.
+    private static func requireAllGradients(
+        _ elements: PipelineElements, _ parts: EngineParts, _ configuration: PipelineConfiguration
+    ) throws(DescentError) {
+        guard configuration.missing != .refuse, let exchange = parts.exchange, !exchange.exchanged.isEmpty,
+            let position = elements.chain.exchange?.position
+        else { return }
+        let name = elements.chain.stages[position].name
+        throw DescentError(
+            .invalidSetting, stage: name,
+            "\(name) exchanges gradients between processes, each of which has to have all of them. Set missing: .refuse in "
+                + "the configuration, and hand over zeros.")
     }
 }
 

@@ -82,7 +82,7 @@ struct EngineParts {
         }
         if let element = chain.window {
             let name = chain.stages[element.position].name
-            try resumption.configure(&window, element.settings, of: name, at: element.position)
+            try resumption.configure(&window, element.settings, of: name, at: element.position, for: layout)
         }
         if let position = chain.exchange?.position {
             try resumption.resumeNothing(chain.stages[position].name, at: position)

@@ -34,7 +34,10 @@ struct Measurements: Sendable {
     ///   - statistic: Which of the plan's.
     ///   - buffers: What the blocks of the last sweep wrote down.
     ///   - exchange: Who knows of the rows that other processes hold; nil where this one holds all.
-    mutating func combine(_ statistic: Int, _ buffers: StepBuffers, _ exchange: (any GradientExchange)?) {
+    ///   - isLeftOut: For each parameter, whether nothing was measured of it; empty if all were.
+    mutating func combine(
+        _ statistic: Int, _ buffers: StepBuffers, _ exchange: (any GradientExchange)?, leavingOut isLeftOut: [Bool] = []
+    ) {
         let what = statistics[statistic].what
         let offset = statistic * blocks.count
         let empty = what.combiner
@@ -50,6 +53,8 @@ struct Measurements: Sendable {
             }
             values[parameter] = combiner.value
         }
+        // What blocks that were left out hold is of an earlier step.
+        for parameter in isLeftOut.indices where isLeftOut[parameter] { values[parameter] = empty.value }
         if let exchange { values = what.combined(values, over: exchange) }
         swap(&values, &statistics[statistic].values)
     }

@@ -2,7 +2,7 @@
 struct ReceivedGradients: Sendable {
     /// For each parameter, whether its gradient has arrived.
     var isReceived: [Bool]
-    let mode: Mode
+    var mode: Mode
 
     /// How its gradients are taken in, which is known from the first one on.
     struct Mode {
@@ -10,7 +10,7 @@ struct ReceivedGradients: Sendable {
         /// Whether gradients become part of the window as they arrive, instead of waiting for the last one.
         let isDirect: Bool
         /// Whether the first measuring sweep runs as they arrive.
-        let isMeasured: Bool
+        var isMeasured: Bool
         /// Whether other processes are given the window as it arrives.
         let isContributed: Bool
         /// How gradients are kept until the step; nil where other processes keep them.

@@ -45,7 +45,7 @@ struct StepReporter: Sendable {
         guard let statistic else { return }
         let scale = chain.trueScale(from: statistic)
         report.measuredNorm = measurements.norm(statistic) * scale
-        for layer in layers where layer.parameters.contains(where: { chain.isActive[$0] }) {
+        for layer in layers where layer.parameters.contains(where: { chain.takesPart($0) }) {
             let norm = measurements.norm(statistic, over: layer.parameters) * scale
             report.layerNorms.append(LayerNorm(layer: layer.name, norm: norm))
         }

@@ -10,6 +10,8 @@ struct StepTensors<Tensors: TensorStorage> {
     var output: Tensors?
     /// Whether that is elsewhere than the gradients, so that those of frozen parameters have to be copied to it.
     var isOutOfPlace = false
+    /// For each parameter, whether the micro-batch has no gradient of it, and no memory for one; empty if it has all.
+    var isAbsent: [Bool] = []
 }
 
 /// What runs sweeps: the backend, how it cuts the parameters into blocks, and the memory that lasts from step to step.
@@ -198,6 +200,14 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             gradients: tensors, parameters: output == nil ? tensors : nil, output: output,
             parameterCopy: parameterCopy, slots: slots, slotShapes: slotShapes, blocks: frozenBlocks)
         backend.run(sweep, in: backend.makeWorkspace(for: layout, blocks: frozenBlocks)) { block, _ in body(&block) }
+    }
+
+    /// Runs a body over the blocks of one parameter, whose gradient it does not read.
+    func run(over parameter: Int, _ parameters: Backend.Tensors, _ body: @Sendable (inout Backend.Block) -> Void) {
+        let sweep = Sweep(
+            gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
+            slotShapes: slotShapes, blocks: blocks, range: blockRanges[parameter])
+        backend.run(sweep, in: workspace) { block, _ in body(&block) }
     }
 
     /// Counts what is not finite in one parameter's gradient, or in the window's sum of it.

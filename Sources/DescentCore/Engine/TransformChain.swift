@@ -14,6 +14,10 @@ struct TransformChain: Sendable {
     let places: [Station.Place]
     /// For each station, the parameters that it works on; nil for all.
     private let selections: [[Bool]?]
+    /// The same without parameters that are left out of the present step.
+    private var presentSelections: [[Bool]?]
+    /// For each parameter, whether it is left out of the present step; empty if none is.
+    private var isLeftOut: [Bool] = []
     /// For each parameter, whether it takes part, and no stage has frozen it.
     let isActive: [Bool]
     private let layout: ParameterLayout
@@ -56,6 +60,7 @@ struct TransformChain: Sendable {
             let isChosen = station.branch.map { owners.isOwned(by: $0) } ?? isActive
             return isChosen.contains(false) ? isChosen : nil
         }
+        presentSelections = selections
         trunkCount = plan.window.transforms.upperBound
         factors = stations.map { _ in ScaleFactors() }
         runs = plan.runs
@@ -93,6 +98,20 @@ struct TransformChain: Sendable {
 
     // MARK: A step
 
+    /// Has parameters take no part from now on; empty if all do.
+    mutating func leaveOut(_ isLeftOut: [Bool]) {
+        self.isLeftOut = isLeftOut
+        presentSelections = selections
+        guard !isLeftOut.isEmpty else { return }
+        for station in stations.indices {
+            let selection = selections[station]
+            presentSelections[station] = isLeftOut.indices.map { !isLeftOut[$0] && selection?[$0] ?? true }
+        }
+    }
+
+    /// Whether a parameter is neither frozen nor left out of the present step.
+    func takesPart(_ parameter: Int) -> Bool { isActive[parameter] && (isLeftOut.isEmpty || !isLeftOut[parameter]) }
+
     /// Forgets the factors of the last step.
     mutating func resetFactors() {
         for index in factors.indices { factors[index].reset() }
@@ -108,13 +127,13 @@ struct TransformChain: Sendable {
     /// - Parameters:
     ///   - index: Which one.
     ///   - measured: What has been measured in this step.
-    ///   - appliedSteps: The number of steps applied before.
+    ///   - counters: The number of steps applied before.
     ///   - report: Gets what the station records.
     ///   - checksFactors: Whether a factor that is not finite is a reason to skip.
     /// - Returns: Why the step is to be skipped; nil if there is no reason.
     /// - Throws: What the station throws.
     mutating func prepare(
-        _ index: Int, _ measured: [MeasuredStatistic], appliedSteps: Int, _ report: inout StepReport,
+        _ index: Int, _ measured: [MeasuredStatistic], _ counters: StepCounters, _ report: inout StepReport,
         checksFactors: Bool
     ) throws(DescentError) -> SkipReason? {
         multiplyIncomingFactors(of: index)
@@ -126,8 +145,8 @@ struct TransformChain: Sendable {
         swap(&records, &report.records)
         let name = stations[index].name
         var preparation = StepPreparation(
-            layout: layout, appliedSteps: appliedSteps, incoming: statistics(of: index, measured), factors: own,
-            records: records, stage: name)
+            layout: layout, appliedSteps: counters.appliedSteps, missedSteps: counters.missedSteps,
+            incoming: statistics(of: index, measured), factors: own, records: records, stage: name)
         own = ScaleFactors()
         records = StepRecords()
         defer {
@@ -142,7 +161,7 @@ struct TransformChain: Sendable {
         guard checksFactors, !preparation.factors.isFinite else { return nil }
         return SkipReason(
             .nonFiniteSetting, stage: name,
-            "\(name) multiplies by \(preparation.factors.firstNonFinite) at step \(appliedSteps + 1)")
+            "\(name) multiplies by \(preparation.factors.firstNonFinite) at step \(counters.appliedSteps + 1)")
     }
 
     /// Makes one factor for each parameter of those of consecutive scaling transforms.
@@ -180,7 +199,7 @@ struct TransformChain: Sendable {
 
     private func statistics(of index: Int, _ measured: [MeasuredStatistic]) -> GradientStatistics {
         GradientStatistics(
-            measured: measured, indices: sources[index], factors: incomingFactors, selection: selections[index],
+            measured: measured, indices: sources[index], factors: incomingFactors, selection: presentSelections[index],
             stage: stations[index].name)
     }
 
@@ -206,9 +225,11 @@ struct TransformChain: Sendable {
 
     /// What a norm has to be multiplied by to be that of the gradient at its true scale.
     func trueScale(from statistic: Int) -> Double {
+        // What undoes a loss scale does so for all that take part.
+        guard let parameter = isActive.indices.first(where: { takesPart($0) }) else { return 1 }
         var scale = 1.0
         for station in firstFactors[statistic]..<trunkCount where transforms[station].lossScale != 1 {
-            scale *= factors[station].uniform
+            scale *= factors[station].of(parameter)
         }
         return scale
     }

@@ -18,6 +18,19 @@ public struct GroupedRules<Rule: Sendable>: Sendable {
     @usableFromInline var others: [Rule] = []
     /// For each parameter, which of the others is its own, or -1; empty if there is one rule for all.
     @usableFromInline var indices: [Int] = []
+    /// What the indices are where all parameters took part in all steps, and how many of the others are theirs.
+    private var usualIndices: [Int] = []
+    private var usualCount = 0
+    /// For each parameter, how many applied steps it took no part in; empty if all took part in all.
+    private var missedSteps: [Int] = []
+    /// For each of the others beyond the usual ones, which rule it is made of, and how many steps were missed.
+    private var latecomers: [Latecomer] = []
+
+    private struct Latecomer: Hashable, Sendable {
+        /// Which of the others, or -1.
+        let rule: Int
+        let missedSteps: Int
+    }
 
     /// One rule for all parameters.
     public init(_ rule: Rule) { usual = rule }
@@ -50,6 +63,7 @@ public struct GroupedRules<Rule: Sendable>: Sendable {
             }
             indices.append(known[settings] ?? -1)
         }
+        (usualIndices, usualCount) = (indices, others.count)
     }
 
     /// The rule of a parameter.
@@ -60,8 +74,58 @@ public struct GroupedRules<Rule: Sendable>: Sendable {
     }
 
     /// Changes every rule, such as at the start of a step.
+    ///
+    /// It does not reach the copies that ``updateEach(appliedSteps:missedSteps:_:)`` makes, which the next call makes anew.
     public mutating func updateEach(_ body: (inout Rule) -> Void) {
         body(&usual)
-        for index in others.indices { body(&others[index]) }
+        for index in 0..<usualCount { body(&others[index]) }
+    }
+
+    /// Changes every rule at the start of a step, each for the number of updates that its parameters have had.
+    ///
+    /// Where all parameters took part in all steps, each rule is changed once. Otherwise those that missed as many have a
+    /// copy of their rule between them.
+    ///
+    /// - Parameters:
+    ///   - appliedSteps: How many steps have been applied.
+    ///   - missedSteps: For each parameter, how many of them it took no part in; empty if all took part in all.
+    ///   - body: Changes a rule; it is told how many updates its parameters have had.
+    /// - Complexity: O(n) in the number of rules, and of parameters where one has missed a step.
+    public mutating func updateEach(
+        appliedSteps: Int, missedSteps: [Int], _ body: (inout Rule, _ updates: Int) -> Void
+    ) {
+        if missedSteps.isEmpty { forgetMissedSteps() } else { separate(by: missedSteps) }
+        // Copies are made of rules as they are before the step.
+        for (index, latecomer) in latecomers.enumerated() {
+            others[usualCount + index] = latecomer.rule < 0 ? usual : others[latecomer.rule]
+            body(&others[usualCount + index], appliedSteps - latecomer.missedSteps)
+        }
+        body(&usual, appliedSteps)
+        for index in 0..<usualCount { body(&others[index], appliedSteps) }
+    }
+
+    private mutating func forgetMissedSteps() {
+        guard !missedSteps.isEmpty else { return }
+        indices = usualIndices
+        others.removeSubrange(usualCount...)
+        (missedSteps, latecomers) = ([], [])
+    }
+
+    /// Gives parameters that have missed steps rules of their own.
+    private mutating func separate(by missedSteps: [Int]) {
+        guard missedSteps != self.missedSteps else { return }
+        forgetMissedSteps()
+        self.missedSteps = missedSteps
+        var known: [Latecomer: Int] = [:]
+        if indices.isEmpty { indices = [Int](repeating: -1, count: missedSteps.count) }
+        for (parameter, missed) in missedSteps.enumerated() where missed > 0 {
+            let latecomer = Latecomer(rule: indices[parameter], missedSteps: missed)
+            if known[latecomer] == nil {
+                known[latecomer] = usualCount + latecomers.count
+                latecomers.append(latecomer)
+                others.append(usual)
+            }
+            indices[parameter] = known[latecomer] ?? -1
+        }
     }
 }

@@ -45,10 +45,15 @@ public protocol Optimizer: Driving {
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
+    /// Carries what it remembers of each parameter, besides its slots, over to other parameters; by default nothing.
+    ///
+    /// Called before it is configured for them; ``ParameterLayout/positions(in:)`` says which of them it knows.
+    mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout)
+
     /// What has to be known of the whole gradient that reaches the optimizer; by default nothing.
     var requirements: [Requirement] { get }
 
-    /// Gets ready for a step, on one thread; by default ``prepare(appliedSteps:)``.
+    /// Gets ready for a step, on one thread; by default ``prepare(appliedSteps:missedSteps:)``.
     ///
     /// A stage behind the optimizer may still skip the step. What it must not change then belongs into ``finish(_:)``.
     ///
@@ -59,6 +64,16 @@ public protocol Optimizer: Driving {
     ///
     /// - Parameter appliedSteps: The number of steps applied before this one.
     mutating func prepare(appliedSteps: Int)
+
+    /// Gets ready for a step, on one thread, where it matters how many updates each parameter has had, as it does for bias
+    /// corrections; by default ``prepare(appliedSteps:)``.
+    ///
+    /// ``GroupedRules/updateEach(appliedSteps:missedSteps:_:)`` does what there is to do.
+    ///
+    /// - Parameters:
+    ///   - appliedSteps: The number of steps applied before this one, which schedules follow.
+    ///   - missedSteps: For each parameter, how many of them it took no part in; empty if all took part in all.
+    mutating func prepare(appliedSteps: Int, missedSteps: [Int])
 
     /// How many floats of scratch the optimizer is lent for a whole tensor; see ``GradientTransform/scratchCount(for:)``.
     func scratchCount(for parameter: ParameterDescription) -> Int
@@ -121,11 +136,13 @@ extension Optimizer {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
     }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {}
     public var requirements: [Requirement] { [] }
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
-        prepare(appliedSteps: step.appliedSteps)
+        prepare(appliedSteps: step.appliedSteps, missedSteps: step.missedSteps)
     }
     public mutating func prepare(appliedSteps: Int) {}
+    public mutating func prepare(appliedSteps: Int, missedSteps: [Int]) { prepare(appliedSteps: appliedSteps) }
     public mutating func finish(_ result: StepResult) throws(DescentError) {}
     public var savedSettings: (any ComponentState)? { nil }
     public mutating func adopt(_ settings: any ComponentState) throws {

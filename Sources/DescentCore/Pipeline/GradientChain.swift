@@ -49,6 +49,8 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
     public var window: AccumulationWindow? { engine.accumulation?.window }
     /// The parameters that the chain was built for.
     public var layout: ParameterLayout { engine.layout }
+    /// How the chain runs, whatever its stages.
+    public var configuration: PipelineConfiguration { engine.configuration }
     /// How many sweeps over the gradients an applied step takes, for a micro-batch that closes its window.
     public var sweepCount: Int { engine.plan.sweepCount }
 

@@ -204,8 +204,8 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     ///   - parameters: The parameters to update. Nothing but an applied step changes them.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
     /// - Returns: Whether the step was accumulated, applied or skipped.
-    /// - Throws: ``DescentError`` that names the first parameter whose gradient has not been received; a parameter without
-    ///   elements need not be.
+    /// - Throws: ``DescentError`` that names the first parameter whose gradient has not been received, unless the
+    ///   configuration's ``PipelineConfiguration/missing`` says what becomes of it; a parameter without elements need not be.
     public mutating func step(
         _ parameters: inout Backend.Tensors, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {

@@ -41,6 +41,8 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     public private(set) var weights = 0.0
     /// The weight of the micro-batch last admitted.
     public private(set) var lastWeight = 1.0
+    /// The positions of parameters whose gradients were absent in every micro-batch of the sum, ascending; nil for none.
+    public private(set) var absent: [Int]?
     /// Why the first micro-batch that was turned down was.
     public private(set) var rejection: SkipReason?
     /// Why the first micro-batch that was not finite is turned down, whatever others were for.
@@ -61,6 +63,15 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
         included += 1
         weights += weight
         lastWeight = weight
+    }
+
+    /// Notes which gradients the micro-batch last admitted does not have.
+    ///
+    /// - Parameter isAbsent: For each parameter, whether its gradient is absent; empty if none is.
+    mutating func noteAbsent(_ isAbsent: [Bool]) {
+        let before = included == 1 ? Array(isAbsent.indices) : absent ?? []
+        let still = isAbsent.isEmpty ? [] : before.filter { isAbsent[$0] }
+        absent = still.isEmpty ? nil : still
     }
 
     /// Leaves out the micro-batch last admitted, though it has been received.
@@ -101,7 +112,7 @@ extension AccumulationWindow {
     /// Refuses settings out of range, and an open window that cannot be one of theirs.
     ///
     /// - Throws: ``DescentError`` with code `invalidSetting` or `stateMismatch`.
-    func requireValid(_ settings: Settings, of stage: String) throws(DescentError) {
+    func requireValid(_ settings: Settings, of stage: String, in layout: ParameterLayout) throws(DescentError) {
         let length = settings.length
         try DescentError.require(length >= 1, stage, "steps is \(length); a window needs at least 1.")
         try DescentError.requireState(
@@ -115,9 +126,17 @@ extension AccumulationWindow {
             included == received || rejection != nil, stage,
             "\(received - included) micro-batches of the open window were left out, and no reason is given")
         try DescentError.requireState(
+            absent.map { isAscending($0) && $0.allSatisfy { layout.indices.contains($0) } && included > 0 } ?? true,
+            stage,
+            "the parameters without gradients in the open window are said to be \(absent ?? []), of \(layout.count)")
+        try DescentError.requireState(
             weights.isFinite && weights >= 0 && (included > 0 || weights == 0), stage,
             "the weights of \(included) micro-batches add up to \(weights)")
         try DescentError.requireState(
             lastWeight.isFinite && lastWeight >= 0, stage, "the last micro-batch weighs \(lastWeight)")
+    }
+
+    private func isAscending(_ positions: [Int]) -> Bool {
+        !positions.isEmpty && zip(positions, positions.dropFirst()).allSatisfy { $0 < $1 }
     }
 }

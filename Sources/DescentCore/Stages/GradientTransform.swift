@@ -72,6 +72,11 @@ public protocol GradientTransform: Stage {
     ///   (``DescentError/requireState(_:_:_:)``).
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
+    /// Carries what it remembers of each parameter, besides its slots, over to other parameters; by default nothing.
+    ///
+    /// Called before it is configured for them; ``ParameterLayout/positions(in:)`` says which of them it knows.
+    mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout)
+
     /// Decides what the stage does in this step, on one thread, from what it required to know.
     ///
     /// What a step must not change when another stage vetoes it, or throws, belongs into ``finish(_:)``.
@@ -129,6 +134,7 @@ extension GradientTransform {
     public var restriction: ParameterSelection? { nil }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {}
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {}
     public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")

@@ -62,6 +62,10 @@ public struct Only<Base: GradientTransform>: GradientTransform {
         isChosen = layout.map(selection.contains)
     }
 
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {
+        base.relayout(from: former, to: layout)
+    }
+
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         let outer = step.selection
         step.selection = chosen(within: outer)

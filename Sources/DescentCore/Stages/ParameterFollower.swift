@@ -19,6 +19,11 @@ public protocol ParameterFollower: Stage {
     /// - Throws: ``DescentError`` for settings out of range.
     mutating func configure(for layout: ParameterLayout) throws(DescentError)
 
+    /// Carries what it remembers of each parameter, besides its slots, over to other parameters; by default nothing.
+    ///
+    /// Called before it is configured for them; ``ParameterLayout/positions(in:)`` says which of them it knows.
+    mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout)
+
     /// Gets ready for a step that is certain to be applied, on one thread.
     ///
     /// - Parameter appliedSteps: The number of steps applied before this one.
@@ -35,6 +40,7 @@ extension ParameterFollower {
     public var element: ChainElement { .follower(self) }
     public var slots: [Slot] { [] }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
+    public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {}
     public mutating func prepare(appliedSteps: Int) {}
     public func willMove(_ block: inout some UpdateBlock) {}
 }

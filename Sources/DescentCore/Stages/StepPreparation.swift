@@ -4,6 +4,8 @@ public struct StepPreparation {
     public let layout: ParameterLayout
     /// The number of steps applied before this one; schedules read it.
     public let appliedSteps: Int
+    /// For each parameter, how many of these it took no part in; empty if all took part in all.
+    public let missedSteps: [Int]
     /// What the stage required to know of the gradient that reaches it.
     public package(set) var incoming: GradientStatistics
 
@@ -13,11 +15,12 @@ public struct StepPreparation {
     let stage: String
 
     init(
-        layout: ParameterLayout, appliedSteps: Int, incoming: GradientStatistics, factors: ScaleFactors,
-        records: StepRecords, stage: String
+        layout: ParameterLayout, appliedSteps: Int, missedSteps: [Int], incoming: GradientStatistics,
+        factors: ScaleFactors, records: StepRecords, stage: String
     ) {
         self.layout = layout
         self.appliedSteps = appliedSteps
+        self.missedSteps = missedSteps
         self.incoming = incoming
         self.factors = factors
         self.records = records
@@ -35,6 +38,13 @@ public struct StepPreparation {
     /// Whether the stage works on a parameter: one that is not frozen, belongs to the optimizer that it stands behind, and
     /// that it has not been restricted from.
     public func concerns(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
+
+    /// How many updates a parameter has had before this step: fewer than ``appliedSteps`` where it took no part in some.
+    ///
+    /// - Precondition: The parameter is one of the layout's.
+    public func updates(of parameter: Int) -> Int {
+        appliedSteps - (missedSteps.isEmpty ? 0 : missedSteps[parameter])
+    }
 
     /// Whether the stage has set a factor; for `DescentTestKit`.
     package var hasFactors: Bool { factors.hasEach || factors.uniform != 1 }

@@ -3,7 +3,7 @@ extension PipelineState {
     ///
     /// - Throws: ``DescentError`` with code `stateMismatch`, or one that names the tensor of a buffer that differs.
     func requireValid() throws(DescentError) {
-        try counters.requireValid()
+        try counters.requireValid(for: layout)
         for component in components {
             for slot in component.slots {
                 guard let index = slot.firstMismatch(in: layout) else { continue }

@@ -3,6 +3,8 @@ struct Resumption<Tensors: TensorStorage> {
     private let policy: ResumptionPolicy
     /// Whether a component of which the settings have changed may keep other slots than it did.
     private let allowsOtherSlots: Bool
+    /// The layout that states were saved of, where it is another one.
+    var formerLayout: ParameterLayout?
     /// For each component, what was saved of it; nil where it starts afresh.
     private(set) var saved: [PipelineState<Tensors>.Component?]
 
@@ -45,15 +47,16 @@ struct Resumption<Tensors: TensorStorage> {
 
     /// Gives a window back its micro-batches, and checks its settings; where it cannot be that, it may start empty.
     mutating func configure(
-        _ window: inout AccumulationWindow, _ settings: AccumulationWindow.Settings, of name: String, at index: Int
+        _ window: inout AccumulationWindow, _ settings: AccumulationWindow.Settings, of name: String, at index: Int,
+        for layout: ParameterLayout
     ) throws(DescentError) {
         do throws(DescentError) {
             try resume(&window, slots: [AccumulationWindow.slot], name: name, at: index)
-            try window.requireValid(settings, of: name)
+            try window.requireValid(settings, of: name, in: layout)
         } catch {
             guard startsAfresh(index, after: error) else { throw error }
             window.close()
-            try window.requireValid(settings, of: name)
+            try window.requireValid(settings, of: name, in: layout)
         }
     }
 
@@ -64,6 +67,7 @@ struct Resumption<Tensors: TensorStorage> {
         let (fresh, state) = (stage, stage.state)
         do throws(DescentError) {
             try resume(&stage.state, slots: stage.slots, name: stage.name, at: index)
+            if let formerLayout { stage.relayout(from: formerLayout, to: layout) }
             try stage.configure(for: layout)
         } catch {
             guard startsAfresh(index, after: error) else { throw error }
@@ -81,6 +85,7 @@ struct Resumption<Tensors: TensorStorage> {
         let fresh = optimizer
         do throws(DescentError) {
             try resume(&optimizer.state, slots: optimizer.slots, name: optimizer.name, at: index)
+            if let formerLayout { optimizer.relayout(from: formerLayout, to: layout) }
             try optimizer.configure(for: layout)
         } catch {
             guard startsAfresh(index, after: error) else { throw error }
@@ -96,6 +101,7 @@ struct Resumption<Tensors: TensorStorage> {
         let fresh = follower
         do throws(DescentError) {
             try resume(&follower.state, slots: follower.slots, name: follower.name, at: index)
+            if let formerLayout { follower.relayout(from: formerLayout, to: layout) }
             try follower.configure(for: layout)
         } catch {
             guard startsAfresh(index, after: error) else { throw error }

@@ -5,7 +5,8 @@ extension GradientPipeline where Backend == SIMDBackend {
     ///
     /// - Parameters:
     ///   - parameters: The parameters, in any order; for the duration of the call.
-    ///   - gradients: Their gradients, in any order and of any types; they are only read.
+    ///   - gradients: Their gradients, in any order and of any types; they are only read. Some may be absent where the
+    ///     configuration's `missing` says what that means.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
@@ -16,14 +17,13 @@ extension GradientPipeline where Backend == SIMDBackend {
         unsafeParameters parameters: [UnsafeTensor], unsafeGradients gradients: [UnsafeTensor], weight: Double = 1,
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let (layout, written) = (layout, parameters)
+        let (layout, written, missing) = (layout, parameters, configuration.missing)
         return try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
-            try TensorSet.withUnsafeTensors(
-                gradients, layout: layout, mayDiffer: true
-            ) { external throws(DescentError) in
+            try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
+                external, isAbsent throws(DescentError) in
                 try DescentError.requireSeparate(written: written, read: gradients)
                 return try step(
-                    &parameters, gradients: external, weight: weight, lossScale: lossScale,
+                    &parameters, gradients: external, isAbsent: isAbsent, weight: weight, lossScale: lossScale,
                     closingWindow: closingWindow)
             }
         }
@@ -66,7 +66,8 @@ extension GradientChain where Backend == SIMDBackend {
     /// Transforms, in place, gradients in external memory.
     ///
     /// - Parameters:
-    ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call.
+    ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call. Some
+    ///     may be absent where the configuration's `missing` says what that means.
     ///   - parameters: The parameters, for stages that look at them; they are only read.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
@@ -78,14 +79,13 @@ extension GradientChain where Backend == SIMDBackend {
         unsafeGradients gradients: [UnsafeTensor], unsafeParameters parameters: [UnsafeTensor]? = nil,
         weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let layout = layout
-        return try TensorSet.withUnsafeTensors(
-            gradients, layout: layout, mayDiffer: true
-        ) { external throws(DescentError) in
+        let (layout, missing) = (layout, configuration.missing)
+        return try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
+            external, isAbsent throws(DescentError) in
             try DescentError.requireSeparate(written: gradients, read: parameters ?? [])
             return try TensorSet.withOptionalTensors(parameters, layout: layout) { parameters throws(DescentError) in
                 try transform(
-                    &external, parameters: parameters, weight: weight, lossScale: lossScale,
+                    &external, isAbsent: isAbsent, parameters: parameters, weight: weight, lossScale: lossScale,
                     closingWindow: closingWindow)
             }
         }
@@ -115,9 +115,10 @@ extension GradientChain where Backend == SIMDBackend {
     /// Transforms gradients in external memory, which are only read, and writes the result to other memory.
     ///
     /// - Parameters:
-    ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call.
+    ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call. Some
+    ///     may be absent where the configuration's `missing` says what that means.
     ///   - results: Where the transformed gradients go, in any order and of any types. They are written if the outcome is
-    ///     applied, and only then.
+    ///     applied, and only then; not those of parameters that are left out because their gradients are absent.
     ///   - parameters: The parameters, for stages that look at them; they are only read.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
@@ -130,10 +131,9 @@ extension GradientChain where Backend == SIMDBackend {
         unsafeParameters parameters: [UnsafeTensor]? = nil, weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let (layout, written) = (layout, results)
-        return try TensorSet.withUnsafeTensors(
-            gradients, layout: layout, mayDiffer: true
-        ) { external throws(DescentError) in
+        let (layout, written, missing) = (layout, results, configuration.missing)
+        return try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
+            external, isAbsent throws(DescentError) in
             try TensorSet.withUnsafeTensors(
                 results, layout: layout, mayDiffer: true
             ) { results throws(DescentError) in
@@ -141,8 +141,8 @@ extension GradientChain where Backend == SIMDBackend {
                 return try TensorSet.withOptionalTensors(parameters, layout: layout) {
                     parameters throws(DescentError) in
                     try transform(
-                        external, into: &results, parameters: parameters, weight: weight, lossScale: lossScale,
-                        closingWindow: closingWindow)
+                        external, into: &results, isAbsent: isAbsent, parameters: parameters, weight: weight,
+                        lossScale: lossScale, closingWindow: closingWindow)
                 }
             }
         }

@@ -51,7 +51,7 @@ extension Rule where Subject == DescentTestKit.Subject {
             }
         }
         for step in 0..<example.steps {
-            optimizer.prepare(appliedSteps: step)
+            optimizer.prepare(appliedSteps: step, missedSteps: [])
             run(step) { [optimizer] block in optimizer.update(&block) }
         }
         return uses.slot

@@ -8,6 +8,7 @@ import Testing
         (PipelineConfiguration(), "{}"),
         (PipelineConfiguration(nonFinite: .propagate), #"{"nonFinite":"propagate"}"#),
         (PipelineConfiguration(nonFinite: .skipAtMost(20)), #"{"nonFinite":{"skipAtMost":20}}"#),
+        (PipelineConfiguration(missing: .skipParameter), #"{"missing":"skipParameter"}"#),
         (PipelineConfiguration(parameterCopy: .bfloat16), #"{"parameterCopy":"bfloat16"}"#),
         (
             PipelineConfiguration(reporting: [.updateRatio, .layerNorms]),

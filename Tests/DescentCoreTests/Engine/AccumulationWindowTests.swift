@@ -60,7 +60,9 @@ import Testing
     @Test func `settings and states that no run can have are refused`() throws {
         func refusal(_ window: AccumulationWindow, _ length: Int) -> DescentError.Code? {
             let settings = Settings(length: length, reduction: .mean, dropsNonFinite: false)
-            do throws(DescentError) { try window.requireValid(settings, of: "A") } catch { return error.code }
+            do throws(DescentError) { try window.requireValid(settings, of: "A", in: ParameterLayout([])) } catch {
+                return error.code
+            }
             return nil
         }
         func window(_ json: String) throws -> AccumulationWindow {

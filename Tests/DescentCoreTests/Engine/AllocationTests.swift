@@ -23,9 +23,9 @@ import Testing
             }
         ),
         (
-            "accumulated", .float32,
+            "accumulated, and gradients might be absent", .float32,
             {
-                try Pipeline(for: $0, on: SIMDBackend(threads: 1)) {
+                try Pipeline(for: $0, configuration: .init(missing: .skipParameter), on: SIMDBackend(threads: 1)) {
                     Accumulate(steps: 3, reduction: .weighted)
                     ClipByValue(1)
                     ClipByZScore()

@@ -37,7 +37,7 @@ import Testing
     @Test(arguments: [(-1, 0, 0), (0, -1, 0), (0, 0, -1), (0, 1, 2), ((1 << 53) + 1, 0, 0)])
     func `counts that no run can have reached are refused`(_ applied: Int, _ skipped: Int, _ inARow: Int) {
         let counters = StepCounters(appliedSteps: applied, skippedSteps: skipped, consecutiveSkips: inARow)
-        #expect(throws: DescentError.self) { try counters.requireValid() }
+        #expect(throws: DescentError.self) { try counters.requireValid(for: ParameterLayout([])) }
     }
 
     // MARK: Divergence

@@ -31,7 +31,8 @@ import Testing
     private func prepare(_ chain: inout TransformChain, checksFactors: Bool = true) throws -> SkipReason? {
         var report = StepReport()
         for index in chain.transforms.indices {
-            let reason = try chain.prepare(index, [], appliedSteps: 4, &report, checksFactors: checksFactors)
+            let reason = try chain.prepare(
+                index, [], StepCounters(appliedSteps: 4), &report, checksFactors: checksFactors)
             if let reason { return reason }
         }
         return nil

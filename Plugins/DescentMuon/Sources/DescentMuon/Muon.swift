@@ -99,9 +99,9 @@ public struct Muon: DirectionalOptimizer {
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         let appliedSteps = step.appliedSteps
         var problem: String?
-        rules.updateEach { rule in
+        rules.updateEach(appliedSteps: appliedSteps, missedSteps: step.missedSteps) { rule, updates in
             problem = problem ?? rule.problem(at: appliedSteps)
-            rule.prepare(appliedSteps: appliedSteps)
+            rule.prepare(appliedSteps: appliedSteps, updates: updates)
         }
         if let problem { step.veto(problem) }
     }
@@ -155,10 +155,10 @@ extension Muon {
             momentum.problem("momentum", at: appliedSteps, in: .decay).map { "\(owner): \($0)" }
         }
 
-        /// Makes the factors of a step, each rounded once.
-        mutating func prepare(appliedSteps: Int) {
+        /// Makes the factors of a step, each rounded once, for parameters that have had so many updates.
+        mutating func prepare(appliedSteps: Int, updates: Int) {
             let momentum = momentum.unroundedValue(at: appliedSteps)
-            let step = appliedSteps + 1
+            let step = updates + 1
             kept = Float(momentum)
             added = Float(1 - momentum)
             let weight = 1 - ReproducibleMath.power(momentum, step)
