@@ -149,6 +149,51 @@ import Testing
         }
     }
 
+    /// Throws when it is told to, and says that it cannot.
+    private struct Surprises: GradientScaling {
+        let count: Throws.Count
+        var requirements: [Requirement] { [.norm(.l2)] }
+        var canFail: Bool { false }
+
+        mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+            var base = Throws(count: count)
+            try base.prepare(&step)
+        }
+    }
+
+    @Test func `a window that a stage has left as it closed holds zeros of what was absent`() throws {
+        let count = Throws.Count()
+        var results: [TensorSet] = []
+        for missing in [MissingGradients.zero, .skipParameter] {
+            var parameters = TensorSet.random(layout, seed: 1)
+            var pipeline = try Pipeline(for: parameters, configuration: .init(missing: missing)) {
+                ClipByValue(0.5)
+                Accumulate(steps: 3)
+                Surprises(count: count)
+            } driving: {
+                SGD(learningRate: 0.1)
+            }
+            let absent: [Set<String>] = [[], [], [], ["layer0.bias"], [], []]
+            for (index, absent) in absent.enumerated() {
+                let gradients = TensorSet.random(layout, seed: UInt64(index))
+                func step() throws {
+                    _ = try pipeline.step(
+                        &parameters, gradients, without: absent, .inExternalMemory, closingWindow: index == 3)
+                }
+                guard index == 3 else {
+                    try step()
+                    continue
+                }
+                count.left.withLock { $0 = 1 }
+                #expect(throws: DescentError.self) { try step() }
+                #expect(pipeline.window?.received == 1)
+            }
+            #expect(pipeline.appliedSteps == 2)
+            results.append(parameters)
+        }
+        #expect(results[0].bits == results[1].bits)
+    }
+
     /// An exchange that takes no part in anything, as it is refused before.
     private struct Exchange: GradientExchange {
         var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }

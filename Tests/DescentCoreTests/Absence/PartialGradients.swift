@@ -10,7 +10,7 @@ extension GradientPipeline<SIMDBackend> {
     /// Takes in a micro-batch without the gradients of some parameters.
     mutating func step(
         _ parameters: inout TensorSet, _ gradients: TensorSet, without absent: Set<String>, _ arrival: Arrival,
-        weight: Double = 1
+        weight: Double = 1, closingWindow: Bool = false
     ) throws -> StepOutcome {
         let layout = layout
         switch arrival {
@@ -18,14 +18,15 @@ extension GradientPipeline<SIMDBackend> {
             for index in layout.indices.reversed() where !absent.contains(layout[index].name) {
                 try receive(gradients, of: index, weight: weight)
             }
-            return try step(&parameters)
+            return try step(&parameters, closingWindow: closingWindow)
         case .inExternalMemory:
             var gradients = gradients
             return try parameters.withUnsafeTensors { parameters throws(DescentError) in
                 try gradients.withUnsafeTensors { gradients throws(DescentError) in
                     try step(
                         unsafeParameters: parameters,
-                        unsafeGradients: gradients.filter { !absent.contains($0.name) }, weight: weight)
+                        unsafeGradients: gradients.filter { !absent.contains($0.name) }, weight: weight,
+                        closingWindow: closingWindow)
                 }
             }
         }
