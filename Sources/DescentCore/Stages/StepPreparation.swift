@@ -35,8 +35,8 @@ public struct StepPreparation {
         set { incoming.selection = newValue }
     }
 
-    /// Whether the stage works on a parameter: one that is not frozen, belongs to the optimizer that it stands behind, and
-    /// that it has not been restricted from.
+    /// Whether the stage works on a parameter: one that is not frozen, takes part in this step, belongs to the optimizer that
+    /// it stands behind, and that it has not been restricted from.
     public func concerns(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
 
     /// How many updates a parameter has had before this step: fewer than ``appliedSteps`` where it took no part in some.
