@@ -9,7 +9,7 @@ extension GradientPipeline {
     /// Stages, optimizers and their settings are the same, and are checked and planned anew. Parameters of the same name and
     /// shape keep their slots, averages and counts of updates; others begin as if it were their first step. Counters,
     /// schedules, observers and what stages remember go on. To freeze parameters or thaw them, change the selection of
-    /// `Freeze` (``change(_:number:_:)-(Stage.Type,_,_)``).
+    /// `Freeze` with `change(Freeze.self) { … }`.
     ///
     /// - Parameter parameters: The parameters from now on.
     /// - Throws: ``DescentError`` with code `openWindow` while a window is open, whose sum is that of other parameters,
