@@ -94,11 +94,15 @@ public struct GroupedRules<Rule: Sendable>: Sendable {
     public mutating func updateEach(
         appliedSteps: Int, missedSteps: [Int], _ body: (inout Rule, _ updates: Int) -> Void
     ) {
-        if missedSteps.isEmpty { forgetMissedSteps() } else { separate(by: missedSteps) }
-        // Copies are made of rules as they are before the step.
-        for (index, latecomer) in latecomers.enumerated() {
-            others[usualCount + index] = latecomer.rule < 0 ? usual : others[latecomer.rule]
-            body(&others[usualCount + index], appliedSteps - latecomer.missedSteps)
+        if missedSteps.isEmpty {
+            forgetMissedSteps()
+        } else {
+            separate(by: missedSteps)
+            // Copies are made of rules as they are before the step.
+            for (index, latecomer) in latecomers.enumerated() {
+                others[usualCount + index] = latecomer.rule < 0 ? usual : others[latecomer.rule]
+                body(&others[usualCount + index], appliedSteps - latecomer.missedSteps)
+            }
         }
         body(&usual, appliedSteps)
         for index in 0..<usualCount { body(&others[index], appliedSteps) }

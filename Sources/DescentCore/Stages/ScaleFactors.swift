@@ -23,11 +23,10 @@ struct ScaleFactors: Sendable {
         let (uniform, each) = (uniform, hasEach ? each : [])
         // Through a buffer, so that no index is checked, and several are multiplied at once.
         product.withUnsafeMutableBufferPointer { product in
-            let own = product[start..<start + count]
             if each.isEmpty {
-                for index in own.indices { product[index] *= uniform }
+                for index in 0..<count { product[start + index] *= uniform }
             } else {
-                for (index, factor) in zip(own.indices, each) { product[index] *= uniform * factor }
+                for index in 0..<count { product[start + index] *= uniform * each[index] }
             }
         }
     }
