@@ -34,6 +34,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// The parameters after the last applied step, in another element type.
     private(set) var parameterCopy: Backend.Tensors?
     private(set) var workspace: Backend.Workspace
+    /// The same for blocks that a stage has frozen; nil if there are none.
+    private var frozenWorkspace: Backend.Workspace?
     /// What blocks write down for the engine.
     private(set) var buffers: StepBuffers
     /// For each pass over whole tensors, the tensors.
@@ -89,6 +91,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         sumSlot = slots.ofWindow
         self.parameterCopy = parameterCopy.map { backend.makeTensors(layout, $0) }
         workspace = backend.makeWorkspace(for: layout, blocks: blocks)
+        frozenWorkspace = frozenBlocks.isEmpty ? nil : backend.makeWorkspace(for: layout, blocks: frozenBlocks)
         let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
         buffers = StepBuffers(
             statisticCount: plan.statistics.count, blockCount: blocks.count,
@@ -103,6 +106,9 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         for index in 0..<slots.count { slots[index].makeUnique() }
         parameterCopy?.makeUnique()
         if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
+        if frozenWorkspace != nil, !isKnownUniquelyReferenced(&frozenWorkspace) {
+            frozenWorkspace = backend.makeWorkspace(for: layout, blocks: frozenBlocks)
+        }
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
         for index in 0..<tensorsOfPasses.count { tensorsOfPasses[index].makeUnique(on: backend) }
         for index in 0..<tensorsOfLastSweep.count { tensorsOfLastSweep[index].makeUnique(on: backend) }
@@ -195,11 +201,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     func runFrozen(
         _ tensors: Backend.Tensors, output: Backend.Tensors? = nil, _ body: @Sendable (inout Backend.Block) -> Void
     ) {
-        guard !frozenBlocks.isEmpty else { return }
+        guard let frozenWorkspace else { return }
         let sweep = Sweep(
             gradients: tensors, parameters: output == nil ? tensors : nil, output: output,
             parameterCopy: parameterCopy, slots: slots, slotShapes: slotShapes, blocks: frozenBlocks)
-        backend.run(sweep, in: backend.makeWorkspace(for: layout, blocks: frozenBlocks)) { block, _ in body(&block) }
+        backend.run(sweep, in: frozenWorkspace) { block, _ in body(&block) }
     }
 
     /// Runs a body over the blocks of one parameter, whose gradient it does not read.

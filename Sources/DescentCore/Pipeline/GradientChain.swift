@@ -68,7 +68,7 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
     ///
     /// - Parameters:
     ///   - gradients: The gradients of one micro-batch. If the outcome is applied, they are the transformed
-    ///     gradients of the window; otherwise they are as they were.
+    ///     gradients of the window; otherwise they are as they were, unless it is diverged: then they are not finite.
     ///   - parameters: The parameters, for stages that look at them.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked; nil trusts that it was ``lossScale``.
@@ -91,7 +91,7 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
     /// - Parameters:
     ///   - gradients: The gradients of one micro-batch.
     ///   - result: Receives the transformed gradients of the window if the outcome is applied, and those of frozen parameters
-    ///     as they are; otherwise nothing is written to it.
+    ///     as they are. Nothing is written to it otherwise, unless the outcome is diverged: then it has what is not finite.
     ///   - parameters: The parameters, for stages that look at them.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked; nil trusts that it was ``lossScale``.

@@ -64,7 +64,7 @@ extension SIMDBlock {
     mutating func readSource() {
         guard source == scratch.unread else { return }
         if let view = memory.gradients.view(parameterIndex) {
-            if view.isTransposed, !isStrided { return readPanel(view) }
+            if view.isTransposed, !isStrided, !isTransformedInPlace { return readPanel(view) }
             source = scratch.widened
             return gather(view, into: source)
         }
@@ -76,6 +76,9 @@ extension SIMDBlock {
                 into: source + segment * region.segmentLength, count: region.segmentLength)
         }
     }
+
+    /// Whether the gradients' memory is written to, so that neighbours' rows must not be read.
+    private var isTransformedInPlace: Bool { memory.output?.isSame(as: memory.gradients) ?? false }
 
     /// Brings the block's rows in order, and those of its neighbours with them, where each column has a few elements of all.
     private mutating func readPanel(_ view: TensorView) {

@@ -65,6 +65,9 @@ struct TensorAddresses {
     /// Whether a tensor is not in row-major order without gaps.
     func isStrided(_ index: Int) -> Bool { views?[index].isStrided ?? false }
 
+    /// Whether these are the same tensors.
+    func isSame(as other: TensorAddresses) -> Bool { bases == other.bases }
+
     /// The start of a tensor that kernels can use where it lies: float32, in row-major order; nil for others.
     func plainFloats(_ index: Int) -> UnsafeMutablePointer<Float>? {
         guard let view = views?[index] else { return elementType == .float32 ? floats(index) : nil }

@@ -82,9 +82,10 @@ extension GradientChain where Backend == SIMDBackend {
         let (layout, missing) = (layout, configuration.missing)
         return try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
             external, isAbsent throws(DescentError) in
-            try DescentError.requireSeparate(written: gradients, read: parameters ?? [])
+            let read = parameters ?? []
             return try TensorSet.withOptionalTensors(parameters, layout: layout) { parameters throws(DescentError) in
-                try transform(
+                try DescentError.requireSeparate(written: gradients, read: read)
+                return try transform(
                     &external, isAbsent: isAbsent, parameters: parameters, weight: weight, lossScale: lossScale,
                     closingWindow: closingWindow)
             }
@@ -105,9 +106,10 @@ extension GradientChain where Backend == SIMDBackend {
         return try TensorSet.withUnsafeTensors(
             results, layout: layout, mayDiffer: true
         ) { external throws(DescentError) in
-            try DescentError.requireSeparate(written: results, read: parameters ?? [])
+            let read = parameters ?? []
             return try TensorSet.withOptionalTensors(parameters, layout: layout) { parameters throws(DescentError) in
-                try flush(into: &external, parameters: parameters)
+                try DescentError.requireSeparate(written: results, read: read)
+                return try flush(into: &external, parameters: parameters)
             }
         }
     }
@@ -118,7 +120,8 @@ extension GradientChain where Backend == SIMDBackend {
     ///   - gradients: The gradients of one micro-batch, in any order and of any types; for the duration of the call. Some
     ///     may be absent where the configuration's `missing` says what that means.
     ///   - results: Where the transformed gradients go, in any order and of any types. They are written if the outcome is
-    ///     applied, and only then; not those of parameters that are left out because their gradients are absent.
+    ///     applied, or diverged, when they are not finite; not those of parameters that are left out because their gradients
+    ///     are absent.
     ///   - parameters: The parameters, for stages that look at them; they are only read.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
@@ -137,10 +140,11 @@ extension GradientChain where Backend == SIMDBackend {
             try TensorSet.withUnsafeTensors(
                 results, layout: layout, mayDiffer: true
             ) { results throws(DescentError) in
-                try DescentError.requireSeparate(written: written, read: gradients + (parameters ?? []))
+                let read = gradients + (parameters ?? [])
                 return try TensorSet.withOptionalTensors(parameters, layout: layout) {
                     parameters throws(DescentError) in
-                    try transform(
+                    try DescentError.requireSeparate(written: written, read: read)
+                    return try transform(
                         external, into: &results, isAbsent: isAbsent, parameters: parameters, weight: weight,
                         lossScale: lossScale, closingWindow: closingWindow)
                 }

@@ -47,17 +47,46 @@ extension Kernels {
     func gather(
         _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, into destination: UnsafeMutablePointer<Float>
     ) {
-        if matrix.columnStride == 1 {
-            for row in 0..<matrix.rows {
-                (destination + row * matrix.columns).update(
-                    from: source + row * matrix.rowStride, count: matrix.columns)
+        copy(
+            source, (matrix.rowStride, matrix.columnStride), to: destination, (matrix.columns, 1), rows: matrix.rows,
+            columns: matrix.columns)
+    }
+
+    /// Copies a matrix without gaps to where one with gaps lies.
+    func scatter(
+        _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, to destination: UnsafeMutablePointer<Float>
+    ) {
+        copy(
+            source, (matrix.columns, 1), to: destination, (matrix.rowStride, matrix.columnStride), rows: matrix.rows,
+            columns: matrix.columns)
+    }
+
+    /// How many elements lie from one row to the next, and from one column to the next.
+    private typealias Strides = (row: Int, column: Int)
+
+    /// Copies a matrix from where it lies to where it is to lie.
+    private func copy(
+        _ source: UnsafePointer<Float>, _ from: Strides, to destination: UnsafeMutablePointer<Float>,
+        _ strides: Strides,
+        rows: Int, columns: Int
+    ) {
+        if from.column == 1, strides.column == 1 {
+            for row in 0..<rows {
+                (destination + row * strides.row).update(from: source + row * from.row, count: columns)
             }
-        } else if matrix.rowStride == 1, matrix.rows > 1 {
+        } else if from.row == 1, strides.column == 1 {
             transpose(
-                source, stride: matrix.columnStride, into: destination, stride: matrix.columns, rows: matrix.rows,
-                columns: matrix.columns)
+                source, stride: from.column, into: destination, stride: strides.row, rows: rows, columns: columns)
+        } else if from.column == 1, strides.row == 1 {
+            transpose(
+                source, stride: from.row, into: destination, stride: strides.column, rows: columns, columns: rows)
         } else {
-            PortableKernels.gather(source, matrix) { destination[$0] = $1 }
+            for row in 0..<rows {
+                for column in 0..<columns {
+                    destination[row * strides.row + column * strides.column] =
+                        source[row * from.row + column * from.column]
+                }
+            }
         }
     }
 
@@ -78,24 +107,6 @@ extension Kernels {
                     widen(start, elementType, into: destination + row * matrix.columns + column, count: count)
                 }
             }
-        }
-    }
-
-    /// Copies a matrix without gaps to where one with gaps lies.
-    func scatter(
-        _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, to destination: UnsafeMutablePointer<Float>
-    ) {
-        if matrix.columnStride == 1 {
-            for row in 0..<matrix.rows {
-                (destination + row * matrix.rowStride).update(
-                    from: source + row * matrix.columns, count: matrix.columns)
-            }
-        } else if matrix.rowStride == 1, matrix.rows > 1 {
-            transpose(
-                source, stride: matrix.columns, into: destination, stride: matrix.columnStride, rows: matrix.columns,
-                columns: matrix.rows)
-        } else {
-            PortableKernels.scatter(matrix, to: destination) { source[$0] }
         }
     }
 }

@@ -38,7 +38,8 @@ struct TensorView {
     static func axes(_ shape: [Int], _ strides: [Int]) -> [Axis] {
         var axes: [Axis] = []
         for (count, stride) in zip(shape, strides) where count != 1 {
-            if let last = axes.last, last.stride == count * stride {
+            let (reach, overflows) = count.multipliedReportingOverflow(by: stride)
+            if let last = axes.last, !overflows, last.stride == reach {
                 axes[axes.count - 1] = Axis(count: last.count * count, stride: stride)
             } else {
                 axes.append(Axis(count: count, stride: stride))

@@ -132,12 +132,7 @@ public struct UnsafeTensor {
 
     /// Describes a float32 tensor by its elements in row-major order.
     public init(_ name: String, shape: [Int]? = nil, _ elements: UnsafeMutableBufferPointer<Float>) {
-        self.name = name
-        self.shape = shape
-        elementType = .float32
-        count = elements.count
-        address = UnsafeMutableRawPointer(elements.baseAddress)
-        (strides, capacity, axes) = (nil, elements.count, [])
+        self.init(name, shape, UnsafeMutableRawPointer(elements.baseAddress), count: elements.count, .float32)
     }
 
     /// Describes a float32 tensor whose elements lie in another order than row-major, or with gaps.
@@ -193,20 +188,23 @@ public struct UnsafeTensor {
         _ name: String, shape: [Int]? = nil, bitPatterns: UnsafeMutableBufferPointer<UInt16>, _ elementType: ElementType
     ) {
         stopUnless(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
-        self.name = name
-        self.shape = shape
-        self.elementType = elementType
-        count = bitPatterns.count
-        address = UnsafeMutableRawPointer(bitPatterns.baseAddress)
-        (strides, capacity, axes) = (nil, bitPatterns.count, [])
+        self.init(
+            name, shape, UnsafeMutableRawPointer(bitPatterns.baseAddress), count: bitPatterns.count, elementType)
     }
 
     init(_ parameter: ParameterDescription, _ elementType: ElementType, address: UnsafeMutableRawPointer) {
-        name = parameter.name
-        shape = parameter.shape
+        self.init(parameter.name, parameter.shape, address, count: parameter.count, elementType)
+    }
+
+    /// Describes a tensor in row-major order without gaps.
+    private init(
+        _ name: String, _ shape: [Int]?, _ address: UnsafeMutableRawPointer?, count: Int, _ elementType: ElementType
+    ) {
+        self.name = name
+        self.shape = shape
         self.elementType = elementType
-        count = parameter.count
+        self.count = count
         self.address = address
-        (strides, capacity, axes) = (nil, parameter.count, [])
+        (strides, capacity, axes) = (nil, count, [])
     }
 }

@@ -166,11 +166,35 @@ import Testing
         #expect(strided.set == parameters && strided.gapsAreUntouched)
     }
 
+    /// Makes an infinity of finite numbers, as arithmetic of one's own can.
+    struct Overflowing: GradientTransform {
+        func transform(_ block: inout some GradientBlock) {
+            block.withElements { elements in
+                for index in elements.indices { elements[index] *= .greatestFiniteMagnitude }
+            }
+        }
+    }
+
+    @Test func `results that are not finite are written, and said to have diverged`() throws {
+        let layout = try makeLayout([[3, 2]])
+        let gradients = StridedTensors(try TensorSet(["layer0.weight": [0, 1, 2, 3, 4, 5]], layout: layout), seed: 1)
+        let results = StridedTensors(TensorSet(zeros: layout), seed: 2)
+        var chain = try Chain(for: layout) { Overflowing() }
+        let outcome = try chain.transform(unsafeGradients: gradients.tensors, into: results.tensors)
+        guard case .diverged = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(results.set["layer0.weight"].contains(.infinity))
+        #expect(gradients.set["layer0.weight"] == [0, 1, 2, 3, 4, 5])
+    }
+
     // MARK: Wrong input
 
     private static let wrong: [(strides: [Int], isWritten: Bool, words: String)] = [
         ([1], false, "one number of at least 0 is needed for each axis"), ([-1, 3], false, "one number of at least 0"),
         ([4, 1], false, "reach beyond the 12 elements"), ([Int.max, 1], false, "reach beyond the 12 elements"),
+        ([1, Int.max], false, "reach beyond the 12 elements"), ([1, Int.max], true, "reach beyond the 12 elements"),
         ([0, 1], true, "elements share memory"), ([1, 2], true, "elements share memory"),
     ]
 
@@ -211,6 +235,32 @@ import Testing
             }
         }
         #expect(result == [2, 4, 6, 2, 4, 6, 2, 4, 6, 2, 4, 6])
+    }
+
+    @Test func `parameters whose strides cannot be are refused by name, too`() throws {
+        let layout = try makeLayout([[4, 3]])
+        var chain = try Chain(for: layout) { ClipAdaptively(factor: 0.1) }
+        var memory = [Float](repeating: 1, count: 36)
+        for strides in [[Int.max, 1], [1, Int.max], [-1, 1]] {
+            let error = #expect(throws: DescentError.self) {
+                try memory.withUnsafeMutableBufferPointer { memory in
+                    func part(_ start: Int) -> UnsafeMutableBufferPointer<Float> {
+                        UnsafeMutableBufferPointer(rebasing: memory[start..<start + 12])
+                    }
+                    let parameters = [UnsafeTensor("layer0.weight", shape: [4, 3], strides: strides, part(0))]
+                    let gradients = [UnsafeTensor("layer0.weight", part(12))]
+                    if strides[0] == 1 {
+                        _ = try chain.transform(unsafeGradients: gradients, unsafeParameters: parameters)
+                    } else {
+                        _ = try chain.transform(
+                            unsafeGradients: gradients, into: [UnsafeTensor("layer0.weight", part(24))],
+                            unsafeParameters: parameters)
+                    }
+                }
+            }
+            #expect(error?.code == .invalidStrides)
+        }
+        #expect(memory.allSatisfy { $0 == 1 })
     }
 
     @Test func `results that share memory with gradients are refused`() throws {
