@@ -1,0 +1,75 @@
+import DescentCheckpoints
+import DescentCore
+import DescentSIMD
+import MLX
+import MLXNN
+import MLXOptimizers
+
+/// A chain in front of an optimizer of MLX's, which is handed transformed gradients as new arrays.
+final class ChainRoute: UpdateRoute {
+    var chain: GradientChain<SIMDBackend>
+    private let base: any MLXOptimizers.Optimizer
+
+    /// - Throws: `DescentError` with code `invalidSetting` where gradients that are absent are to be left out, which MLX's
+    ///   optimizers would not learn of.
+    init(_ chain: GradientChain<SIMDBackend>, _ base: any MLXOptimizers.Optimizer) throws(DescentError) {
+        guard chain.configuration.missing != .skipParameter else {
+            throw DescentError(
+                .invalidSetting,
+                "An optimizer of MLX's updates what it is handed, so that no parameter can be left out of a step. Take "
+                    + "missing: .zero, or one of Descent's optimizers.")
+        }
+        (self.chain, self.base) = (chain, base)
+    }
+
+    var layout: ParameterLayout { chain.layout }
+    var configuration: PipelineConfiguration { chain.configuration }
+    var lossScale: Float { chain.lossScale }
+    var appliedSteps: Int { chain.appliedSteps }
+    var skippedSteps: Int { chain.skippedSteps }
+    var window: AccumulationWindow? { chain.window }
+
+    func step(_ batch: MicroBatch) throws(DescentError) -> StepOutcome {
+        // Transformed gradients have the types of the parameters, as MLX's own gradients do.
+        let transformed = try batch.parameters.copied()
+        let outcome = try transformed.withTensors { results throws(DescentError) in
+            try batch.parameters.withTensors { parameters throws(DescentError) in
+                try batch.gradients.withTensors { gradients throws(DescentError) in
+                    try chain.transform(
+                        unsafeGradients: gradients, into: results, unsafeParameters: parameters, weight: batch.weight,
+                        lossScale: batch.lossScale, closingWindow: batch.closesWindow)
+                }
+            }
+        }
+        if outcome.isApplied { update(batch.model, along: transformed) }
+        return outcome
+    }
+
+    func flush(_ model: Module, parameters: LentArrays) throws(DescentError) -> StepOutcome? {
+        let transformed = try parameters.copied()
+        let outcome = try transformed.withTensors { results throws(DescentError) in
+            try parameters.withTensors { parameters throws(DescentError) in
+                try chain.flush(into: results, unsafeParameters: parameters)
+            }
+        }
+        if outcome?.isApplied ?? false { update(model, along: transformed) }
+        return outcome
+    }
+
+    private func update(_ model: Module, along gradients: LentArrays) {
+        let named = zip(layout.lazy.map(\.name), gradients.arrays).map { ($0, $1) }
+        base.update(model: model, gradients: ModuleParameters.unflattened(named))
+    }
+
+    func relayout(for layout: ParameterLayout, parameters: LentArrays) throws(DescentError) {
+        try chain.relayout(for: layout)
+    }
+
+    func checkpoint(to path: String, metadata: [String: String]) throws(DescentError) {
+        try chain.checkpoint(to: path, metadata: metadata)
+    }
+
+    func explain() -> String { chain.explain() }
+
+    func innerState() -> [MLXArray] { base.innerState() }
+}

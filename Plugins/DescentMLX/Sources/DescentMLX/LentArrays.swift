@@ -1,0 +1,108 @@
+import Cmlx
+public import DescentCore
+import DescentSIMD
+import MLX
+
+/// Arrays that have been evaluated, and where their elements lie.
+///
+/// The arrays are kept for as long as their memory is lent.
+struct LentArrays {
+    /// The arrays.
+    let arrays: [MLXArray]
+    private let tensors: [UnsafeTensor]
+
+    /// Evaluates arrays and finds their memory; nothing is copied, unless an array runs backwards in memory.
+    ///
+    /// - Throws: `DescentError` with code `elementTypeMismatch` for elements that are no floats of 16 or 32 bits, or
+    ///   `evaluationFailed` where MLX cannot compute them.
+    init(_ arrays: [(name: String, array: MLXArray)]) throws(DescentError) {
+        try Self.evaluate(arrays.map(\.array))
+        let forward = arrays.map { $0.array.runsBackwards ? $0.array.contiguous() : $0.array }
+        try Self.evaluate(forward)
+        var tensors: [UnsafeTensor] = []
+        tensors.reserveCapacity(arrays.count)
+        for (index, array) in forward.enumerated() { tensors.append(try UnsafeTensor(arrays[index].name, array)) }
+        (self.arrays, self.tensors) = (forward, tensors)
+    }
+
+    /// Makes new arrays, which share memory with no other, of the same shapes, types and elements in row-major order.
+    ///
+    /// - Throws: `DescentError`, as evaluating does.
+    /// - Complexity: O(n) in the number of elements, which are read and written once.
+    func copied() throws(DescentError) -> LentArrays {
+        // A flag of MLX's tells row-major order; others are put in order first.
+        let rowMajor = arrays.map { $0.isRowMajor ? $0 : $0.contiguous() }
+        try Self.evaluate(rowMajor)
+        return try LentArrays(zip(tensors, rowMajor).map { ($0.name, $1.copied) })
+    }
+
+    /// Lends the memory to a body, to read; and to write, where it is that of new arrays.
+    func withTensors<Result>(
+        _ body: ([UnsafeTensor]) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        defer { withExtendedLifetime(arrays) {} }
+        return try body(tensors)
+    }
+
+    /// Has MLX compute arrays now.
+    private static func evaluate(_ arrays: [MLXArray]) throws(DescentError) {
+        do { try withError { MLX.eval(arrays) } } catch {
+            let reason = if case .caught(let message)? = error as? MLXError { message } else { "\(error)" }
+            throw DescentError(
+                .evaluationFailed,
+                "MLX cannot evaluate the gradients or the parameters: \(reason) Inside compile, vmap and other "
+                    + "transformations no values can be read: compile the loss and its gradient, and call the optimizer outside."
+            )
+        }
+    }
+}
+
+extension DescentError.Code {
+    /// MLX could not compute the values of an array.
+    public static let evaluationFailed = DescentError.Code("evaluationFailed")
+}
+
+extension MLXArray {
+    /// How far its elements are apart along each axis, once it has been evaluated.
+    fileprivate var evaluatedStrides: [Int] {
+        guard ndim > 0, let strides = mlx_array_strides(ctx) else { return [] }
+        return (0..<ndim).map { strides[$0] }
+    }
+
+    fileprivate var runsBackwards: Bool { evaluatedStrides.contains { $0 < 0 } }
+
+    fileprivate var isRowMajor: Bool {
+        var result = false
+        return _mlx_array_is_row_contiguous(&result, ctx) == 0 && result
+    }
+
+    /// A new array of the same elements; this one is in row-major order.
+    fileprivate var copied: MLXArray {
+        MLXArray(
+            mlx_array_new_data(mlx_array_data_uint8(ctx), shape.map(Int32.init), Int32(ndim), mlx_array_dtype(ctx)))
+    }
+}
+
+extension UnsafeTensor {
+    /// Describes an array that has been evaluated.
+    fileprivate init(_ name: String, _ array: MLXArray) throws(DescentError) {
+        let (shape, strides) = (array.shape, array.evaluatedStrides)
+        let reach = array.size == 0 ? 0 : zip(shape, strides).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
+        // Any of MLX's functions for an array's memory gives its address, whatever the type.
+        let address = UnsafeMutableRawPointer(mutating: mlx_array_data_uint8(array.ctx))
+        func elements<Element>(as type: Element.Type) -> UnsafeMutableBufferPointer<Element> {
+            UnsafeMutableBufferPointer(start: address?.assumingMemoryBound(to: type), count: address == nil ? 0 : reach)
+        }
+        switch array.dtype {
+        case .float32: self.init(name, shape: shape, strides: strides, elements(as: Float.self))
+        case .float16: self.init(name, shape: shape, strides: strides, bitPatterns: elements(as: UInt16.self), .float16)
+        case .bfloat16:
+            self.init(name, shape: shape, strides: strides, bitPatterns: elements(as: UInt16.self), .bfloat16)
+        default:
+            throw DescentError(
+                .elementTypeMismatch, parameter: name,
+                "\"\(name)\" is \(array.dtype); what is trained has to be float32, float16 or bfloat16. Freeze it, or convert it "
+                    + "with asType(.float32).")
+        }
+    }
+}

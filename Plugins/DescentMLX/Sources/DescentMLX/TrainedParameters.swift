@@ -1,0 +1,100 @@
+public import DescentCore
+import MLX
+import MLXNN
+
+/// Which of a model's parameters are trained, and under which names.
+struct TrainedParameters {
+    /// Their names, shapes and output axes.
+    let layout: ParameterLayout
+    /// For each further name of an array that the layout has already: the array's name there.
+    private let names: [String: String]
+
+    /// Lists what a model does not hold frozen, sorted by name; an array under two names is listed once.
+    ///
+    /// - Throws: `DescentError` with code `invalidSetting` where nothing is to be trained, or where `outputsLast` names what
+    ///   is not there.
+    init(of model: Module, outputsLast: ParameterSelection?) throws(DescentError) {
+        let found = Dictionary(model.trainableParameters().flattened()) { first, _ in first }
+        guard !found.isEmpty else {
+            throw DescentError(
+                .invalidSetting,
+                "The model has no parameters to train: all are frozen, or there are none. Call unfreeze() on what is to be trained."
+            )
+        }
+        var firstNames: [ObjectIdentifier: String] = [:]
+        var names: [String: String] = [:]
+        var shapes: [(String, [Int])] = []
+        for parameter in try ParameterLayout(shapes: found.mapValues(\.shape)) {
+            guard let array = found[parameter.name] else { continue }
+            if let first = firstNames[ObjectIdentifier(array)] {
+                names[parameter.name] = first
+            } else {
+                firstNames[ObjectIdentifier(array)] = parameter.name
+                shapes.append((parameter.name, parameter.shape))
+            }
+        }
+        self.names = names
+        layout = try ParameterLayout(shapes: shapes, outputsLast: outputsLast)
+    }
+
+    /// The arrays of a model, in the order of the layout.
+    ///
+    /// - Throws: `DescentError` with code `missingParameter`.
+    func parameters(of model: Module) throws(DescentError) -> [(name: String, array: MLXArray)] {
+        let found = Dictionary(model.parameters().flattened()) { first, _ in first }
+        var parameters: [(name: String, array: MLXArray)] = []
+        parameters.reserveCapacity(layout.count)
+        for parameter in layout {
+            guard let array = found[parameter.name] else {
+                throw DescentError(
+                    .missingParameter, parameter: parameter.name,
+                    "The model has no parameter \"\(parameter.name)\", which the optimizer was built for. If its modules have been "
+                        + "replaced, call relayout(for: model).")
+            }
+            parameters.append((parameter.name, array))
+        }
+        return parameters
+    }
+
+    /// Gradients by the names of the layout; those of an array with several names are added up.
+    ///
+    /// - Throws: `DescentError` with code `unexpectedParameter` for a gradient of anything else, or `missingParameter` where
+    ///   one is absent that has to be there.
+    func gradients(
+        _ gradients: ModuleParameters, missing: MissingGradients
+    ) throws(DescentError) -> [(name: String, array: MLXArray)] {
+        var found: [(name: String, array: MLXArray)] = []
+        found.reserveCapacity(layout.count)
+        var positions: [String: Int] = [:]
+        for (name, gradient) in gradients.flattened() {
+            let known = names[name] ?? name
+            guard layout.index(named: known) != nil else {
+                throw DescentError(
+                    .unexpectedParameter, parameter: name,
+                    "There is a gradient of \"\(name)\", which the optimizer was not built for. If it has been thawed since, or "
+                        + "added to the model, call relayout(for: model).")
+            }
+            if let position = positions[known] {
+                found[position].array = found[position].array + gradient
+            } else {
+                positions[known] = found.count
+                found.append((known, gradient))
+            }
+        }
+        if missing == .refuse, let absent = layout.first(where: { positions[$0.name] == nil }) {
+            throw DescentError(
+                .missingParameter, parameter: absent.name,
+                "There is no gradient of \"\(absent.name)\", which the optimizer was built for. If it has been frozen since, call "
+                    + "relayout(for: model); if it is to be left out of this step, say so with the configuration's `missing`."
+            )
+        }
+        return found
+    }
+}
+
+extension ParameterSelection {
+    /// The two matrices of each low-rank adapter of mlx-swift-lm, `lora_a` and `lora_b`, whose outputs are the last axis.
+    public static let lowRankAdapters = ParameterSelection.satisfying { parameter in
+        parameter.name.hasSuffix("lora_a") || parameter.name.hasSuffix("lora_b")
+    }
+}
