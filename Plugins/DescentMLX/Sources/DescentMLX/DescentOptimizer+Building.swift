@@ -109,7 +109,7 @@ extension DescentOptimizer {
         _ makePipeline: (TensorSet) throws(DescentError) -> GradientPipeline<SIMDBackend>
     ) throws(DescentError) {
         let trained = try TrainedParameters(of: model, outputsLast: outputsLast)
-        let lent = try LentArrays(trained.parameters(of: model))
+        let lent = try trained.lent(by: model)
         let pipeline = try lent.withTensors { tensors throws(DescentError) in
             try TensorSet.withUnsafeTensors(tensors, layout: trained.layout) { parameters throws(DescentError) in
                 try makePipeline(parameters)

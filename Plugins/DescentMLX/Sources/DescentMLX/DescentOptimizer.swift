@@ -90,11 +90,12 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
     ) throws(DescentError) -> StepOutcome {
         try throwKeptError()
         let found = try trained.gradients(gradients, missing: route.configuration.missing)
-        // One evaluation of all lets MLX compute them together.
+        let parameters = try trained.parameters(of: model)
+        try MLXArray.evaluate(parameters.map(\.array) + found.map(\.array))
         let outcome = try route.step(
             MicroBatch(
-                model: model, parameters: LentArrays(trained.parameters(of: model)), gradients: LentArrays(found),
-                weight: weight, lossScale: lossScale, closesWindow: closingWindow))
+                model: model, parameters: LentArrays(parameters), gradients: LentArrays(found), weight: weight,
+                lossScale: lossScale, closesWindow: closingWindow))
         onStep?(outcome)
         return outcome
     }
@@ -107,7 +108,7 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
     @discardableResult
     public func flush(model: Module) throws(DescentError) -> StepOutcome? {
         try throwKeptError()
-        let outcome = try route.flush(model, parameters: LentArrays(trained.parameters(of: model)))
+        let outcome = try route.flush(model, parameters: trained.lent(by: model))
         if let outcome { onStep?(outcome) }
         return outcome
     }
@@ -136,7 +137,7 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
         if keptError?.code == .missingParameter || keptError?.code == .unexpectedParameter { keptError = nil }
         try throwKeptError()
         let trained = try TrainedParameters(of: model, outputsLast: outputsLast)
-        try route.relayout(for: trained.layout, parameters: LentArrays(trained.parameters(of: model)))
+        try route.relayout(for: trained.layout, parameters: trained.lent(by: model))
         self.trained = trained
     }
 

@@ -3,6 +3,9 @@ public import DescentCore
 import DescentSIMD
 import MLX
 
+/// An array and the name of its parameter.
+typealias NamedArray = (name: String, array: MLXArray)
+
 /// Arrays that have been evaluated, and where their elements lie.
 ///
 /// The arrays are kept for as long as their memory is lent.
@@ -11,17 +14,23 @@ struct LentArrays {
     let arrays: [MLXArray]
     private let tensors: [UnsafeTensor]
 
-    /// Evaluates arrays and finds their memory; nothing is copied, unless an array runs backwards in memory.
+    /// Finds the memory of arrays that have been evaluated; nothing is copied, unless an array runs backwards in memory.
     ///
-    /// - Throws: `DescentError` with code `elementTypeMismatch` for elements that are no floats of 16 or 32 bits, or
-    ///   `evaluationFailed` where MLX cannot compute them.
-    init(_ arrays: [(name: String, array: MLXArray)]) throws(DescentError) {
-        try Self.evaluate(arrays.map(\.array))
-        let forward = arrays.map { $0.array.runsBackwards ? $0.array.contiguous() : $0.array }
-        try Self.evaluate(forward)
+    /// - Throws: `DescentError` with code `elementTypeMismatch` for elements that are no floats of 16 or 32 bits.
+    init(_ arrays: [NamedArray]) throws(DescentError) {
+        var forward: [MLXArray] = []
         var tensors: [UnsafeTensor] = []
+        forward.reserveCapacity(arrays.count)
         tensors.reserveCapacity(arrays.count)
-        for (index, array) in forward.enumerated() { tensors.append(try UnsafeTensor(arrays[index].name, array)) }
+        for (name, array) in arrays {
+            var array = array
+            if array.runsBackwards {
+                array = array.contiguous()
+                try MLXArray.evaluate([array])
+            }
+            forward.append(array)
+            tensors.append(try UnsafeTensor(name, array))
+        }
         (self.arrays, self.tensors) = (forward, tensors)
     }
 
@@ -32,7 +41,7 @@ struct LentArrays {
     func copied() throws(DescentError) -> LentArrays {
         // A flag of MLX's tells row-major order; others are put in order first.
         let rowMajor = arrays.map { $0.isRowMajor ? $0 : $0.contiguous() }
-        try Self.evaluate(rowMajor)
+        try MLXArray.evaluate(rowMajor)
         return try LentArrays(zip(tensors, rowMajor).map { ($0.name, $1.copied) })
     }
 
@@ -43,9 +52,18 @@ struct LentArrays {
         defer { withExtendedLifetime(arrays) {} }
         return try body(tensors)
     }
+}
 
-    /// Has MLX compute arrays now.
-    private static func evaluate(_ arrays: [MLXArray]) throws(DescentError) {
+extension DescentError.Code {
+    /// MLX could not compute the values of an array.
+    public static let evaluationFailed = DescentError.Code("evaluationFailed")
+}
+
+extension MLXArray {
+    /// Has MLX compute arrays now, all together.
+    ///
+    /// - Throws: `DescentError` with code `evaluationFailed` where MLX cannot.
+    static func evaluate(_ arrays: [MLXArray]) throws(DescentError) {
         do { try withError { MLX.eval(arrays) } } catch {
             let reason = if case .caught(let message)? = error as? MLXError { message } else { "\(error)" }
             throw DescentError(
@@ -55,14 +73,7 @@ struct LentArrays {
             )
         }
     }
-}
 
-extension DescentError.Code {
-    /// MLX could not compute the values of an array.
-    public static let evaluationFailed = DescentError.Code("evaluationFailed")
-}
-
-extension MLXArray {
     /// How far its elements are apart along each axis, once it has been evaluated.
     fileprivate var evaluatedStrides: [Int] {
         guard ndim > 0, let strides = mlx_array_strides(ctx) else { return [] }

@@ -40,9 +40,9 @@ struct TrainedParameters {
     /// The arrays of a model, in the order of the layout.
     ///
     /// - Throws: `DescentError` with code `missingParameter`.
-    func parameters(of model: Module) throws(DescentError) -> [(name: String, array: MLXArray)] {
+    func parameters(of model: Module) throws(DescentError) -> [NamedArray] {
         let found = Dictionary(model.parameters().flattened()) { first, _ in first }
-        var parameters: [(name: String, array: MLXArray)] = []
+        var parameters: [NamedArray] = []
         parameters.reserveCapacity(layout.count)
         for parameter in layout {
             guard let array = found[parameter.name] else {
@@ -56,14 +56,23 @@ struct TrainedParameters {
         return parameters
     }
 
+    /// The arrays of a model, evaluated, in the order of the layout.
+    ///
+    /// - Throws: `DescentError`, as ``parameters(of:)`` and evaluating do.
+    func lent(by model: Module) throws(DescentError) -> LentArrays {
+        let parameters = try parameters(of: model)
+        try MLXArray.evaluate(parameters.map(\.array))
+        return try LentArrays(parameters)
+    }
+
     /// Gradients by the names of the layout; those of an array with several names are added up.
     ///
     /// - Throws: `DescentError` with code `unexpectedParameter` for a gradient of anything else, or `missingParameter` where
     ///   one is absent that has to be there.
     func gradients(
         _ gradients: ModuleParameters, missing: MissingGradients
-    ) throws(DescentError) -> [(name: String, array: MLXArray)] {
-        var found: [(name: String, array: MLXArray)] = []
+    ) throws(DescentError) -> [NamedArray] {
+        var found: [NamedArray] = []
         found.reserveCapacity(layout.count)
         var positions: [String: Int] = [:]
         for (name, gradient) in gradients.flattened() {

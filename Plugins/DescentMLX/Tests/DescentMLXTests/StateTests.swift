@@ -117,6 +117,21 @@ extension MLXTests {
             #expect(bits(model.parameters()) != before)
         }
 
+        @Test func `where no values can be read, an error is kept that says so`() throws {
+            let model = Network()
+            let optimizer = try DescentOptimizer(for: model) { Descent.SGD(learningRate: 0.1) }
+            let found = gradients(of: model, batch: 0)
+            let before = bits(model.parameters())
+            let mapped = vmap { (factor: MLXArray) in
+                optimizer.update(model: model, gradients: found.mapValues { $0 * factor })
+                return factor
+            }
+            eval(mapped(wave([2], 0)))
+            #expect(optimizer.keptError?.code == .evaluationFailed)
+            #expect(optimizer.keptError?.message.contains("compile the loss and its gradient") == true)
+            #expect(bits(model.parameters()) == before)
+        }
+
         @Test func `settings are changed while training, and averages read`() throws {
             let model = Network()
             let optimizer = try DescentOptimizer(for: model) {
