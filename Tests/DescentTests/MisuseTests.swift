@@ -74,8 +74,8 @@ import Testing
             #expect(
                 aliased?.message == """
                     The gradient of "\(layout[1].name)" shares memory with the memory that is written of \
-                    "\(layout[1].name)": a step would read what it has just changed. Hand over tensors that are apart, \
-                    and tied parameters once.
+                    "\(layout[1].name)": a step would read what it has just changed. Hand over tensors that are apart; if \
+                    they are one parameter with two names, declare them tied (ParameterLayout.tying).
                     """)
             let tied = thrownError {
                 _ = try pipeline.step(unsafeParameters: tensors(0, 3), unsafeGradients: tensors(20, 32))

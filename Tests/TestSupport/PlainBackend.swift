@@ -40,9 +40,41 @@ package struct PlainBackend: TensorBackend {
         workspace.log.add { $0.sweeps += 1 }
         for index in sweep.range {
             let extent = sweep.blocks[index]
-            var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], copy sweep, workspace)
+            var lent = copy sweep
+            let before = lend(&lent, extent.parameterIndex)
+            var block = PlainBlock(extent, sweep.gradients.layout[extent.parameterIndex], lent, workspace)
             body(&block, index)
+            if let before { finish(sweep, lent, extent.parameterIndex, before: before) }
         }
+    }
+
+    /// Replaces parameters that are not updated as they are by float32 copies.
+    private func lend(_ sweep: inout Sweep<PlainTensors>, _ index: Int) -> [Float]? {
+        guard let parameters = sweep.parameters else { return nil }
+        let isRounded = parameters.elementType != .float32
+        guard isRounded || sweep.updatedParameters != nil else { return nil }
+        var values = parameters.storage.values[index].map(parameters.elementType.rounded)
+        if isRounded, let masters = sweep.masterParameters?.storage.values[index], masters.count == values.count {
+            values = zip(values, masters).map { value, master in
+                parameters.elementType.rounded(master).bitPattern == value.bitPattern ? master : value
+            }
+        }
+        var all = parameters.storage.values
+        all[index] = values
+        sweep.parameters = PlainTensors(parameters.layout, all)
+        return values
+    }
+
+    /// Writes such copies to where they are kept.
+    private func finish(
+        _ sweep: borrowing Sweep<PlainTensors>, _ lent: Sweep<PlainTensors>, _ index: Int, before: [Float]
+    ) {
+        guard let parameters = sweep.parameters, let values = lent.parameters?.storage.values[index],
+            !sweep.onlyReadsParameters, values != before || sweep.updatedParameters != nil
+        else { return }
+        if parameters.elementType != .float32 { sweep.masterParameters?.storage.values[index] = values }
+        let target = sweep.updatedParameters ?? parameters
+        target.storage.values[index] = values.map(parameters.elementType.rounded)
     }
 }
 

@@ -60,6 +60,9 @@ public protocol TensorStorage: Sendable {
     /// How the elements are stored.
     var elementType: ElementType { get }
 
+    /// How those of each tensor are stored, where tensors differ; nil where all are as ``elementType`` says, the default.
+    var mixedElementTypes: [ElementType]? { get }
+
     /// Makes sure that a change through this value is seen by no other.
     mutating func makeUnique()
 
@@ -80,6 +83,10 @@ public protocol TensorStorage: Sendable {
     mutating func withMutableBytes<Result>(
         of position: Int, _ body: (UnsafeMutableRawBufferPointer) throws(DescentError) -> Result
     ) throws(DescentError) -> Result
+}
+
+extension TensorStorage {
+    public var mixedElementTypes: [ElementType]? { nil }
 }
 
 /// Where a block lies: a run of whole rows of one parameter.
@@ -120,7 +127,19 @@ public struct Sweep<Tensors: TensorStorage> {
     /// What blocks read the gradient from.
     public var gradients: Tensors
     /// The parameters; nil in a sweep that needs none.
+    ///
+    /// Those that are not float32 are handed to stages and optimizers as float32. Where they are changed, they are rounded:
+    /// to nearest where there are ``masterParameters``, else at random.
     public var parameters: Tensors?
+    /// Where the sweep writes the parameters of all its blocks, changed or not; nil where they are changed in place.
+    public var updatedParameters: Tensors?
+    /// The float32 values of parameters that are not float32; nil where none are kept.
+    ///
+    /// A value that does not round to the parameter is replaced by the parameter before the block is worked on. Values of
+    /// parameters that are float32 are neither read nor written.
+    public var masterParameters: Tensors?
+    /// Whether the sweep is not to write parameters, nor masters.
+    public var onlyReadsParameters = false
     /// Where ``GradientBlock/store()`` writes; nil in a sweep that stores nothing.
     public var output: Tensors?
     /// Where ``UpdateBlock/copyParameters()`` writes; nil in a sweep that copies nothing.

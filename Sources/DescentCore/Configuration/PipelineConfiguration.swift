@@ -19,6 +19,10 @@ public struct PipelineConfiguration: Sendable, Hashable {
     public var resumedSettings: ResumedSettings
     /// What happens to parameters whose gradients are not handed over in a step.
     public var missing: MissingGradients
+    /// What happens to parameters that are stored in 16 bits.
+    ///
+    /// A chain alone only reads parameters, of any type.
+    public var lowPrecisionParameters: LowPrecisionParameters
 
     /// Makes a configuration.
     ///
@@ -29,10 +33,13 @@ public struct PipelineConfiguration: Sendable, Hashable {
     ///   - reporting: What reports hold beyond statistics that are computed anyway.
     ///   - resumedSettings: Whose settings hold for a stage that was changed while training, once training is resumed.
     ///   - missing: What happens to parameters whose gradients are not handed over in a step.
+    ///   - lowPrecisionParameters: What happens to parameters that are stored in 16 bits.
     public init(
         nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
-        resumedSettings: ResumedSettings = .saved, missing: MissingGradients = .refuse
+        resumedSettings: ResumedSettings = .saved, missing: MissingGradients = .refuse,
+        lowPrecisionParameters: LowPrecisionParameters = .refuse
     ) {
+        self.lowPrecisionParameters = lowPrecisionParameters
         self.missing = missing
         self.resumedSettings = resumedSettings
         self.nonFinite = nonFinite
@@ -44,6 +51,10 @@ public struct PipelineConfiguration: Sendable, Hashable {
     ///
     /// - Throws: ``DescentError`` with code `invalidSetting`.
     func validate() throws(DescentError) {
+        try DescentError.require(
+            parameterCopy == nil || lowPrecisionParameters == .refuse, "Pipeline",
+            "parameters that may be stored in 16 bits need no copy in 16 bits: set lowPrecisionParameters or parameterCopy."
+        )
         guard let limit = nonFinite.skipLimit else { return }
         try DescentError.require(
             limit >= 1, "Pipeline", "the limit of skipped steps is \(limit); it has to be at least 1.")
@@ -52,7 +63,9 @@ public struct PipelineConfiguration: Sendable, Hashable {
 
 /// Written as what differs from the default: `{"nonFinite": {"skipAtMost": 20}, "reporting": ["layerNorms"]}`.
 extension PipelineConfiguration: Codable {
-    private enum CodingKeys: String, CodingKey { case nonFinite, parameterCopy, reporting, resumedSettings, missing }
+    private enum CodingKeys: String, CodingKey {
+        case nonFinite, parameterCopy, reporting, resumedSettings, missing, lowPrecisionParameters
+    }
 
     /// Reads the settings that are there; others are what they are by default.
     public init(from decoder: any Decoder) throws {
@@ -62,7 +75,8 @@ extension PipelineConfiguration: Codable {
             parameterCopy: settings.decodeIfPresent(ElementType.self, forKey: .parameterCopy),
             reporting: settings.value(.reporting, or: []),
             resumedSettings: settings.value(.resumedSettings, or: .saved),
-            missing: settings.value(.missing, or: .refuse))
+            missing: settings.value(.missing, or: .refuse),
+            lowPrecisionParameters: settings.value(.lowPrecisionParameters, or: .refuse))
     }
 
     /// Writes the settings that are not what they are by default.
@@ -73,5 +87,8 @@ extension PipelineConfiguration: Codable {
         if !reporting.isEmpty { try settings.encode(reporting, forKey: .reporting) }
         if resumedSettings != .saved { try settings.encode(resumedSettings, forKey: .resumedSettings) }
         if missing != .refuse { try settings.encode(missing, forKey: .missing) }
+        if lowPrecisionParameters != .refuse {
+            try settings.encode(lowPrecisionParameters, forKey: .lowPrecisionParameters)
+        }
     }
 }

@@ -31,6 +31,7 @@ extension Engine {
         changed.changedSettings[position] = settings
         changed.reporter = reporter
         changed.divergence = divergence
+        changed.lentTypes = lentTypes
         changed.sweeps.keepParameterCopy(of: sweeps)
         self = changed
     }

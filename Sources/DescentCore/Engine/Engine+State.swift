@@ -20,6 +20,7 @@ extension Engine {
                     slots([AccumulationWindow.slot], at: position))
             }
             for branch in elements.branches.indices { components += self.components(ofBranch: branch) }
+            if let masters = slotTable.ofMasters { components.append(mastersComponent(masters)) }
             for (position, settings) in changedSettings {
                 components[position] = components[position].with(changedSettings: settings)
             }
@@ -45,6 +46,12 @@ extension Engine {
             components[1 + follower.position] = component(value, at: position + 1 + follower.position)
         }
         return components
+    }
+
+    private func mastersComponent(_ slot: Int) -> Component {
+        Component(
+            kind: MasterParameters.name, name: MasterParameters.name, state: LiveState(value: Stateless()),
+            slots: [SavedSlot(name: MasterParameters.slot.name, tensors: sweeps.slots[slot])])
     }
 
     private func component(

@@ -157,6 +157,9 @@ extension Engine {
             startFollowersOfLeftOut(tensors)
         }
         if tensors.isOutOfPlace, let gradients = tensors.gradients { copyFrozen(gradients, tensors) }
+        if let parameters = tensors.parameters, let updated = tensors.updatedParameters {
+            sweeps.copyFrozen(parameters, to: updated)
+        }
         noteChange()
     }
 

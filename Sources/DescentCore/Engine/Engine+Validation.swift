@@ -30,20 +30,27 @@ extension Engine {
     func requireParameters(_ tensors: Tensors) throws(DescentError) {
         if let parameters = tensors.parameters {
             try layout.requireMatch(of: parameters.layout, as: "parameters")
-            return try requireFloat32(parameters)
+            return try requireTrainable(parameters)
         }
         guard let stage = chain.readerOfParameters else { return }
         throw DescentError(
             .missingParameter, stage: stage, "\(stage) looks at the parameters: hand them over with the gradients.")
     }
 
-    /// Refuses parameters that are not float32, in which all arithmetic is done.
-    func requireFloat32(_ parameters: Backend.Tensors) throws(DescentError) {
-        guard parameters.elementType != .float32 else { return }
+    /// Refuses parameters of 16 bits that are to be updated, where nothing says how.
+    func requireTrainable(_ parameters: Backend.Tensors) throws(DescentError) {
+        guard configuration.lowPrecisionParameters == .refuse, !elements.branches.isEmpty else { return }
+        var (found, name) = (parameters.elementType, String?.none)
+        if let types = parameters.mixedElementTypes, let index = types.firstIndex(where: { $0 != .float32 }) {
+            (found, name) = (types[index], layout[index].name)
+        }
+        guard found != .float32 else { return }
         throw DescentError(
-            .elementTypeMismatch,
-            "The parameters are \(parameters.elementType). Train float32 parameters, and have the pipeline keep a copy of "
-                + "them in \(parameters.elementType).")
+            .elementTypeMismatch, parameter: name,
+            "\(name.map { "The parameter \($0.quotedBriefly) is" } ?? "The parameters are") \(found), in which most updates "
+                + "are too small to be seen. Say in the configuration how they are trained: lowPrecisionParameters: "
+                + ".masterCopies or .stochasticRounding; or train float32 parameters, and have the pipeline keep a copy of "
+                + "them (parameterCopy).")
     }
 
     func validate(weight: Double) throws(DescentError) {

@@ -30,6 +30,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var reporter: StepReporter
     /// Which gradients are absent in the present micro-batch, and who takes no part because of that.
     var absence = AbsentGradients()
+    /// How the tensors are stored that a host lends.
+    var lentTypes = LentTypes()
     /// The micro-batch whose gradients are arriving one by one.
     var received: ReceivedGradients?
 
@@ -38,7 +40,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
         configuration: PipelineConfiguration, resuming state: PipelineState<Backend.Tensors>? = nil,
         _ policy: ResumptionPolicy = .sameStages
     ) throws(DescentError) {
-        var composition = Composition(stages: stages, branches: branches)
+        let keepsMasters = configuration.lowPrecisionParameters == .masterCopies && !branches.isEmpty
+        var composition = Composition(stages: stages, branches: branches, keepsMasters: keepsMasters)
         let kinds = composition.kinds
         var resumption = Resumption<Backend.Tensors>(ofNothing: kinds.count)
         if let state {

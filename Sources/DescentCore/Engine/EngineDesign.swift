@@ -48,7 +48,8 @@ final class EngineDesign: Sendable {
                 configuration: configuration, trunkCount: elements.trunkCount,
                 branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
                 dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
-        let slotTable = try SlotTable(elements, parts.slots, layout, owners)
+        let slotTable = try SlotTable(
+            elements, parts.slots, layout, owners, keepsMasters: composition.keepsMasters)
         whole = WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slotTable)
         try Self.requireAllGradients(elements, parts, configuration)
         if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }

@@ -31,4 +31,7 @@ struct SweepProgram {
     var leavesOutWholeTensors = false
     /// The pass over whole tensors that this is; nil for a sweep.
     var pass: Int?
+
+    /// Whether parameters are changed.
+    var updates: Bool { end.contains(.update) }
 }

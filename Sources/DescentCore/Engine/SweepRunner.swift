@@ -6,6 +6,8 @@ struct StepTensors<Tensors: TensorStorage> {
     var gradients: Tensors?
     /// What the optimizer updates, or what stages may read; nil for a chain alone without parameters.
     var parameters: Tensors?
+    /// Where the optimizer writes what it makes of the parameters; nil for where they are.
+    var updatedParameters: Tensors?
     /// Where a chain alone stores its result.
     var output: Tensors?
     /// Whether that is elsewhere than the gradients, so that those of frozen parameters have to be copied to it.
@@ -28,6 +30,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     var slots: [Backend.Tensors]
     /// The slot of the window's sum.
     private let sumSlot: Int?
+    /// The slot of the master copies of parameters, if they are kept.
+    private let mastersSlot: Int?
     /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
     /// first arrives.
     private(set) var receivedSlot: Int?
@@ -89,6 +93,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         tensorsOfLastSweep = whole.tensorsOfLastSweep(of: layout, on: backend)
         isWholeInLastSweep = whole.isWholeInLastSweep
         sumSlot = slots.ofWindow
+        mastersSlot = slots.ofMasters
         self.parameterCopy = parameterCopy.map { backend.makeTensors(layout, $0) }
         workspace = backend.makeWorkspace(for: layout, blocks: blocks)
         frozenWorkspace = frozenBlocks.isEmpty ? nil : backend.makeWorkspace(for: layout, blocks: frozenBlocks)
@@ -202,17 +207,28 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         _ tensors: Backend.Tensors, output: Backend.Tensors? = nil, _ body: @Sendable (inout Backend.Block) -> Void
     ) {
         guard let frozenWorkspace else { return }
-        let sweep = Sweep(
+        var sweep = Sweep(
             gradients: tensors, parameters: output == nil ? tensors : nil, output: output,
             parameterCopy: parameterCopy, slots: slots, slotShapes: slotShapes, blocks: frozenBlocks)
+        sweep.onlyReadsParameters = true
         backend.run(sweep, in: frozenWorkspace) { block, _ in body(&block) }
+    }
+
+    /// Copies the parameters that a stage has frozen to where the others have been updated.
+    func copyFrozen(_ parameters: Backend.Tensors, to updated: Backend.Tensors) {
+        guard let frozenWorkspace else { return }
+        var sweep = Sweep(gradients: parameters, parameters: parameters, blocks: frozenBlocks)
+        sweep.updatedParameters = updated
+        backend.run(sweep, in: frozenWorkspace) { _, _ in }
     }
 
     /// Runs a body over the blocks of one parameter, whose gradient it does not read.
     func run(over parameter: Int, _ parameters: Backend.Tensors, _ body: @Sendable (inout Backend.Block) -> Void) {
-        let sweep = Sweep(
+        var sweep = Sweep(
             gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
             slotShapes: slotShapes, blocks: blocks, range: blockRanges[parameter])
+        sweep.masterParameters = mastersSlot.map { slots[$0] }
+        sweep.onlyReadsParameters = true
         backend.run(sweep, in: workspace) { block, _ in body(&block) }
     }
 
@@ -245,10 +261,14 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         guard let source = readsWindow ? windowSlot.map({ slots[$0] }) : tensors.gradients else {
             stopForMisuse("a sweep without gradients to read")
         }
-        return Sweep(
+        var sweep = Sweep(
             gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,
             slots: slots, slotShapes: slotShapes, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans,
             blocks: blocks,
             range: range, runsBackwards: program.runsBackwards)
+        sweep.masterParameters = mastersSlot.map { slots[$0] }
+        sweep.onlyReadsParameters = !program.updates
+        if program.updates { sweep.updatedParameters = tensors.updatedParameters }
+        return sweep
     }
 }

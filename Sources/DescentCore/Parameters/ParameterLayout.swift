@@ -6,10 +6,12 @@ public struct ParameterLayout: Sendable, Equatable, RandomAccessCollection {
     private final class Contents: Sendable {
         let parameters: [ParameterDescription]
         let indices: [String: Int]
+        let tied: [String: String]
 
-        init(parameters: [ParameterDescription], indices: [String: Int]) {
+        init(parameters: [ParameterDescription], indices: [String: Int], tied: [String: String] = [:]) {
             self.parameters = parameters
             self.indices = indices
+            self.tied = tied
         }
     }
 
@@ -49,6 +51,16 @@ public struct ParameterLayout: Sendable, Equatable, RandomAccessCollection {
         self.contents = Contents(parameters: parameters, indices: indices)
         self.elementCount = elementCount
     }
+
+    /// The same parameters, some of which have other names beside their own.
+    init(_ parameters: [ParameterDescription], tied: [String: String]) throws(DescentError) {
+        let layout = try ParameterLayout(parameters)
+        contents = Contents(parameters: parameters, indices: layout.contents.indices, tied: tied)
+        elementCount = layout.elementCount
+    }
+
+    /// The other names that parameters have, and the name that each is listed under; see ``tying(_:)``.
+    public var tied: [String: String] { contents.tied }
 
     /// The position of the first parameter, 0.
     public var startIndex: Int { 0 }

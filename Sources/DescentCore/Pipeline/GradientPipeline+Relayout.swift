@@ -16,7 +16,7 @@ extension GradientPipeline {
     ///   `incompleteMicroBatch` while gradients arrive one by one, and what building a pipeline throws. The pipeline is as it
     ///   was then.
     public mutating func relayout(for parameters: Backend.Tensors) throws(DescentError) {
-        try engine.requireFloat32(parameters)
+        try engine.requireTrainable(parameters)
         try engine.relayout(to: parameters.layout)
         engine.makeUnique()
         engine.startFollowersOfNewcomers(parameters)

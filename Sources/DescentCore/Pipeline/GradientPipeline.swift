@@ -34,7 +34,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         engine = try Engine(
             backend: backend, layout: parameters.layout, stages: stages(), driving: Self.requireOptimizer(optimizers()),
             configuration: configuration)
-        try engine.requireFloat32(parameters)
+        try engine.requireTrainable(parameters)
         engine.copyParameters(parameters)
     }
 
@@ -62,7 +62,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
             backend: backend, layout: parameters.layout, stages: stages(), driving: Self.requireOptimizer(optimizers()),
             configuration: configuration,
             resuming: state, policy)
-        try engine.requireFloat32(parameters)
+        try engine.requireTrainable(parameters)
         engine.copyParameters(parameters)
     }
 

@@ -18,6 +18,8 @@ struct SlotTable: Sendable {
     private(set) var ofWindow: Int?
     /// For each branch, the average of its parameters, if it keeps one.
     private(set) var parameterAverages: [Int?] = []
+    /// The master copies of parameters of 16 bits, if they are kept.
+    private(set) var ofMasters: Int?
 
     /// Lists the slots, in the order of the components.
     ///
@@ -26,9 +28,11 @@ struct SlotTable: Sendable {
     ///   - slots: The slots of each component.
     ///   - layout: The parameters.
     ///   - owners: Which branch moves each parameter.
+    ///   - keepsMasters: Whether master copies of parameters are kept.
     /// - Throws: ``DescentError`` if two slots of one owner have the same name, or one cannot be stored as it says.
     init(
-        _ elements: PipelineElements, _ slots: [[Slot]], _ layout: ParameterLayout, _ owners: ParameterOwners
+        _ elements: PipelineElements, _ slots: [[Slot]], _ layout: ParameterLayout, _ owners: ParameterOwners,
+        keepsMasters: Bool = false
     ) throws(DescentError) {
         let names = Slot.owners(elements.componentNames)
         let chain = elements.chain
@@ -54,6 +58,11 @@ struct SlotTable: Sendable {
             ofFollowers.append(branch.followers.map { ofComponents[position + 1 + $0.position] })
             parameterAverages.append(average)
         }
+        guard keepsMasters else { return }
+        let isMoved = owners.branches.map { $0 != nil }
+        let masters = try add([MasterParameters.slot], of: MasterParameters.name, in: layout, isUsed: isMoved)
+        ofComponents.append(masters)
+        ofMasters = masters.lowerBound
     }
 
     private mutating func add(

@@ -6,19 +6,22 @@ struct Composition {
     var stages: [any Stage]
     /// The optimizers, each with what is behind it.
     var branches: [OptimizerBranch]
+    /// Whether the pipeline keeps master copies of parameters.
+    var keepsMasters = false
 
     /// A component of it.
     private enum Place {
         case stage(Int)
         case optimizer(Int)
         case stageBehind(branch: Int, Int)
+        case masters
     }
 
     private var places: [Place] {
         stages.indices.map { .stage($0) }
             + branches.indices.flatMap { branch in
                 [.optimizer(branch)] + branches[branch].stages.indices.map { .stageBehind(branch: branch, $0) }
-            }
+            } + (keepsMasters ? [.masters] : [])
     }
 
     /// The names of the components' types, by which what was saved of them is found again.
@@ -28,6 +31,7 @@ struct Composition {
             case .stage(let index): kind(of: stages[index])
             case .optimizer(let branch): kind(of: branches[branch].optimizer)
             case .stageBehind(let branch, let index): kind(of: branches[branch].stages[index])
+            case .masters: MasterParameters.name
             }
         }
     }
@@ -41,6 +45,7 @@ struct Composition {
             case .stage(let index): try stages[index].adopt(settings)
             case .optimizer(let branch): try branches[branch].optimizer.adopt(settings)
             case .stageBehind(let branch, let index): try branches[branch].stages[index].adopt(settings)
+            case .masters: break
             }
         } catch {
             throw DescentError(
@@ -72,7 +77,7 @@ struct Composition {
         let position = try position(of: "\(type)", number) { place in
             switch place {
             case .stage(let index): stages[index] is Changed
-            case .optimizer: false
+            case .optimizer, .masters: false
             case .stageBehind(let branch, let index): branches[branch].stages[index] is Changed
             }
         }
@@ -80,7 +85,7 @@ struct Composition {
         switch places[position] {
         case .stage(let index): settings = try Self.change(&stages[index], change)
         case .stageBehind(let branch, let index): settings = try Self.change(&branches[branch].stages[index], change)
-        case .optimizer: break
+        case .optimizer, .masters: break
         }
         return (position, try require(settings, of: "\(type)", as: "DescribedStage"))
     }

@@ -156,12 +156,8 @@ extension SIMDBlock {
         let words = tensors.words(parameterIndex) + offset
         let copy = scratch.slot(index) + scratchOffset
         if tensors.elementType == .bfloat16 {
-            let seed = UInt32(truncatingIfNeeded: memory.appliedSteps) &* 0x85eb_ca6b
-            // The ninth slot of a parameter must not have the random bits of the next one's first.
-            let place =
-                UInt32(truncatingIfNeeded: parameterIndex << 3 | index & 7) &* 0xc2b2_ae35
-                &+ UInt32(truncatingIfNeeded: index >> 3) &* 0x27d4_eb2f
-            kernels.narrowAtRandom(copy, into: words, count: count, seed: seed ^ place, first: offset)
+            kernels.narrowAtRandom(
+                copy, .bfloat16, into: words, count: count, seed: roundingSeed(slot: index), first: offset)
         } else {
             kernels.narrow(copy, tensors.elementType, into: words, count: count)
         }

@@ -97,7 +97,7 @@ extension SIMDBlock {
     }
 
     /// Copies the block's part of a tensor to scratch.
-    private func gather(_ view: TensorView, into destination: UnsafeMutablePointer<Float>) {
+    func gather(_ view: TensorView, into destination: UnsafeMutablePointer<Float>) {
         if isStrided, let matrix = view.matrix(region) {
             return view.gather(matrix, into: destination, kernels)
         }
@@ -107,46 +107,9 @@ extension SIMDBlock {
     }
 
     /// The positions of a segment in row-major order.
-    private func memoryRange(_ segment: Int) -> Range<Int> {
+    func memoryRange(_ segment: Int) -> Range<Int> {
         let start = region.start + segment * region.stride
         return start..<start + region.segmentLength
-    }
-
-    // MARK: Parameters
-
-    /// Where the block's parameters are: in memory, or in scratch where they are not in row-major order.
-    struct ParameterAddress {
-        fileprivate let start: UnsafeMutablePointer<Float>
-        fileprivate let isLent: Bool
-
-        /// The parameters from an offset in memory on, which is another offset in scratch.
-        func callAsFunction(_ offset: Int, _ scratchOffset: Int) -> UnsafeMutablePointer<Float> {
-            start + (isLent ? scratchOffset : offset)
-        }
-    }
-
-    /// The block's parameters, which are brought in order where they are strided.
-    var parameters: ParameterAddress {
-        mutating get {
-            guard let parameters = memory.parameters else { stopForMisuse("a sweep without parameters to update") }
-            if let start = parameters.plainFloats(parameterIndex) {
-                return ParameterAddress(start: start, isLent: false)
-            }
-            if !parametersAreLent, let view = parameters.view(parameterIndex) { gather(view, into: scratch.parameters) }
-            parametersAreLent = true
-            return ParameterAddress(start: scratch.parameters, isLent: true)
-        }
-    }
-
-    /// Notes that parameters have changed, so that those in scratch are written back.
-    mutating func noteChangedParameters() { lentParametersChanged = parametersAreLent && memory.output == nil }
-
-    /// Writes parameters in scratch back to where they lie, if they have changed.
-    func finish() {
-        guard lentParametersChanged, let view = memory.parameters?.view(parameterIndex) else { return }
-        for segment in 0..<region.segmentCount {
-            view.scatter(scratch.parameters + segment * region.segmentLength, to: memoryRange(segment), kernels)
-        }
     }
 
     // MARK: Means

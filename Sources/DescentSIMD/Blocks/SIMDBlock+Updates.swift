@@ -82,13 +82,14 @@ extension SIMDBlock {
     }
 
     public mutating func parametersAreFinite() -> Bool {
-        if let updateIsFinite { return updateIsFinite }
+        if let updateIsFinite { return updateIsFinite && parametersFit() }
         let (kernels, parameters, region) = (kernels, parameters, region)
-        return (0..<region.segmentCount).allSatisfy { segment in
-            kernels.isFinite(
-                parameters(region.start + segment * region.stride, segment * region.segmentLength),
-                count: region.segmentLength)
-        }
+        return parametersFit()
+            && (0..<region.segmentCount).allSatisfy { segment in
+                kernels.isFinite(
+                    parameters(region.start + segment * region.stride, segment * region.segmentLength),
+                    count: region.segmentLength)
+            }
     }
 
     public mutating func rememberParameters() {

@@ -35,9 +35,9 @@ public struct SIMDBlock: UpdateBlock {
     var remembersGradient = false
     /// What the last update told of the parameters, until something else writes to them.
     var updateIsFinite: Bool?
-    /// Whether scratch holds the block's parameters, which do not lie in row-major order, and whether they have changed.
-    var parametersAreLent = false
-    var lentParametersChanged = false
+    /// What has been done with the block's parameters, and whether they have changed.
+    var parameterUse = ParameterUse.inPlace
+    var parametersChanged = false
     var means = MeansCache()
     /// Where the next sweep looks for means.
     let keptMeans: MeansCache

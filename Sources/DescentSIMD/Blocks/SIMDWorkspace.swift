@@ -83,6 +83,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let blocks = sweep.blocks
         let range = sweep.range
         let backwards = sweep.runsBackwards
+        let writesAllParameters = sweep.updatedParameters != nil
         @Sendable func runBlocks(_ chunk: Range<Int>, on scratch: ThreadScratch) {
             let chunk = chunk.clamped(to: range)
             for offset in 0..<chunk.count {
@@ -92,7 +93,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
                     extent, of: shapes[extent.parameterIndex], index: index, memory: memory.address,
                     scratch: scratch)
                 body(&block, index)
-                if block.lentParametersChanged { block.finish() }
+                if block.parametersChanged || writesAllParameters { block.finish() }
             }
         }
         guard !range.isEmpty else { return }

@@ -4,6 +4,11 @@ import DescentCore
 struct SweepMemory: @unchecked Sendable {
     let gradients: TensorAddresses
     let parameters: TensorAddresses?
+    let updatedParameters: TensorAddresses?
+    let masters: TensorAddresses?
+    /// Whether parameters may have to be used elsewhere than where they lie although they are float32 in row-major order.
+    let lendsParameters: Bool
+    let onlyReadsParameters: Bool
     let output: TensorAddresses?
     let parameterCopy: TensorAddresses?
     private let firstSlot: UnsafePointer<TensorAddresses>?
@@ -26,6 +31,10 @@ struct SweepMemory: @unchecked Sendable {
         runsBackwards = sweep.runsBackwards
         gradients = TensorAddresses(sweep.gradients)
         parameters = sweep.parameters.map { TensorAddresses($0) }
+        updatedParameters = sweep.updatedParameters.map { TensorAddresses($0) }
+        masters = sweep.masterParameters.map { TensorAddresses($0) }
+        lendsParameters = sweep.updatedParameters != nil
+        onlyReadsParameters = sweep.onlyReadsParameters || sweep.output != nil
         output = sweep.output.map { TensorAddresses($0) }
         parameterCopy = sweep.parameterCopy.map { TensorAddresses($0) }
         firstSlot = slots

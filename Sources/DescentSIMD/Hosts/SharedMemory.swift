@@ -20,7 +20,7 @@ extension DescentError {
                     .sharedMemory, parameter: extent.name,
                     "\(extent.role) of \(extent.name.quotedBriefly) shares memory with \(other.role.lowercased()) of "
                         + "\(other.name.quotedBriefly): a step would read what it has just changed. Hand over tensors that are "
-                        + "apart, and tied parameters once.")
+                        + "apart; if they are one parameter with two names, declare them tied (ParameterLayout.tying).")
             }
             if extent.end > furthest?.end ?? 0 { furthest = extent }
             if extent.isWritten, extent.end > furthestWritten?.end ?? 0 { furthestWritten = extent }

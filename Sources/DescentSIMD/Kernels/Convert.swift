@@ -40,10 +40,7 @@ extension PortableKernels {
         let first = UInt32(truncatingIfNeeded: first)
         for index in 0..<count {
             let bits = source[index].bitPattern
-            // The mixer of splitmix32, a bijection whose every output bit depends on all input bits.
-            var noise = (first &+ UInt32(truncatingIfNeeded: index)) &* 0x9e37_79b9 &+ seed
-            noise = (noise ^ noise >> 16) &* 0x21f0_aaad
-            noise = (noise ^ noise >> 15) &* 0x735a_2d97
+            let noise = noise(first &+ UInt32(truncatingIfNeeded: index), seed)
             let isFinite = bits & 0x7f80_0000 != 0x7f80_0000
             let rounded = isFinite ? bits &+ (noise >> 16) : bits
             // A finite number must not become infinite.
@@ -51,6 +48,50 @@ extension PortableKernels {
             let quiet: UInt32 = !isFinite && bits & 0x007f_ffff != 0 ? 0x40_0000 : 0
             destination[index] = UInt16(truncatingIfNeeded: ((overflows ? bits : rounded) | quiet) >> 16)
         }
+    }
+
+    /// Rounds float32 elements up or down to float16, at random in proportion to the distance.
+    ///
+    /// See ``narrowAtRandom(_:into:count:seed:first:)``.
+    static func narrowToFloat16AtRandom(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutablePointer<UInt16>, count: Int, seed: UInt32,
+        first: Int
+    ) {
+        let first = UInt32(truncatingIfNeeded: first)
+        for index in 0..<count {
+            let bits = source[index].bitPattern
+            let magnitude = bits & 0x7fff_ffff
+            let noise = noise(first &+ UInt32(truncatingIfNeeded: index), seed)
+            let rounded: UInt32
+            if magnitude >= 0x7f80_0000 {
+                rounded = magnitude > 0x7f80_0000 ? magnitude >> 13 & 0x3ff | 0x7e00 : 0x7c00
+            } else if magnitude >= 0x3880_0000 {
+                rounded = min((magnitude &+ (noise >> 19) &- 0x3800_0000) >> 13, 0x7bff)
+            } else {
+                // Below the smallest normal number, places are 2^-24 apart.
+                let places = source[index].magnitude * 0x1p24
+                let whole = places.rounded(.towardZero)
+                rounded = UInt32(whole) + (Float(noise >> 8) * 0x1p-24 < places - whole ? 1 : 0)
+            }
+            destination[index] = UInt16(truncatingIfNeeded: rounded | bits >> 16 & 0x8000)
+        }
+    }
+
+    /// Random bits for the place of an element, by the mixer of splitmix32, a bijection whose every output bit depends on
+    /// all input bits.
+    @inline(__always)
+    private static func noise(_ place: UInt32, _ seed: UInt32) -> UInt32 {
+        var noise = place &* 0x9e37_79b9 &+ seed
+        noise = (noise ^ noise >> 16) &* 0x21f0_aaad
+        noise = (noise ^ noise >> 15) &* 0x735a_2d97
+        return noise
+    }
+
+    /// Whether the magnitudes of all elements are smaller than a limit; a NaN is not.
+    static func areSmaller(_ source: UnsafePointer<Float>, than limit: Float, count: Int) -> Bool {
+        var exceeding = 0
+        for index in 0..<count { exceeding += source[index].magnitude < limit ? 0 : 1 }
+        return exceeding == 0
     }
 
     @inline(__always)

@@ -200,6 +200,48 @@ struct Kernels: Sendable {
         }
         table.pointee.narrow_bfloat16_at_random(source, destination, count, seed, UInt32(truncatingIfNeeded: first))
     }
+
+    func narrowAtRandom(
+        _ source: UnsafePointer<Float>, _ elementType: ElementType, into destination: UnsafeMutablePointer<UInt16>,
+        count: Int, seed: UInt32, first: Int
+    ) {
+        guard elementType == .float16 else {
+            return narrowAtRandom(source, into: destination, count: count, seed: seed, first: first)
+        }
+        guard let table else {
+            return PortableKernels.narrowToFloat16AtRandom(
+                source, into: destination, count: count, seed: seed, first: first)
+        }
+        table.pointee.narrow_float16_at_random(source, destination, count, seed, UInt32(truncatingIfNeeded: first))
+    }
+
+    /// Replaces stored values by their masters, where a master rounds to what is stored.
+    ///
+    /// - Parameters:
+    ///   - masters: The masters.
+    ///   - elementType: How values are stored.
+    ///   - values: The stored values, widened.
+    ///   - count: How many there are.
+    func takeMasters(
+        _ masters: UnsafePointer<Float>, _ elementType: ElementType, into values: UnsafeMutablePointer<Float>,
+        count: Int
+    ) {
+        let length = 1_024
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { rounded in
+            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: length) { words in
+                guard let rounded = rounded.baseAddress, let words = words.baseAddress else { return }
+                for start in stride(from: 0, to: count, by: length) {
+                    let (masters, values, count) = (masters + start, values + start, min(length, count - start))
+                    narrow(masters, elementType, into: words, count: count)
+                    widen(words, elementType, into: rounded, count: count)
+                    for index in 0..<count {
+                        let isSame = rounded[index].bitPattern == values[index].bitPattern
+                        values[index] = isSame ? masters[index] : values[index]
+                    }
+                }
+            }
+        }
+    }
 }
 
 extension descent_pending {

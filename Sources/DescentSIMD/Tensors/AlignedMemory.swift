@@ -17,6 +17,8 @@ final class AlignedMemory: @unchecked Sendable {
     /// How each tensor lies, where one of them is not in row-major order without gaps, or types differ; otherwise empty.
     let views: UnsafeMutableBufferPointer<TensorView>
     let isOwned: Bool
+    /// Whether types differ.
+    let isMixed: Bool
 
     /// Allocates zeros.
     init(_ layout: ParameterLayout, _ elementType: ElementType) {
@@ -35,7 +37,7 @@ final class AlignedMemory: @unchecked Sendable {
         }
         self.elementType = elementType
         views = UnsafeMutableBufferPointer(start: nil, count: 0)
-        isOwned = true
+        (isOwned, isMixed) = (true, false)
     }
 
     /// Wraps external memory; nil stands for an empty tensor, or for one that nobody will touch.
@@ -47,7 +49,7 @@ final class AlignedMemory: @unchecked Sendable {
             bases.advanced(by: index).initialize(to: tensor?.address ?? base)
         }
         let first = tensors.lazy.compactMap { $0 }.first?.elementType ?? .float32
-        let isMixed = tensors.contains { $0.map { $0.elementType != first } ?? false }
+        isMixed = tensors.contains { $0.map { $0.elementType != first } ?? false }
         elementType = isMixed ? .float32 : first
         isOwned = false
         guard isMixed || tensors.contains(where: { !($0?.axes.isEmpty ?? true) }) else {

@@ -68,6 +68,11 @@ public struct TensorSet: TensorStorage {
 
     public var elementType: ElementType { memory.elementType }
 
+    public var mixedElementTypes: [ElementType]? {
+        guard memory.isMixed else { return nil }
+        return memory.views.map(\.elementType)
+    }
+
     /// Where each tensor starts.
     var bases: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.bases) }
 

@@ -45,14 +45,7 @@ extension TensorSet {
                     "\(tensor.name.quotedBriefly) is \(tensor.elementType), but the tensors before it are \(elementType)."
                 )
             }
-            guard tensor.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
-                throw DescentError(
-                    .shapeMismatch, parameter: tensor.name,
-                    "\(tensor.name.quotedBriefly) has \(tensor.count) elements"
-                        + (tensor.shape.map { " in shape \($0)" } ?? "")
-                        + "; the pipeline was built for \(expected.shape).")
-            }
-            try tensor.requireStridesInside()
+            try tensor.requireFit(expected)
             found[index] = tensor
         }
         for (index, parameter) in layout.enumerated() where found[index] == nil {
@@ -69,7 +62,9 @@ extension TensorSet {
         _ tensors: [UnsafeTensor]?, layout: ParameterLayout, _ body: (TensorSet?) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {
         guard let tensors else { return try body(nil) }
-        return try withUnsafeTensors(tensors, layout: layout) { tensors throws(DescentError) in try body(tensors) }
+        return try withUnsafeTensors(tensors, layout: layout, mayDiffer: true) { tensors throws(DescentError) in
+            try body(tensors)
+        }
     }
 
     /// Lends the memory of all tensors to a body, to read and to change, in the order of the layout.
@@ -99,13 +94,7 @@ extension TensorSet {
                 "There is no parameter named \(tensor.name.quotedBriefly) to receive a gradient for.")
         }
         let expected = layout[index]
-        guard tensor.count == expected.count, tensor.shape ?? expected.shape == expected.shape else {
-            throw DescentError(
-                .shapeMismatch, parameter: tensor.name,
-                "The gradient of \(tensor.name.quotedBriefly) has \(tensor.count) elements; the pipeline was built for "
-                    + "\(expected.shape).")
-        }
-        try tensor.requireStridesInside()
+        try tensor.requireFit(expected)
         var tensors = [UnsafeTensor?](repeating: nil, count: layout.count)
         tensors[index] = tensor
         return (TensorSet(layout: layout, memory: AlignedMemory(borrowing: tensors)), index)
@@ -115,7 +104,7 @@ extension TensorSet {
 /// A tensor in external memory.
 public struct UnsafeTensor {
     /// The parameter's name.
-    public let name: String
+    public private(set) var name: String
     /// Its shape, to have it checked; nil checks the number of elements alone.
     public let shape: [Int]?
     /// How its elements are stored.
@@ -190,6 +179,24 @@ public struct UnsafeTensor {
         stopUnless(elementType.byteCount == 2, "\(elementType) does not have 16 bits.")
         self.init(
             name, shape, UnsafeMutableRawPointer(bitPatterns.baseAddress), count: bitPatterns.count, elementType)
+    }
+
+    /// Refuses a tensor of another size or shape, and strides that do not fit it.
+    func requireFit(_ expected: ParameterDescription) throws(DescentError) {
+        guard count == expected.count, shape ?? expected.shape == expected.shape else {
+            throw DescentError(
+                .shapeMismatch, parameter: name,
+                "\(name.quotedBriefly) has \(count) elements\(shape.map { " in shape \($0)" } ?? ""); the pipeline was built "
+                    + "for \(expected.shape).")
+        }
+        try requireStridesInside()
+    }
+
+    /// The same tensor under another name.
+    func named(_ name: String) -> UnsafeTensor {
+        var tensor = self
+        tensor.name = name
+        return tensor
     }
 
     init(_ parameter: ParameterDescription, _ elementType: ElementType, address: UnsafeMutableRawPointer) {

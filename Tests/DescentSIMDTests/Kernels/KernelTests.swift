@@ -312,7 +312,45 @@ import Testing
                 portable.narrowAtRandom(floats.start, into: &first, count: count, seed: 77, first: 1_000)
                 wide.narrowAtRandom(floats.start, into: &second, count: count, seed: 77, first: 1_000)
                 #expect(first == second, "\(count) at random")
+                portable.narrowAtRandom(floats.start, type, into: &first, count: count, seed: 9, first: 1_000)
+                wide.narrowAtRandom(floats.start, type, into: &second, count: count, seed: 9, first: 1_000)
+                #expect(first == second, "\(count) of \(type) at random")
             }
+        }
+    }
+
+    @Test(arguments: [ElementType.float16, .bfloat16])
+    func `rounding at random takes one of the two neighbours, and keeps what fits`(
+        _ type: ElementType
+    ) {
+        let floats = Floats(20_011, seed: 5, special: true)
+        defer { floats.deallocate() }
+        let values = (0..<20_011).map { floats.start[$0] }
+        var words = [UInt16](repeating: 0, count: values.count)
+        func widened(_ word: UInt16) -> Float {
+            type == .float16 ? Float(Binary16(bitPattern: word)) : Float(BFloat16(bitPattern: word))
+        }
+        for seed: UInt32 in [1, 2, 3] {
+            portable.narrowAtRandom(values, type, into: &words, count: values.count, seed: seed, first: 0)
+            for (value, word) in zip(values, words) where value.isFinite {
+                let result = widened(word)
+                // The numbers next to it are on the other side of the value, or the value.
+                let (below, above) = (widened(word &- 1), widened(word &+ 1))
+                let isZero = word & 0x7fff == 0
+                let next = result.magnitude < value.magnitude ? above : isZero ? -above : below
+                #expect(result.sign == value.sign && result.isFinite)
+                #expect(
+                    result == value || !next.isFinite || min(result, next) <= value && value <= max(result, next),
+                    "\(value) became \(result)")
+            }
+            for (value, word) in zip(values, words) where !value.isFinite {
+                #expect(widened(word) == value || (value.isNaN && widened(word).isNaN))
+            }
+            // What can be stored is.
+            let stored = words.map(widened)
+            var again = words
+            portable.narrowAtRandom(stored, type, into: &again, count: stored.count, seed: seed + 1, first: 77)
+            #expect(zip(stored, zip(words, again)).allSatisfy { $0.isNaN || $1.0 == $1.1 })
         }
     }
 }

@@ -1,10 +1,17 @@
-// How backends that borrow gradients from hosts hand over sets that lack some.
+// What backends that borrow tensors from hosts need besides the public calls.
 
 extension GradientPipeline {
+    /// How the tensors are stored that a host has lent.
+    package var lentTypes: LentTypes {
+        get { engine.lentTypes }
+        set { engine.lentTypes = newValue }
+    }
+
     /// Takes in one micro-batch that may lack gradients; see ``step(_:gradients:weight:lossScale:closingWindow:)``.
     ///
     /// - Parameters:
-    ///   - parameters: The parameters to update.
+    ///   - parameters: The parameters, which are only read if they are updated elsewhere.
+    ///   - updated: Where updated parameters go; nil for where they are.
     ///   - gradients: The gradients; those that are absent are not read.
     ///   - isAbsent: For each parameter, whether its gradient is absent; empty if none is.
     ///   - weight: The micro-batch's weight.
@@ -13,17 +20,23 @@ extension GradientPipeline {
     /// - Returns: Whether the step was accumulated, applied or skipped.
     /// - Throws: ``DescentError`` that names an absent parameter where the configuration refuses it, and what a step throws.
     package mutating func step(
-        _ parameters: inout Backend.Tensors, gradients: Backend.Tensors, isAbsent: [Bool], weight: Double,
-        lossScale: Float?, closingWindow: Bool
+        _ parameters: Backend.Tensors, into updated: Backend.Tensors?, gradients: Backend.Tensors, isAbsent: [Bool],
+        weight: Double, lossScale: Float?, closingWindow: Bool
     ) throws(DescentError) -> StepOutcome {
-        parameters.makeUnique()
+        if let updated { try requireStored(updated, as: parameters) }
         return try engine.step(
-            .init(gradients: gradients, parameters: parameters, isAbsent: isAbsent), weight: weight,
-            lossScale: lossScale, closesWindow: closingWindow)
+            .init(gradients: gradients, parameters: parameters, updatedParameters: updated, isAbsent: isAbsent),
+            weight: weight, lossScale: lossScale, closesWindow: closingWindow)
     }
 }
 
 extension GradientChain {
+    /// How the tensors are stored that a host has lent.
+    package var lentTypes: LentTypes {
+        get { engine.lentTypes }
+        set { engine.lentTypes = newValue }
+    }
+
     /// Transforms gradients in place, of which some may be absent; see
     /// ``transform(_:parameters:weight:lossScale:closingWindow:)``.
     ///
