@@ -9,6 +9,7 @@ import MLXOptimizers
 final class ChainRoute: UpdateRoute {
     var chain: GradientChain<SIMDBackend>
     private let base: any MLXOptimizers.Optimizer
+    private var blanks = BlankArrays()
 
     /// - Throws: `DescentError` with code `invalidSetting` where gradients that are absent are to be left out, which MLX's
     ///   optimizers would not learn of.
@@ -31,38 +32,37 @@ final class ChainRoute: UpdateRoute {
 
     func step(_ batch: MicroBatch) throws(DescentError) -> StepOutcome {
         // Transformed gradients have the types of the parameters, as MLX's own gradients do.
-        let transformed = try batch.parameters.copied()
-        let outcome = try transformed.withTensors { results throws(DescentError) in
-            try batch.parameters.withTensors { parameters throws(DescentError) in
-                try batch.gradients.withTensors { gradients throws(DescentError) in
-                    try chain.transform(
-                        unsafeGradients: gradients, into: results, unsafeParameters: parameters, weight: batch.weight,
-                        lossScale: batch.lossScale, closingWindow: batch.closesWindow)
-                }
+        let results = try blanks.take(for: batch.parameters)
+        let outcome = try results.withTensors(beside: batch.parameters) { results, parameters throws(DescentError) in
+            try batch.gradients.withTensors { gradients throws(DescentError) in
+                try chain.transform(
+                    unsafeGradients: gradients, into: results, unsafeParameters: parameters, weight: batch.weight,
+                    lossScale: batch.lossScale, closingWindow: batch.closesWindow)
             }
         }
-        if outcome.isApplied { update(batch.model, along: transformed) }
+        update(batch.model, along: results, after: outcome)
         return outcome
     }
 
     func flush(_ model: Module, parameters: LentArrays) throws(DescentError) -> StepOutcome? {
-        let transformed = try parameters.copied()
-        let outcome = try transformed.withTensors { results throws(DescentError) in
-            try parameters.withTensors { parameters throws(DescentError) in
-                try chain.flush(into: results, unsafeParameters: parameters)
-            }
+        let results = try blanks.take(for: parameters)
+        let outcome = try results.withTensors(beside: parameters) { results, parameters throws(DescentError) in
+            try chain.flush(into: results, unsafeParameters: parameters)
         }
-        if outcome?.isApplied ?? false { update(model, along: transformed) }
+        update(model, along: results, after: outcome)
         return outcome
     }
 
-    private func update(_ model: Module, along gradients: LentArrays) {
+    /// Has MLX's optimizer update the model, if a step has been applied.
+    private func update(_ model: Module, along gradients: LentArrays, after outcome: StepOutcome?) {
+        guard outcome?.isApplied ?? false else { return blanks.keep(gradients) }
         let named = zip(layout.lazy.map(\.name), gradients.arrays).map { ($0, $1) }
         base.update(model: model, gradients: ModuleParameters.unflattened(named))
     }
 
     func relayout(for layout: ParameterLayout, parameters: LentArrays) throws(DescentError) {
         try chain.relayout(for: layout)
+        blanks = BlankArrays()
     }
 
     func checkpoint(to path: String, metadata: [String: String]) throws(DescentError) {

@@ -110,10 +110,12 @@ extension DescentOptimizer {
     ) throws(DescentError) {
         let trained = try TrainedParameters(of: model, outputsLast: outputsLast)
         let lent = try trained.lent(by: model)
-        let pipeline = try lent.withTensors { tensors throws(DescentError) in
-            try TensorSet.withUnsafeTensors(tensors, layout: trained.layout) { parameters throws(DescentError) in
-                try makePipeline(parameters)
-            }
+        let pipeline: GradientPipeline<SIMDBackend>
+        if lent.elementType == nil, let type = lent.elementTypes.first(where: { $0 != .float32 }) {
+            // Of tensors only names, shapes and whether 16 bits may be trained matter, where they differ in type.
+            pipeline = try makePipeline(TensorSet(zeros: trained.layout, type))
+        } else {
+            pipeline = try lent.withTensorSet(trained.layout, makePipeline)
         }
         self.init(PipelineRoute(pipeline), trained, outputsLast: outputsLast)
     }

@@ -34,15 +34,55 @@ struct LentArrays {
         (self.arrays, self.tensors) = (forward, tensors)
     }
 
-    /// Makes new arrays, which share memory with no other, of the same shapes, types and elements in row-major order.
+    /// Makes new arrays of the same shapes and types, in row-major order, which share memory with no other: to be written.
     ///
     /// - Throws: `DescentError`, as evaluating does.
-    /// - Complexity: O(n) in the number of elements, which are read and written once.
-    func copied() throws(DescentError) -> LentArrays {
-        // A flag of MLX's tells row-major order; others are put in order first.
-        let rowMajor = arrays.map { $0.isRowMajor ? $0 : $0.contiguous() }
-        try MLXArray.evaluate(rowMajor)
-        return try LentArrays(zip(tensors, rowMajor).map { ($0.name, $1.copied) })
+    /// - Complexity: O(n) in the number of elements.
+    func makeBlank() throws(DescentError) -> LentArrays {
+        let blank = arrays.map { MLX.zeros($0.shape, dtype: $0.dtype) }
+        try MLXArray.evaluate(blank)
+        return try LentArrays(zip(tensors, blank).map { ($0.name, $1) })
+    }
+
+    /// Whether these arrays are of the same shapes and types as others.
+    func isAlike(_ others: LentArrays) -> Bool {
+        arrays.count == others.arrays.count
+            && zip(arrays, others.arrays).allSatisfy { $0.dtype == $1.dtype && $0.shape == $1.shape }
+    }
+
+    /// How each is stored.
+    var elementTypes: [ElementType] { tensors.map(\.elementType) }
+
+    /// How all are stored; nil if they differ.
+    var elementType: ElementType? {
+        let first = tensors.first?.elementType
+        return tensors.allSatisfy { $0.elementType == first } ? first : nil
+    }
+
+    /// Runs a body with the arrays as tensors of one type: as they lie, or converted to float32 where types differ.
+    ///
+    /// - Throws: What the body throws, and `DescentError`, as evaluating does.
+    func withTensorSet<Result>(
+        _ layout: ParameterLayout, _ body: (TensorSet) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        guard elementType == nil else {
+            return try withTensors { tensors throws(DescentError) in
+                try TensorSet.withUnsafeTensors(tensors, layout: layout) { set throws(DescentError) in try body(set) }
+            }
+        }
+        let converted = zip(tensors, arrays).map { ($0.name, $1.asType(.float32)) }
+        try MLXArray.evaluate(converted.map(\.1))
+        return try LentArrays(converted).withTensorSet(layout, body)
+    }
+
+    /// Lends the memory of these arrays and of others to a body.
+    func withTensors<Result>(
+        beside others: LentArrays,
+        _ body: (_ own: [UnsafeTensor], _ others: [UnsafeTensor]) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        try withTensors { own throws(DescentError) in
+            try others.withTensors { others throws(DescentError) in try body(own, others) }
+        }
     }
 
     /// Lends the memory to a body, to read; and to write, where it is that of new arrays.
@@ -81,17 +121,6 @@ extension MLXArray {
     }
 
     fileprivate var runsBackwards: Bool { evaluatedStrides.contains { $0 < 0 } }
-
-    fileprivate var isRowMajor: Bool {
-        var result = false
-        return _mlx_array_is_row_contiguous(&result, ctx) == 0 && result
-    }
-
-    /// A new array of the same elements; this one is in row-major order.
-    fileprivate var copied: MLXArray {
-        MLXArray(
-            mlx_array_new_data(mlx_array_data_uint8(ctx), shape.map(Int32.init), Int32(ndim), mlx_array_dtype(ctx)))
-    }
 }
 
 extension UnsafeTensor {

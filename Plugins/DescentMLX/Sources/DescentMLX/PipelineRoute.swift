@@ -4,9 +4,10 @@ import DescentSIMD
 import MLX
 import MLXNN
 
-/// A pipeline that updates a model's parameters, which become new arrays.
+/// A pipeline that writes a model's updated parameters to new arrays.
 final class PipelineRoute: UpdateRoute {
     var pipeline: GradientPipeline<SIMDBackend>
+    private var blanks = BlankArrays()
 
     init(_ pipeline: GradientPipeline<SIMDBackend>) { self.pipeline = pipeline }
 
@@ -18,36 +19,38 @@ final class PipelineRoute: UpdateRoute {
     var window: AccumulationWindow? { pipeline.window }
 
     func step(_ batch: MicroBatch) throws(DescentError) -> StepOutcome {
-        let updated = try batch.parameters.copied()
-        let outcome = try updated.withTensors { parameters throws(DescentError) in
+        let updated = try blanks.take(for: batch.parameters)
+        let outcome = try updated.withTensors(beside: batch.parameters) { updated, parameters throws(DescentError) in
             try batch.gradients.withTensors { gradients throws(DescentError) in
                 try pipeline.step(
-                    unsafeParameters: parameters, unsafeGradients: gradients, weight: batch.weight,
+                    unsafeParameters: parameters, into: updated, unsafeGradients: gradients, weight: batch.weight,
                     lossScale: batch.lossScale, closingWindow: batch.closesWindow)
             }
         }
-        if outcome.hasUpdated { batch.model.publish(updated.arrays, for: layout) }
+        publish(updated, to: batch.model, after: outcome)
         return outcome
     }
 
     func flush(_ model: Module, parameters: LentArrays) throws(DescentError) -> StepOutcome? {
-        let layout = layout
-        let updated = try parameters.copied()
-        let outcome = try updated.withTensors { parameters throws(DescentError) in
-            try TensorSet.withUnsafeTensors(parameters, layout: layout) { parameters throws(DescentError) in
-                try pipeline.flush(&parameters)
-            }
+        let updated = try blanks.take(for: parameters)
+        let outcome = try updated.withTensors(beside: parameters) { updated, parameters throws(DescentError) in
+            try pipeline.flush(unsafeParameters: parameters, into: updated)
         }
-        if outcome?.hasUpdated ?? false { model.publish(updated.arrays, for: layout) }
+        publish(updated, to: model, after: outcome)
         return outcome
     }
 
-    func relayout(for layout: ParameterLayout, parameters: LentArrays) throws(DescentError) {
-        try parameters.withTensors { tensors throws(DescentError) in
-            try TensorSet.withUnsafeTensors(tensors, layout: layout) { parameters throws(DescentError) in
-                try pipeline.relayout(for: parameters)
-            }
+    /// Has the model take arrays, if a step has written them.
+    private func publish(_ updated: LentArrays, to model: Module, after outcome: StepOutcome?) {
+        switch outcome {
+        case .applied, .diverged: model.publish(updated.arrays, for: layout)
+        case .accumulated, .skipped, nil: blanks.keep(updated)
         }
+    }
+
+    func relayout(for layout: ParameterLayout, parameters: LentArrays) throws(DescentError) {
+        try parameters.withTensorSet(layout) { set throws(DescentError) in try pipeline.relayout(for: set) }
+        blanks = BlankArrays()
     }
 
     func checkpoint(to path: String, metadata: [String: String]) throws(DescentError) {
@@ -58,14 +61,4 @@ final class PipelineRoute: UpdateRoute {
 
     /// None: a pipeline's memory is its own.
     func innerState() -> [MLXArray] { [] }
-}
-
-extension StepOutcome {
-    /// Whether parameters have been updated, be it to numbers that are not finite.
-    fileprivate var hasUpdated: Bool {
-        switch self {
-        case .applied, .diverged: true
-        case .accumulated, .skipped: false
-        }
-    }
 }

@@ -4,10 +4,8 @@ import MLXNN
 
 /// Which of a model's parameters are trained, and under which names.
 struct TrainedParameters {
-    /// Their names, shapes and output axes.
+    /// Their names, shapes and output axes; names of one array are tied.
     let layout: ParameterLayout
-    /// For each further name of an array that the layout has already: the array's name there.
-    private let names: [String: String]
 
     /// Lists what a model does not hold frozen, sorted by name; an array under two names is listed once.
     ///
@@ -33,8 +31,7 @@ struct TrainedParameters {
                 shapes.append((parameter.name, parameter.shape))
             }
         }
-        self.names = names
-        layout = try ParameterLayout(shapes: shapes, outputsLast: outputsLast)
+        layout = try ParameterLayout(shapes: shapes, outputsLast: outputsLast).tying(names)
     }
 
     /// The arrays of a model, in the order of the layout.
@@ -65,39 +62,32 @@ struct TrainedParameters {
         return try LentArrays(parameters)
     }
 
-    /// Gradients by the names of the layout; those of an array with several names are added up.
+    /// Gradients, of which each has to be known.
     ///
     /// - Throws: `DescentError` with code `unexpectedParameter` for a gradient of anything else, or `missingParameter` where
     ///   one is absent that has to be there.
     func gradients(
         _ gradients: ModuleParameters, missing: MissingGradients
     ) throws(DescentError) -> [NamedArray] {
-        var found: [NamedArray] = []
-        found.reserveCapacity(layout.count)
-        var positions: [String: Int] = [:]
-        for (name, gradient) in gradients.flattened() {
-            let known = names[name] ?? name
-            guard layout.index(named: known) != nil else {
-                throw DescentError(
-                    .unexpectedParameter, parameter: name,
-                    "There is a gradient of \"\(name)\", which the optimizer was not built for. If it has been thawed since, or "
-                        + "added to the model, call relayout(for: model).")
-            }
-            if let position = positions[known] {
-                found[position].array = found[position].array + gradient
-            } else {
-                positions[known] = found.count
-                found.append((known, gradient))
-            }
+        let found = gradients.flattened()
+        var names: Set<String> = []
+        for (name, _) in found {
+            let known = layout.tied[name] ?? name
+            names.insert(known)
+            guard layout.index(named: known) == nil else { continue }
+            throw DescentError(
+                .unexpectedParameter, parameter: name,
+                "There is a gradient of \"\(name)\", which the optimizer was not built for. If it has been thawed since, or added "
+                    + "to the model, call relayout(for: model).")
         }
-        if missing == .refuse, let absent = layout.first(where: { positions[$0.name] == nil }) {
+        if missing == .refuse, let absent = layout.first(where: { !names.contains($0.name) }) {
             throw DescentError(
                 .missingParameter, parameter: absent.name,
                 "There is no gradient of \"\(absent.name)\", which the optimizer was built for. If it has been frozen since, call "
                     + "relayout(for: model); if it is to be left out of this step, say so with the configuration's `missing`."
             )
         }
-        return found
+        return found.map { ($0, $1) }
     }
 }
 
