@@ -23,12 +23,11 @@ extension GradientPipeline where Backend == SIMDBackend {
         unsafeGradients gradients: [UnsafeTensor], weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let missing = configuration.missing
         return try withParameters(parameters, into: updated, beside: gradients) {
             pipeline, parameters, updated, memory throws(DescentError) in
             let layout = pipeline.layout
             return try layout.withTiedSummed(gradients) { gradients throws(DescentError) in
-                try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
+                try TensorSet.withUnsafeGradients(gradients, layout: layout) {
                     gradients, isAbsent throws(DescentError) in
                     try memory.requireSeparate()
                     return try pipeline.step(
@@ -147,13 +146,12 @@ extension GradientChain where Backend == SIMDBackend {
         unsafeGradients gradients: [UnsafeTensor], unsafeParameters parameters: [UnsafeTensor]? = nil,
         weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let missing = configuration.missing
         try layout.requireOneEach(gradients)
         return try withParameters(parameters, written: gradients, gradients: gradients) {
             chain, parameters, memory throws(DescentError) in
             let layout = chain.layout
             return try TensorSet.withUnsafeGradients(
-                try layout.withoutTied(gradients), layout: layout, missing: missing
+                try layout.withoutTied(gradients), layout: layout
             ) { gradients, isAbsent throws(DescentError) in
                 try memory.requireSeparate()
                 return try chain.transform(
@@ -204,13 +202,12 @@ extension GradientChain where Backend == SIMDBackend {
         unsafeParameters parameters: [UnsafeTensor]? = nil, weight: Double = 1, lossScale: Float? = nil,
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        let missing = configuration.missing
         let results = try layout.withoutTied(results)
         return try withParameters(parameters, written: results, beside: gradients, gradients: gradients) {
             chain, parameters, memory throws(DescentError) in
             let layout = chain.layout
             return try layout.withTiedSummed(gradients) { gradients throws(DescentError) in
-                try TensorSet.withUnsafeGradients(gradients, layout: layout, missing: missing) {
+                try TensorSet.withUnsafeGradients(gradients, layout: layout) {
                     gradients, isAbsent throws(DescentError) in
                     try TensorSet.withUnsafeTensors(results, layout: layout, mayDiffer: true) {
                         results throws(DescentError) in

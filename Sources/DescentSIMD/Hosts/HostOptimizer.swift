@@ -6,9 +6,28 @@ public protocol HostGradients {
     mutating func withUnsafeTensors<Result>(
         _ body: ([UnsafeTensor]) throws(DescentError) -> Result
     ) throws(DescentError) -> Result
+
+    /// Makes gradients of the same names and shapes in memory that nothing else refers to, for the result of a chain.
+    ///
+    /// Arrays that are references, or share buffers with others, need it: what the caller holds is then only read. Nil, the
+    /// default, is for values: a copy of theirs is changed in place.
+    func makeResults() -> Self?
+}
+
+extension HostGradients {
+    public func makeResults() -> Self? { nil }
 }
 
 extension TensorSet: HostGradients {}
+
+/// Gradients by name, in row-major order.
+extension Dictionary: HostGradients where Key == String, Value == [Float] {
+    public mutating func withUnsafeTensors<Result>(
+        _ body: ([UnsafeTensor]) throws(DescentError) -> Result
+    ) throws(DescentError) -> Result {
+        try UnsafeTensor.lending(&self, keys.sorted().map { ($0, \Self[$0]!) }, body)
+    }
+}
 
 /// An optimizer of a host framework that is handed a model and its gradients.
 ///

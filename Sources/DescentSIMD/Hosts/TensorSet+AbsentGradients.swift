@@ -6,17 +6,16 @@ extension TensorSet {
     /// - Parameters:
     ///   - tensors: The gradients, in any order.
     ///   - layout: The names, shapes and order that they have to have.
-    ///   - missing: What happens to parameters whose gradients are not among them.
     ///   - body: What to do with the set, and for each parameter whether its gradient is absent and has no memory; empty if
     ///     none is.
     /// - Returns: What the body returns.
     /// - Throws: What ``withUnsafeTensors(_:layout:_:)`` throws; a tensor that is missing is refused where `missing` says so.
     /// - Complexity: O(n) in the number of tensors.
     static func withUnsafeGradients<Result>(
-        _ tensors: [UnsafeTensor], layout: ParameterLayout, missing: MissingGradients,
+        _ tensors: [UnsafeTensor], layout: ParameterLayout,
         _ body: (inout TensorSet, _ isAbsent: [Bool]) throws(DescentError) -> Result
     ) throws(DescentError) -> Result {
-        guard missing != .refuse, tensors.count < layout.count else {
+        guard tensors.count < layout.count else {
             return try withUnsafeTensors(tensors, layout: layout, mayDiffer: true) { gradients throws(DescentError) in
                 try body(&gradients, [])
             }

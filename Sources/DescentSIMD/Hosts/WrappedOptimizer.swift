@@ -54,7 +54,8 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     ///
     /// - Parameters:
     ///   - model: The model; nothing but an applied step reaches it.
-    ///   - gradients: The gradients of one micro-batch. The caller's value is not changed, unless it is a reference.
+    ///   - gradients: The gradients of one micro-batch. The caller's are not changed, unless they are references and have no
+    ///     `makeResults()`.
     ///   - weight: The micro-batch's weight, for weighted accumulation.
     ///   - lossScale: What the loss was multiplied by, to have it checked.
     ///   - closingWindow: Whether this is the last micro-batch of a window that ends early.
@@ -68,11 +69,25 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
     ) throws(DescentError) -> StepOutcome {
         try throwKeptError()
         var gradients = gradients
-        let outcome = try base.withUnsafeParameters(of: model) { parameters throws(DescentError) in
-            try gradients.withUnsafeTensors { (tensors) throws(DescentError) in
-                try chain.transform(
-                    unsafeGradients: tensors, unsafeParameters: parameters, weight: weight, lossScale: lossScale,
-                    closingWindow: closingWindow)
+        let outcome: StepOutcome
+        if var results = gradients.makeResults() {
+            outcome = try base.withUnsafeParameters(of: model) { parameters throws(DescentError) in
+                try gradients.withUnsafeTensors { (gradients) throws(DescentError) in
+                    try results.withUnsafeTensors { (results) throws(DescentError) in
+                        try chain.transform(
+                            unsafeGradients: gradients, into: results, unsafeParameters: parameters, weight: weight,
+                            lossScale: lossScale, closingWindow: closingWindow)
+                    }
+                }
+            }
+            gradients = results
+        } else {
+            outcome = try base.withUnsafeParameters(of: model) { parameters throws(DescentError) in
+                try gradients.withUnsafeTensors { (gradients) throws(DescentError) in
+                    try chain.transform(
+                        unsafeGradients: gradients, unsafeParameters: parameters, weight: weight,
+                        lossScale: lossScale, closingWindow: closingWindow)
+                }
             }
         }
         if outcome.isApplied { base.update(&model, gradients: gradients) }
@@ -91,7 +106,7 @@ public struct WrappedOptimizer<Base: HostOptimizer> {
         _ model: inout Base.Model, into gradients: Base.Gradients
     ) throws(DescentError) -> StepOutcome? {
         try throwKeptError()
-        var gradients = gradients
+        var gradients = gradients.makeResults() ?? gradients
         let outcome = try base.withUnsafeParameters(of: model) { parameters throws(DescentError) in
             try gradients.withUnsafeTensors { (tensors) throws(DescentError) in
                 try chain.flush(into: tensors, unsafeParameters: parameters)
