@@ -10,7 +10,7 @@ let package = Package(
     dependencies: [
         // The name is needed: without it a clone in a folder of another name would not be found.
         .package(name: "swift-descent", path: "../.."),
-        .package(url: "https://github.com/ml-explore/mlx-swift", from: "0.31.1"),
+        .package(url: "https://github.com/ml-explore/mlx-swift", from: "0.31.4"),
     ],
     targets: [
         .target(

@@ -5,10 +5,11 @@ struct BlankArrays {
     private var spare: LentArrays?
 
     /// Arrays of the shapes and types of others, which share memory with none.
+    ///
+    /// A step that finds other types than the last one is refused, so that those of the last one fit.
     mutating func take(for arrays: LentArrays) throws(DescentError) -> LentArrays {
         defer { spare = nil }
-        if let spare, spare.isAlike(arrays) { return spare }
-        return try arrays.makeBlank()
+        return if let spare { spare } else { try arrays.makeBlank() }
     }
 
     /// Keeps arrays that nobody else has been handed.

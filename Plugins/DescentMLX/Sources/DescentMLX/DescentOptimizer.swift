@@ -89,13 +89,20 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         try throwKeptError()
-        let found = try trained.gradients(gradients, missing: route.configuration.missing)
+        let found = try trained.known(gradients)
         let parameters = try trained.parameters(of: model)
         try MLXArray.evaluate(parameters.map(\.array) + found.map(\.array))
-        let outcome = try route.step(
-            MicroBatch(
-                model: model, parameters: LentArrays(parameters), gradients: LentArrays(found), weight: weight,
-                lossScale: lossScale, closesWindow: closingWindow))
+        let batch = MicroBatch(
+            model: model, parameters: try LentArrays(parameters), gradients: try LentArrays(found), weight: weight,
+            lossScale: lossScale, closesWindow: closingWindow)
+        let outcome: StepOutcome
+        do throws(DescentError) { outcome = try route.step(batch) } catch  where error.code == .missingParameter {
+            throw DescentError(
+                error.code, parameter: error.parameter, stage: error.stage,
+                error.message
+                    + " If it has been frozen since, call relayout(for: model); if its gradient may be absent, say so "
+                    + "with the configuration's `missing`.")
+        }
         onStep?(outcome)
         return outcome
     }

@@ -44,12 +44,6 @@ struct LentArrays {
         return try LentArrays(zip(tensors, blank).map { ($0.name, $1) })
     }
 
-    /// Whether these arrays are of the same shapes and types as others.
-    func isAlike(_ others: LentArrays) -> Bool {
-        arrays.count == others.arrays.count
-            && zip(arrays, others.arrays).allSatisfy { $0.dtype == $1.dtype && $0.shape == $1.shape }
-    }
-
     /// How each is stored.
     var elementTypes: [ElementType] { tensors.map(\.elementType) }
 

@@ -64,28 +64,14 @@ struct TrainedParameters {
 
     /// Gradients, of which each has to be known.
     ///
-    /// - Throws: `DescentError` with code `unexpectedParameter` for a gradient of anything else, or `missingParameter` where
-    ///   one is absent that has to be there.
-    func gradients(
-        _ gradients: ModuleParameters, missing: MissingGradients
-    ) throws(DescentError) -> [NamedArray] {
+    /// - Throws: `DescentError` with code `unexpectedParameter`.
+    func known(_ gradients: ModuleParameters) throws(DescentError) -> [NamedArray] {
         let found = gradients.flattened()
-        var names: Set<String> = []
-        for (name, _) in found {
-            let known = layout.tied[name] ?? name
-            names.insert(known)
-            guard layout.index(named: known) == nil else { continue }
+        for (name, _) in found where layout.index(named: layout.tied[name] ?? name) == nil {
             throw DescentError(
                 .unexpectedParameter, parameter: name,
                 "There is a gradient of \"\(name)\", which the optimizer was not built for. If it has been thawed since, or added "
                     + "to the model, call relayout(for: model).")
-        }
-        if missing == .refuse, let absent = layout.first(where: { !names.contains($0.name) }) {
-            throw DescentError(
-                .missingParameter, parameter: absent.name,
-                "There is no gradient of \"\(absent.name)\", which the optimizer was built for. If it has been frozen since, call "
-                    + "relayout(for: model); if it is to be left out of this step, say so with the configuration's `missing`."
-            )
         }
         return found.map { ($0, $1) }
     }

@@ -63,6 +63,7 @@ extension MLXTests {
             let held = model.parameters().mapValues { $0[.ellipsis] }
             let transposed = model.first.weight.T
             let computedLater = model.second.weight * 2
+            let own = model.first.weight
             let expected = (bits(held), bits(transposed), bits(model.second.weight * 2))
             for batch in 0..<3 {
                 let found = gradients(of: model, batch: batch)
@@ -74,6 +75,8 @@ extension MLXTests {
             #expect(bits(transposed) == expected.1)
             #expect(bits(computedLater) == expected.2)
             #expect(bits(model.parameters()) != expected.0)
+            // The model's own objects are given new contents, as by any optimizer of MLX's.
+            #expect(own === model.first.weight)
         }
 
         @Test func `parameters of one to three elements, and of none, are updated`() throws {
@@ -156,6 +159,18 @@ extension MLXTests {
             #expect(skipped == ["second.weight"])
             #expect((optimizer.appliedSteps, optimizer.skippedSteps) == (6, 1))
             #expect(bits(model.parameters()) == bits(other.parameters()))
+        }
+
+        @Test func `an update that leaves the range of floats is carried out, and told`() throws {
+            let model = Network()
+            let optimizer = try DescentOptimizer(for: model) { Descent.SGD(learningRate: 1e38) }
+            let large = model.parameters().mapValues { $0 * 0 + 1e3 }
+            guard case .diverged(let divergence) = try optimizer.step(model: model, gradients: large) else {
+                Issue.record("not diverged")
+                return
+            }
+            #expect(divergence.parameter == "first.bias")
+            #expect(model.first.weight.asArray(Float.self).allSatisfy { $0 == -.infinity })
         }
 
         @Test func `a loss scale is undone, and falls where gradients overflow`() throws {
