@@ -2,7 +2,6 @@ import DescentCheckpoints
 import DescentCore
 import DescentSIMD
 import MLX
-import MLXNN
 import MLXOptimizers
 
 /// A chain in front of an optimizer of MLX's, which is handed transformed gradients as new arrays.
@@ -32,8 +31,9 @@ final class ChainRoute: UpdateRoute {
 
     func step(_ batch: MicroBatch) throws(DescentError) -> StepOutcome {
         // Transformed gradients have the types of the parameters, as MLX's own gradients do.
-        let results = try blanks.take(for: batch.parameters)
-        let outcome = try results.withTensors(beside: batch.parameters) { results, parameters throws(DescentError) in
+        let results = try blanks.take(for: batch.model.parameters)
+        let outcome = try results.withTensors(beside: batch.model.parameters) {
+            results, parameters throws(DescentError) in
             try batch.gradients.withTensors { gradients throws(DescentError) in
                 try chain.transform(
                     unsafeGradients: gradients, into: results, unsafeParameters: parameters, weight: batch.weight,
@@ -44,9 +44,9 @@ final class ChainRoute: UpdateRoute {
         return outcome
     }
 
-    func flush(_ model: Module, parameters: LentArrays) throws(DescentError) -> StepOutcome? {
-        let results = try blanks.take(for: parameters)
-        let outcome = try results.withTensors(beside: parameters) { results, parameters throws(DescentError) in
+    func flush(_ model: LentModel) throws(DescentError) -> StepOutcome? {
+        let results = try blanks.take(for: model.parameters)
+        let outcome = try results.withTensors(beside: model.parameters) { results, parameters throws(DescentError) in
             try chain.flush(into: results, unsafeParameters: parameters)
         }
         update(model, along: results, after: outcome)
@@ -54,10 +54,9 @@ final class ChainRoute: UpdateRoute {
     }
 
     /// Has MLX's optimizer update the model, if a step has been applied.
-    private func update(_ model: Module, along gradients: LentArrays, after outcome: StepOutcome?) {
+    private func update(_ model: LentModel, along gradients: LentArrays, after outcome: StepOutcome?) {
         guard outcome?.isApplied ?? false else { return blanks.keep(gradients) }
-        let named = zip(layout.lazy.map(\.name), gradients.arrays).map { ($0, $1) }
-        base.update(model: model, gradients: ModuleParameters.unflattened(named))
+        base.update(model: model.model, gradients: model.structured(gradients.arrays))
     }
 
     func relayout(for layout: ParameterLayout, parameters: LentArrays) throws(DescentError) {

@@ -109,7 +109,7 @@ extension DescentOptimizer {
         _ makePipeline: (TensorSet) throws(DescentError) -> GradientPipeline<SIMDBackend>
     ) throws(DescentError) {
         let trained = try TrainedParameters(of: model, outputsLast: outputsLast)
-        let lent = try trained.lent(by: model)
+        let lent = try trained.lend(model).parameters
         let pipeline: GradientPipeline<SIMDBackend>
         if lent.elementType == nil, let type = lent.elementTypes.first(where: { $0 != .float32 }) {
             // Of tensors only names, shapes and whether 16 bits may be trained matter, where they differ in type.

@@ -90,11 +90,10 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
     ) throws(DescentError) -> StepOutcome {
         try throwKeptError()
         let found = try trained.known(gradients)
-        let parameters = try trained.parameters(of: model)
-        try MLXArray.evaluate(parameters.map(\.array) + found.map(\.array))
+        let lent = try trained.lend(model, evaluating: found)
         let batch = MicroBatch(
-            model: model, parameters: try LentArrays(parameters), gradients: try LentArrays(found), weight: weight,
-            lossScale: lossScale, closesWindow: closingWindow)
+            model: lent, gradients: try LentArrays(found), weight: weight, lossScale: lossScale,
+            closesWindow: closingWindow)
         let outcome: StepOutcome
         do throws(DescentError) { outcome = try route.step(batch) } catch  where error.code == .missingParameter {
             throw DescentError(
@@ -115,7 +114,7 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
     @discardableResult
     public func flush(model: Module) throws(DescentError) -> StepOutcome? {
         try throwKeptError()
-        let outcome = try route.flush(model, parameters: trained.lent(by: model))
+        let outcome = try route.flush(trained.lend(model))
         if let outcome { onStep?(outcome) }
         return outcome
     }
@@ -144,7 +143,7 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
         if keptError?.code == .missingParameter || keptError?.code == .unexpectedParameter { keptError = nil }
         try throwKeptError()
         let trained = try TrainedParameters(of: model, outputsLast: outputsLast)
-        try route.relayout(for: trained.layout, parameters: trained.lent(by: model))
+        try route.relayout(for: trained.layout, parameters: trained.lend(model).parameters)
         self.trained = trained
     }
 

@@ -2,7 +2,6 @@ import DescentCheckpoints
 import DescentCore
 import DescentSIMD
 import MLX
-import MLXNN
 
 /// A pipeline that writes a model's updated parameters to new arrays.
 final class PipelineRoute: UpdateRoute {
@@ -19,11 +18,12 @@ final class PipelineRoute: UpdateRoute {
     var window: AccumulationWindow? { pipeline.window }
 
     func step(_ batch: MicroBatch) throws(DescentError) -> StepOutcome {
-        let updated = try blanks.take(for: batch.parameters)
-        let outcome = try updated.withTensors(beside: batch.parameters) { updated, parameters throws(DescentError) in
+        let old = batch.model.parameters
+        let updated = try blanks.take(for: old)
+        let outcome = try updated.withTensors(beside: old) { updated, old throws(DescentError) in
             try batch.gradients.withTensors { gradients throws(DescentError) in
                 try pipeline.step(
-                    unsafeParameters: parameters, into: updated, unsafeGradients: gradients, weight: batch.weight,
+                    unsafeParameters: old, into: updated, unsafeGradients: gradients, weight: batch.weight,
                     lossScale: batch.lossScale, closingWindow: batch.closesWindow)
             }
         }
@@ -31,19 +31,19 @@ final class PipelineRoute: UpdateRoute {
         return outcome
     }
 
-    func flush(_ model: Module, parameters: LentArrays) throws(DescentError) -> StepOutcome? {
-        let updated = try blanks.take(for: parameters)
-        let outcome = try updated.withTensors(beside: parameters) { updated, parameters throws(DescentError) in
-            try pipeline.flush(unsafeParameters: parameters, into: updated)
+    func flush(_ model: LentModel) throws(DescentError) -> StepOutcome? {
+        let updated = try blanks.take(for: model.parameters)
+        let outcome = try updated.withTensors(beside: model.parameters) { updated, old throws(DescentError) in
+            try pipeline.flush(unsafeParameters: old, into: updated)
         }
         publish(updated, to: model, after: outcome)
         return outcome
     }
 
     /// Has the model take arrays, if a step has written them.
-    private func publish(_ updated: LentArrays, to model: Module, after outcome: StepOutcome?) {
+    private func publish(_ updated: LentArrays, to model: LentModel, after outcome: StepOutcome?) {
         switch outcome {
-        case .applied, .diverged: model.publish(updated.arrays, for: layout)
+        case .applied, .diverged: model.take(updated.arrays)
         case .accumulated, .skipped, nil: blanks.keep(updated)
         }
     }

@@ -34,13 +34,14 @@ struct TrainedParameters {
         layout = try ParameterLayout(shapes: shapes, outputsLast: outputsLast).tying(names)
     }
 
-    /// The arrays of a model, in the order of the layout.
+    /// What is trained of a model's parameters, in the order of the layout.
     ///
-    /// - Throws: `DescentError` with code `missingParameter`.
-    func parameters(of model: Module) throws(DescentError) -> [NamedArray] {
-        let found = Dictionary(model.parameters().flattened()) { first, _ in first }
-        var parameters: [NamedArray] = []
-        parameters.reserveCapacity(layout.count)
+    /// - Throws: `DescentError` with code `missingParameter`; or `sharedMemory`, where other names than before are one array.
+    private func select(_ parameters: ModuleParameters) throws(DescentError) -> [NamedArray] {
+        let found = Dictionary(parameters.flattened()) { first, _ in first }
+        var selected: [NamedArray] = []
+        var known: Set<ObjectIdentifier> = []
+        selected.reserveCapacity(layout.count)
         for parameter in layout {
             guard let array = found[parameter.name] else {
                 throw DescentError(
@@ -48,18 +49,28 @@ struct TrainedParameters {
                     "The model has no parameter \"\(parameter.name)\", which the optimizer was built for. If its modules have been "
                         + "replaced, call relayout(for: model).")
             }
-            parameters.append((parameter.name, array))
+            guard known.insert(ObjectIdentifier(array)).inserted else { throw Self.tiesDiffer(parameter.name) }
+            selected.append((parameter.name, array))
         }
-        return parameters
+        for (other, name) in layout.tied where found[other] !== found[name] { throw Self.tiesDiffer(other) }
+        return selected
     }
 
-    /// The arrays of a model, evaluated, in the order of the layout.
+    private static func tiesDiffer(_ name: String) -> DescentError {
+        DescentError(
+            .sharedMemory, parameter: name,
+            "\"\(name)\" is one array with another parameter and was not, or was and is not: call relayout(for: model)."
+        )
+    }
+
+    /// Has MLX compute a model's parameters, and other arrays together with them, and finds their memory.
     ///
-    /// - Throws: `DescentError`, as ``parameters(of:)`` and evaluating do.
-    func lent(by model: Module) throws(DescentError) -> LentArrays {
-        let parameters = try parameters(of: model)
-        try MLXArray.evaluate(parameters.map(\.array))
-        return try LentArrays(parameters)
+    /// - Throws: `DescentError`, where the model's parameters are not those of the layout, or MLX cannot compute arrays.
+    func lend(_ model: Module, evaluating others: [NamedArray] = []) throws(DescentError) -> LentModel {
+        let structure = model.parameters()
+        let found = try select(structure)
+        try MLXArray.evaluate(found.map(\.array) + others.map(\.array))
+        return try LentModel(model, structure, found, layout: layout)
     }
 
     /// Gradients, of which each has to be known.

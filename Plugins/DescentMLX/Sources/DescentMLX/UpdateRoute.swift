@@ -1,14 +1,9 @@
-import DescentCheckpoints
 import DescentCore
-import DescentSIMD
 import MLX
-import MLXNN
 
-/// A micro-batch: what a model's parameters are, and their gradients.
+/// A micro-batch: a model, and gradients of its parameters.
 struct MicroBatch {
-    let model: Module
-    /// In the order of the layout.
-    let parameters: LentArrays
+    let model: LentModel
     let gradients: LentArrays
     let weight: Double
     /// What the loss was multiplied by, to have it checked.
@@ -28,18 +23,11 @@ protocol UpdateRoute: AnyObject {
     /// Takes in a micro-batch and, if that closes the window, updates the model.
     func step(_ batch: MicroBatch) throws(DescentError) -> StepOutcome
     /// Closes an open window early; nil if none is open.
-    func flush(_ model: Module, parameters: LentArrays) throws(DescentError) -> StepOutcome?
+    func flush(_ model: LentModel) throws(DescentError) -> StepOutcome?
     /// Goes on with other parameters, of which what is still there keeps its state.
     func relayout(for layout: ParameterLayout, parameters: LentArrays) throws(DescentError)
     func checkpoint(to path: String, metadata: [String: String]) throws(DescentError)
     func explain() -> String
     /// The arrays of MLX's that it remembers.
     func innerState() -> [MLXArray]
-}
-
-extension Module {
-    /// Hands arrays over as parameters.
-    func publish(_ arrays: [MLXArray], for layout: ParameterLayout) {
-        update(parameters: ModuleParameters.unflattened(zip(layout.lazy.map(\.name), arrays).map { ($0, $1) }))
-    }
 }

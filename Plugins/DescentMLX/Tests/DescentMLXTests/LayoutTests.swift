@@ -153,16 +153,16 @@ extension MLXTests {
                 let back: MLXArray
                 let out = wave([3, 6], 0.8)
 
-                override init() {
+                init(isTied: Bool) {
                     into = wave([6, 6], 0.1)
-                    back = into
+                    back = isTied ? into : wave([6, 6], 0.2)
                 }
 
                 func callAsFunction(_ input: MLXArray) -> MLXArray {
                     matmul(matmul(tanh(matmul(input, into.T)), back), out.T)
                 }
             }
-            let model = Tied()
+            let model = Tied(isTied: true)
             let optimizer = try DescentOptimizer(for: model) { Descent.SGD(learningRate: 0.1) }
             #expect(optimizer.layout.map(\.name) == ["back", "out"])
             let found = Dictionary(uniqueKeysWithValues: gradients(of: model, batch: 0).flattened())
@@ -171,6 +171,47 @@ extension MLXTests {
             try optimizer.step(model: model, gradients: .unflattened(found))
             #expect(model.into === model.back)
             #expect(abs(model.into - expected).max().item(Float.self) < 1e-6)
+            // Other modules have been put in, or taken out: the names are told before anything is updated.
+            let other = Tied(isTied: false)
+            for (optimizer, model, name) in [
+                (optimizer, other, "into"),
+                (try DescentOptimizer(for: other) { Descent.SGD(learningRate: 0.1) }, model, "into"),
+            ] {
+                let before = bits(model.parameters())
+                let error = #expect(throws: DescentError.self) {
+                    try optimizer.step(model: model, gradients: gradients(of: model, batch: 0))
+                }
+                #expect(error?.code == .sharedMemory)
+                #expect(error?.parameter == name)
+                #expect(bits(model.parameters()) == before)
+                try optimizer.relayout(for: model)
+                #expect(try optimizer.step(model: model, gradients: gradients(of: model, batch: 0)).isApplied)
+            }
+        }
+
+        @Test(arguments: [false, true])
+        func `modules may lie in dictionaries and lists, with numbers for keys and some of them frozen`(drivesMLX: Bool)
+            throws
+        {
+            final class Experts: Module {
+                let experts = ["0": Linear(weight: wave([2, 3], 0.1)), "10": Linear(weight: wave([2, 3], 0.2))]
+                let layers = [Linear(weight: wave([2, 3], 0.3)), Linear(weight: wave([2, 3], 0.4))]
+            }
+            let model = Experts()
+            model.layers[0].freeze()
+            let optimizer =
+                drivesMLX
+                ? try DescentOptimizer(MLXOptimizers.Adam(learningRate: 0.1), for: model) { ClipByGlobalNorm(1) }
+                : try DescentOptimizer(for: model) { Descent.Adam(learningRate: 0.1) }
+            #expect(optimizer.layout.map(\.name) == ["experts.0.weight", "experts.10.weight", "layers.1.weight"])
+            let before = bits(model.parameters())
+            for _ in 0..<2 {
+                let found = model.trainableParameters().mapValues { $0 * 0 + 1 }
+                #expect(try optimizer.step(model: model, gradients: found).isApplied)
+            }
+            for (name, array) in model.parameters().flattened() {
+                #expect((bits(array) == before[name]) == (name == "layers.0.weight"), "\(name)")
+            }
         }
 
         @Test func `what cannot be trained is refused by name`() {

@@ -67,6 +67,7 @@ extension MLXTests {
             let expected = (bits(held), bits(transposed), bits(model.second.weight * 2))
             for batch in 0..<3 {
                 let found = gradients(of: model, batch: batch)
+                asyncEval(found)
                 let before = bits(found)
                 try optimizer.step(model: model, gradients: found)
                 #expect(bits(found) == before)
