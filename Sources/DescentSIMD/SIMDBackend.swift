@@ -50,6 +50,8 @@ public struct SIMDBackend: TensorBackend {
         self.instructionSet = instructionSet
     }
 
+    public var takesStoredParameters: Bool { true }
+
     public func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> TensorSet {
         TensorSet(zeros: layout, elementType)
     }

@@ -5,13 +5,14 @@ import TestSupport
 struct FaultyBackend: TensorBackend {
     enum Fault: CaseIterable {
         case losesATensor, ignoresTheRange, keepsWhatWasLent, storesFloatsAlone, clampsNaN, overflowsInNorms
-        case forgetsTheGradient
+        case forgetsTheGradient, forgetsMasters
         case losesTheSecondSweep, dependsOnThreads, none
     }
 
     private let base = PlainBackend()
     let fault: Fault
     let threadCount: Int
+    let takesStoredParameters = true
 
     init() { self.init(.none) }
 
@@ -48,6 +49,7 @@ struct FaultyBackend: TensorBackend {
         var changed = copy sweep
         if fault == .ignoresTheRange { changed.range = changed.blocks.indices }
         if fault == .losesTheSecondSweep, changed.runsBackwards { changed.slots = changed.slots.map { makeCopy($0) } }
+        if fault == .forgetsMasters { changed.masterParameters = nil }
         let (fault, threads) = (fault, threadCount)
         base.run(changed, in: workspace) { block, index in
             var block = FaultyBlock(block, fault)

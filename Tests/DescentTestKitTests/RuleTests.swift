@@ -33,7 +33,7 @@ import Testing
     static let backends: [(rule: Rule<BackendSubject<FaultyBackend>>, fault: FaultyBackend.Fault)] = [
         (.cut(), .losesATensor), (.visits(), .ignoresTheRange), (.elements(), .keepsWhatWasLent),
         (.storage(), .storesFloatsAlone), (.operations(), .clampsNaN), (.operations(), .forgetsTheGradient),
-        (.norms(), .overflowsInNorms),
+        (.norms(), .overflowsInNorms), (.storedParameters(), .forgetsMasters),
         (.training(), .losesTheSecondSweep), (.backendThreads(), .dependsOnThreads), (.backendAllocations(), .none),
     ]
 

@@ -7,6 +7,7 @@ import Synchronization
 /// faster backends are compared with, and it counts sweeps and what they visit.
 package struct PlainBackend: TensorBackend {
     package let threadCount = 1
+    package let takesStoredParameters = true
     package let log = TrafficLog()
 
     package init() {}

@@ -14,6 +14,12 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     case half
     /// `full` from gradients that lie transposed.
     case transposed
+    /// `full` with parameters that are written to other memory.
+    case elsewhere
+    /// `full` with parameters of bfloat16 that have float32 masters.
+    case masters
+    /// `full` with parameters of bfloat16 that are rounded at random.
+    case rounding
     /// Unscale, clip by value, clip by the global norm, AdamW.
     case value
     /// The same with a custom stage that clips by value.
@@ -42,21 +48,32 @@ enum BenchmarkChain: String, CaseIterable, Sendable {
     /// The chain that its time is also compared with, in turns.
     var rival: BenchmarkChain? {
         switch self {
-        case .fullWithNorms, .half, .transposed: .full
+        case .fullWithNorms, .half, .transposed, .elsewhere, .masters, .rounding: .full
         case .ownValue: .value
         case .ownNorm: .norm
         case .full, .clip, .accumulate, .value, .norm: nil
         }
     }
 
+    /// How parameters are stored.
+    var parameterType: ElementType { self == .masters || self == .rounding ? .bfloat16 : .float32 }
+    /// What is said of parameters that are not float32.
+    var configuration: PipelineConfiguration {
+        switch self {
+        case .masters: PipelineConfiguration(lowPrecisionParameters: .masterCopies)
+        case .rounding: PipelineConfiguration(lowPrecisionParameters: .stochasticRounding)
+        default: PipelineConfiguration()
+        }
+    }
+
     /// The pipeline of this chain.
     func pipeline(for parameters: TensorSet, on backend: SIMDBackend) throws -> Pipeline {
-        try Pipeline(for: parameters, on: backend) {
+        try Pipeline(for: parameters, configuration: configuration, on: backend) {
             if self == .accumulate { Accumulate(steps: Self.windowLength) }
             if self != .clip { Unscale(.dynamic()) }
             switch self {
             case .clip: []
-            case .full, .accumulate, .half, .transposed: Centralize()
+            case .full, .accumulate, .half, .transposed, .elsewhere, .masters, .rounding: Centralize()
             case .fullWithNorms:
                 Centralize()
                 ClipByNorm(1)

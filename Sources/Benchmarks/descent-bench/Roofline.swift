@@ -51,7 +51,8 @@ struct Roofline {
         _ subject: Subject, from gradients: TensorSet, _ slots: [TensorSet], firstSlot: Int
     ) -> Duration {
         let sweep = Sweep(
-            gradients: gradients, parameters: subject.parameters, slots: slots, blocks: blocks, runsBackwards: true)
+            gradients: gradients, parameters: subject.float32Parameters, slots: slots, blocks: blocks,
+            runsBackwards: true)
         if subject.chain == .clip {
             let optimizer = BenchmarkChain.descent
             let rule = SGDRule(

@@ -45,7 +45,12 @@ struct SampleNumbers {
                         elements[index] = Binary16(number(at: first &+ UInt32(truncatingIfNeeded: index))).bitPattern
                     }
                 }
-            case .bfloat16: preconditionFailure("No gradients of bfloat16 are measured.")
+            case .bfloat16:
+                tensors.withMutableBitPatterns(of: parameter.name) { elements in
+                    for index in elements.indices {
+                        elements[index] = BFloat16(number(at: first &+ UInt32(truncatingIfNeeded: index))).bitPattern
+                    }
+                }
             }
             first &+= UInt32(truncatingIfNeeded: parameter.count)
         }

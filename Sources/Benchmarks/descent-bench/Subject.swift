@@ -10,6 +10,10 @@ struct Subject {
     let gradients: TensorSet
     /// The same, where they lie transposed.
     private let transposed: TransposedGradients?
+    /// Other memory for parameters, taken in turns with the first.
+    private var others: TensorSet?
+    /// Parameters for bare passes over the same buffers.
+    let float32Parameters: TensorSet
 
     /// Makes tensors and the pipeline.
     init(_ workload: Workload, _ chain: BenchmarkChain, on backend: SIMDBackend) throws {
@@ -17,7 +21,9 @@ struct Subject {
         self.chain = chain
         self.backend = backend
         let layout = try workload.layout
-        parameters = TensorSet(zeros: layout)
+        parameters = TensorSet(zeros: layout, chain.parameterType)
+        float32Parameters = TensorSet(zeros: layout)
+        others = chain == .elsewhere ? TensorSet(zeros: layout) : nil
         SampleNumbers.parameters.fill(&parameters)
         var gradients = TensorSet(zeros: layout, chain.gradientType)
         SampleNumbers.gradients.fill(&gradients)
@@ -42,6 +48,12 @@ struct Subject {
 
 extension Subject {
     private mutating func takeStep() throws -> StepOutcome {
+        if var updated = others {
+            others = nil
+            let outcome = try pipeline.step(parameters, into: &updated, gradients: gradients)
+            (parameters, others) = (updated, parameters)
+            return outcome
+        }
         guard let transposed else { return try pipeline.step(&parameters, gradients: gradients) }
         return try parameters.withUnsafeTensors { (parameters) throws(DescentError) in
             try pipeline.step(unsafeParameters: parameters, unsafeGradients: transposed.tensors)

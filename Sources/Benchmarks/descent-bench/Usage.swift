@@ -20,6 +20,9 @@ enum Usage {
           accumulate   four micro-batches, then full; times are for a whole window
           half         full, from Float16 gradients
           transposed   full, from gradients that lie with their columns as rows
+          elsewhere    full, with updated parameters written to other memory
+          masters      full, with parameters in bfloat16 and float32 masters
+          rounding     full, with parameters in bfloat16 that are rounded at random
           value        unscale and check, clip by value, clip by global norm, AdamW
           own-value    the same with a stage that is not the library's
           norm         unscale and check, clip each tensor by norm, clip by global norm, AdamW

@@ -17,6 +17,12 @@ public protocol TensorBackend: Sendable {
     /// How many threads a sweep may use, for the explanation.
     var threadCount: Int { get }
 
+    /// Whether sweeps take parameters that are not float32, and write parameters elsewhere: ``Sweep/updatedParameters``,
+    /// ``Sweep/masterParameters`` and ``Sweep/onlyReadsParameters``.
+    ///
+    /// Pipelines refuse what needs it where it is false, the default.
+    var takesStoredParameters: Bool { get }
+
     /// Makes tensors of a layout, filled with zeros.
     func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> Tensors
 
@@ -47,6 +53,8 @@ public protocol TensorBackend: Sendable {
 }
 
 extension TensorBackend {
+    public var takesStoredParameters: Bool { false }
+
     public func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> Workspace {
         makeWorkspace(for: layout, blocks: tensors)
     }

@@ -43,10 +43,7 @@ extension Engine {
             return try step(tensors, closesWindow: closesWindow)
         }
         let missing = layout.indices.first { !received.isReceived[$0] && layout[$0].count > 0 }
-        let refused = layout.indices.first {
-            !received.isReceived[$0] && layout[$0].count > 0 && (chain.isActive[$0] || exchange != nil)
-        }
-        if let refused, configuration.missing == .refuse { throw self.missing(refused) }
+        if let missing, configuration.missing == .refuse { throw self.missing(missing) }
         var tensors = tensors
         if missing != nil { tensors.isAbsent = layout.indices.map { !received.isReceived[$0] && layout[$0].count > 0 } }
         try requirePresent(tensors.isAbsent, closesWindow: closesWindow, hasOutput: false)

@@ -28,6 +28,9 @@ extension Engine {
 
     /// Refuses parameters that do not fit, and a step without them if a stage looks at them.
     func requireParameters(_ tensors: Tensors) throws(DescentError) {
+        if tensors.updatedParameters != nil {
+            try requireStoredParameters("Parameters cannot be updated into other memory")
+        }
         if let parameters = tensors.parameters {
             try layout.requireMatch(of: parameters.layout, as: "parameters")
             return try requireTrainable(parameters)
@@ -37,14 +40,24 @@ extension Engine {
             .missingParameter, stage: stage, "\(stage) looks at the parameters: hand them over with the gradients.")
     }
 
+    /// Refuses what needs more of a backend than the present one does.
+    func requireStoredParameters(_ what: String) throws(DescentError) {
+        guard !sweeps.backend.takesStoredParameters else { return }
+        throw DescentError(
+            .invalidSetting,
+            "\(what) on \(Backend.self), whose takesStoredParameters is false: it takes float32 parameters.")
+    }
+
     /// Refuses parameters of 16 bits that are to be updated, where nothing says how.
     func requireTrainable(_ parameters: Backend.Tensors) throws(DescentError) {
-        guard configuration.lowPrecisionParameters == .refuse, !elements.branches.isEmpty else { return }
+        let isRefused = configuration.lowPrecisionParameters == .refuse && !elements.branches.isEmpty
+        guard isRefused || !sweeps.backend.takesStoredParameters else { return }
         var (found, name) = (parameters.elementType, String?.none)
         if let types = parameters.mixedElementTypes, let index = types.firstIndex(where: { $0 != .float32 }) {
             (found, name) = (types[index], layout[index].name)
         }
         guard found != .float32 else { return }
+        try requireStoredParameters("Parameters in \(found) cannot be read")
         throw DescentError(
             .elementTypeMismatch, parameter: name,
             "\(name.map { "The parameter \($0.quotedBriefly) is" } ?? "The parameters are") \(found), in which most updates "

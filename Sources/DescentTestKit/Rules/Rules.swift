@@ -43,7 +43,8 @@ extension Rules {
     /// The rules of backends.
     static func ofBackends<Backend: TensorBackend>() -> [Rule<BackendSubject<Backend>>] {
         [
-            .cut(), .visits(), .elements(), .storage(), .operations(), .norms(), .training(), .backendThreads(),
+            .cut(), .visits(), .elements(), .storage(), .storedParameters(), .operations(), .norms(), .training(),
+            .backendThreads(),
             .backendAllocations(),
         ]
     }
