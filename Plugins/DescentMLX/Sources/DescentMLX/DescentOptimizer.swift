@@ -98,9 +98,7 @@ public final class DescentOptimizer: MLXOptimizers.Optimizer {
         do throws(DescentError) { outcome = try route.step(batch) } catch  where error.code == .missingParameter {
             throw DescentError(
                 error.code, parameter: error.parameter, stage: error.stage,
-                error.message
-                    + " If it has been frozen since, call relayout(for: model); if its gradient may be absent, say so "
-                    + "with the configuration's `missing`.")
+                error.message + " If it has been frozen since, call relayout(for: model).")
         }
         onStep?(outcome)
         return outcome
