@@ -23,12 +23,14 @@ import Testing
     @Test(arguments: Host.allCases) func `what a user held before a step is unchanged after it`(_ host: Host) throws {
         func check(_ type: (some HostTraining).Type) throws {
             var training = try type.init(window: 2)
-            var held: [(before: [[Float]], now: () -> [[Float]])] = []
+            var held: [(before: [[UInt32]], now: () -> [[UInt32]])] = []
+            // Copies of the numbers: arrays would share the memory that is in question.
+            func bits(_ values: [[Float]]) -> [[UInt32]] { values.map { $0.map(\.bitPattern) } }
             for batch in 0..<6 {
                 let gradients = training.gradients(batch)
                 let (parameters, read) = (training.holdParameters(), training.read)
-                held.append((parameters(), parameters))
-                held.append((read(gradients), { read(gradients) }))
+                held.append((bits(parameters()), { bits(parameters()) }))
+                held.append((bits(read(gradients)), { bits(read(gradients)) }))
                 #expect(try training.step(gradients).isApplied == (batch % 2 == 1))
             }
             #expect(held.contains { !$0.before.isEmpty })
