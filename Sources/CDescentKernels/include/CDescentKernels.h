@@ -87,6 +87,8 @@ typedef struct {
         const float *_Nonnull source, uint16_t *_Nonnull destination, intptr_t count, uint32_t seed, uint32_t first);
     void (*_Nonnull narrow_float16_at_random)(
         const float *_Nonnull source, uint16_t *_Nonnull destination, intptr_t count, uint32_t seed, uint32_t first);
+    void (*_Nonnull take_masters_bfloat16)(
+        float *_Nonnull masters, const uint16_t *_Nonnull stored, intptr_t count);
     /// Makes columns rows: destination[row * stride + column] = source[column * source_stride + row].
     void (*_Nonnull transpose)(
         const float *_Nonnull source, intptr_t source_stride, float *_Nonnull destination, intptr_t stride,

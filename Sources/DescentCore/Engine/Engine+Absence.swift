@@ -11,7 +11,9 @@ extension Engine {
     func requirePresent(_ isAbsent: [Bool], closesWindow: Bool, hasOutput: Bool) throws(DescentError) {
         guard !isAbsent.isEmpty else { return }
         let concerned = layout.indices.filter { chain.isActive[$0] && layout[$0].count > 0 }
-        if configuration.missing == .refuse, let first = isAbsent.firstIndex(of: true) {
+        // Frozen parameters need none, unless other processes wait for it.
+        let lacking = isAbsent.indices.first { isAbsent[$0] && (chain.isActive[$0] || exchange != nil) }
+        if configuration.missing == .refuse, let first = lacking {
             let name = layout[first].name
             throw DescentError(
                 .missingParameter, parameter: name,

@@ -4,7 +4,8 @@ import DescentCore
 ///
 /// Those that are float32 and in row-major order are used where they lie. Others are lent: brought in order in scratch as
 /// float32 when they are first needed, and written back when the block is finished. Where a sweep writes parameters
-/// elsewhere, they are copied there first if they can be used there, else they are lent.
+/// elsewhere, they are copied there first if they can be used there, else they are lent. Masters are used where they lie in
+/// the sweep that updates them.
 extension SIMDBlock {
     /// Where the block's parameters are: in memory, or in scratch.
     struct ParameterAddress {
@@ -23,6 +24,8 @@ extension SIMDBlock {
         case inPlace
         /// They have been copied to where the sweep writes them.
         case copied
+        /// Their masters are used, which have been looked up.
+        case masters
         /// They are in scratch.
         case lent
     }
@@ -53,6 +56,10 @@ extension SIMDBlock {
             }
             return ParameterAddress(start: updated, isLent: false)
         }
+        if let masters, !memory.onlyReadsParameters, !parameters.isStrided(parameterIndex) {
+            if parameterUse == .inPlace { takeMasters(masters, parameters) }
+            return ParameterAddress(start: masters, isLent: false)
+        }
         if parameterUse == .inPlace { lend(parameters, masters) }
         return ParameterAddress(start: scratch.parameters, isLent: true)
     }
@@ -73,13 +80,30 @@ extension SIMDBlock {
             }
         }
         if let masters {
+            let (elementType, words) = (
+                parameters.elementType(parameterIndex),
+                UnsafeMutableRawPointer(scratch.remembered).assumingMemoryBound(to: UInt16.self)
+            )
             for segment in 0..<region.segmentCount {
-                kernels.takeMasters(
-                    masters + memoryRange(segment).lowerBound, parameters.elementType(parameterIndex),
-                    into: destination + segment * region.segmentLength, count: region.segmentLength)
+                let values = destination + segment * region.segmentLength
+                // What has been widened is narrowed to what it was.
+                kernels.narrow(values, elementType, into: words, count: region.segmentLength)
+                values.update(from: masters + memoryRange(segment).lowerBound, count: region.segmentLength)
+                kernels.takeMasters(values, of: words, elementType, count: region.segmentLength)
             }
         }
         parameterUse = .lent
+    }
+
+    private mutating func takeMasters(_ masters: UnsafeMutablePointer<Float>, _ parameters: TensorAddresses) {
+        let words = parameters.words(parameterIndex)
+        for segment in 0..<region.segmentCount {
+            let range = memoryRange(segment)
+            kernels.takeMasters(
+                masters + range.lowerBound, of: words + range.lowerBound, parameters.elementType(parameterIndex),
+                count: range.count)
+        }
+        parameterUse = .masters
     }
 
     /// Copies parameters that lie at a range of positions, as float32.
@@ -100,27 +124,43 @@ extension SIMDBlock {
     /// Whether parameters are in scratch.
     var parametersAreLent: Bool { parameterUse == .lent }
 
-    /// Notes that parameters have changed, so that those in scratch are written back.
-    mutating func noteChangedParameters() { parametersChanged = !memory.onlyReadsParameters }
+    /// Notes that parameters have changed, so that those that are not where they are stored are written there.
+    mutating func noteChangedParameters() {
+        (parametersChanged, parametersAreStored) = (!memory.onlyReadsParameters, false)
+    }
 
     /// Writes parameters that have changed, or are to be written in any case, to where the sweep writes them.
     mutating func finish() {
-        guard let parameters = memory.parameters, !memory.onlyReadsParameters else { return }
+        guard let parameters = memory.parameters, !memory.onlyReadsParameters, !parametersAreStored else { return }
         if memory.updatedParameters != nil, parameterUse == .inPlace { _ = self.parameters }
-        guard parameterUse == .lent, parametersChanged || memory.updatedParameters != nil else { return }
-        let (values, masters) = (scratch.parameters, masters(of: parameters))
-        if let masters, parametersChanged {
-            for segment in 0..<region.segmentCount {
-                (masters + memoryRange(segment).lowerBound).update(
-                    from: values + segment * region.segmentLength, count: region.segmentLength)
+        guard parametersChanged || memory.updatedParameters != nil else { return }
+        _ = store(parameters)
+    }
+
+    /// Writes parameters to where the sweep writes them, and tells whether all that are rounded stay finite.
+    private mutating func store(_ parameters: TensorAddresses) -> Bool {
+        guard parameterUse == .lent || parameterUse == .masters else { return true }
+        parametersAreStored = true
+        let (masters, destination) = (masters(of: parameters), memory.updatedParameters ?? parameters)
+        let limit = destination.elementType(parameterIndex).smallestOverflow
+        var fits = true
+        for segment in 0..<region.segmentCount {
+            let range = memoryRange(segment)
+            // In parts that stay in the nearest cache while they are looked at, copied and rounded.
+            for first in stride(from: 0, to: range.count, by: 1_024) {
+                let places = range.lowerBound + first..<min(range.lowerBound + first + 1_024, range.upperBound)
+                var values = scratch.parameters + segment * region.segmentLength + first
+                if let masters {
+                    let own = masters + places.lowerBound
+                    if parameterUse == .masters { values = own } else { own.update(from: values, count: places.count) }
+                }
+                if limit < .infinity, !PortableKernels.areSmaller(values, than: limit, count: places.count) {
+                    fits = false
+                }
+                write(values, to: destination, places, atRandom: masters == nil && parametersChanged)
             }
         }
-        let destination = memory.updatedParameters ?? parameters
-        for segment in 0..<region.segmentCount {
-            write(
-                values + segment * region.segmentLength, to: destination, memoryRange(segment),
-                atRandom: masters == nil && parametersChanged)
-        }
+        return fits
     }
 
     /// Writes float32 values to where a tensor lies, rounded to its type.
@@ -128,15 +168,17 @@ extension SIMDBlock {
         _ values: UnsafeMutablePointer<Float>, to tensors: TensorAddresses, _ range: Range<Int>, atRandom: Bool
     ) {
         let elementType = tensors.elementType(parameterIndex)
-        let isRounded = elementType != .float32 && atRandom
-        if isRounded, tensors.isStrided(parameterIndex) {
+        if elementType != .float32, atRandom {
+            guard tensors.isStrided(parameterIndex) else {
+                let words = tensors.words(parameterIndex) + range.lowerBound
+                return roundAtRandom(values, elementType, into: words, range)
+            }
             // Rounded beside, then written as it is.
-            let words = UnsafeMutableRawPointer(scratch.remembered).assumingMemoryBound(to: UInt16.self)
-            roundAtRandom(values, elementType, into: words, range)
-            kernels.widen(words, elementType, into: values, count: range.count)
-        } else if isRounded {
-            return roundAtRandom(
-                values, elementType, into: tensors.words(parameterIndex) + range.lowerBound, range)
+            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: range.count) { words in
+                guard let words = words.baseAddress else { return }
+                roundAtRandom(values, elementType, into: words, range)
+                kernels.widen(words, elementType, into: values, count: range.count)
+            }
         }
         if let view = tensors.view(parameterIndex) {
             view.scatter(values, to: range, kernels)
@@ -173,10 +215,15 @@ extension SIMDBlock {
 
     /// Whether the parameters stay finite where they are stored.
     mutating func parametersFit() -> Bool {
-        guard parameterUse == .lent, let stored = memory.updatedParameters ?? memory.parameters else { return true }
-        let limit = stored.elementType(parameterIndex).smallestOverflow
-        guard limit < .infinity else { return true }
-        return PortableKernels.areSmaller(scratch.parameters, than: limit, count: count)
+        guard let stored = memory.parameters, stored.elementType(parameterIndex) != .float32 else { return true }
+        // What has just changed is in cache: it is written at the same time.
+        if parametersChanged, !parametersAreStored, !stored.isStrided(parameterIndex) { return store(stored) }
+        let (limit, parameters, region) = (stored.elementType(parameterIndex).smallestOverflow, parameters, region)
+        return (0..<region.segmentCount).allSatisfy { segment in
+            PortableKernels.areSmaller(
+                parameters(region.start + segment * region.stride, segment * region.segmentLength), than: limit,
+                count: region.segmentLength)
+        }
     }
 }
 

@@ -35,9 +35,10 @@ public struct SIMDBlock: UpdateBlock {
     var remembersGradient = false
     /// What the last update told of the parameters, until something else writes to them.
     var updateIsFinite: Bool?
-    /// What has been done with the block's parameters, and whether they have changed.
+    /// What has been done with the block's parameters, whether they have changed, and whether they have been written since.
     var parameterUse = ParameterUse.inPlace
     var parametersChanged = false
+    var parametersAreStored = false
     var means = MeansCache()
     /// Where the next sweep looks for means.
     let keptMeans: MeansCache

@@ -172,6 +172,15 @@ extension WrappedOptimizer where Base.Model: AnyObject {
         var model = model
         return updateKeepingError(&model, gradients: gradients, weight: weight)
     }
+
+    /// Closes an open window early and, if the step is applied, has the host's optimizer update an object; see `flush`.
+    @discardableResult
+    public mutating func flush(
+        _ model: Base.Model, into gradients: Base.Gradients
+    ) throws(DescentError) -> StepOutcome? {
+        var model = model
+        return try flush(&model, into: gradients)
+    }
 }
 
 extension WrappedOptimizer where Base.Model == Void {
@@ -185,5 +194,19 @@ extension WrappedOptimizer where Base.Model == Void {
         var model: Void = ()
         return try update(
             &model, gradients: gradients, weight: weight, lossScale: lossScale, closingWindow: closingWindow)
+    }
+
+    /// Updates what the optimizer owns where the host's call cannot throw; see `updateKeepingError`.
+    @discardableResult
+    public mutating func updateKeepingError(gradients: Base.Gradients, weight: Double = 1) -> StepOutcome? {
+        var model: Void = ()
+        return updateKeepingError(&model, gradients: gradients, weight: weight)
+    }
+
+    /// Closes an open window early and, if the step is applied, has the host's optimizer update what it owns; see `flush`.
+    @discardableResult
+    public mutating func flush(into gradients: Base.Gradients) throws(DescentError) -> StepOutcome? {
+        var model: Void = ()
+        return try flush(&model, into: gradients)
     }
 }

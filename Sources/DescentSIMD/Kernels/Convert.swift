@@ -89,9 +89,10 @@ extension PortableKernels {
 
     /// Whether the magnitudes of all elements are smaller than a limit; a NaN is not.
     static func areSmaller(_ source: UnsafePointer<Float>, than limit: Float, count: Int) -> Bool {
-        var exceeding = 0
-        for index in 0..<count { exceeding += source[index].magnitude < limit ? 0 : 1 }
-        return exceeding == 0
+        // As numbers, patterns of magnitudes are in the same order, those of NaN behind infinity.
+        var largest: UInt32 = 0
+        for index in 0..<count { largest = max(largest, source[index].bitPattern & 0x7fff_ffff) }
+        return largest < limit.bitPattern
     }
 
     @inline(__always)

@@ -215,28 +215,30 @@ struct Kernels: Sendable {
         table.pointee.narrow_float16_at_random(source, destination, count, seed, UInt32(truncatingIfNeeded: first))
     }
 
-    /// Replaces stored values by their masters, where a master rounds to what is stored.
+    /// Replaces masters that do not round to what is stored by that.
     ///
     /// - Parameters:
     ///   - masters: The masters.
-    ///   - elementType: How values are stored.
-    ///   - values: The stored values, widened.
+    ///   - stored: The values as they are stored.
+    ///   - elementType: How they are stored.
     ///   - count: How many there are.
     func takeMasters(
-        _ masters: UnsafePointer<Float>, _ elementType: ElementType, into values: UnsafeMutablePointer<Float>,
+        _ masters: UnsafeMutablePointer<Float>, of stored: UnsafePointer<UInt16>, _ elementType: ElementType,
         count: Int
     ) {
+        if let table, elementType == .bfloat16 {
+            return table.pointee.take_masters_bfloat16(masters, stored, count)
+        }
         let length = 1_024
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { rounded in
-            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: length) { words in
-                guard let rounded = rounded.baseAddress, let words = words.baseAddress else { return }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { values in
+            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: length) { rounded in
+                guard let values = values.baseAddress, let rounded = rounded.baseAddress else { return }
                 for start in stride(from: 0, to: count, by: length) {
-                    let (masters, values, count) = (masters + start, values + start, min(length, count - start))
-                    narrow(masters, elementType, into: words, count: count)
-                    widen(words, elementType, into: rounded, count: count)
+                    let (masters, stored, count) = (masters + start, stored + start, min(length, count - start))
+                    narrow(masters, elementType, into: rounded, count: count)
+                    widen(stored, elementType, into: values, count: count)
                     for index in 0..<count {
-                        let isSame = rounded[index].bitPattern == values[index].bitPattern
-                        values[index] = isSame ? masters[index] : values[index]
+                        masters[index] = rounded[index] == stored[index] ? masters[index] : values[index]
                     }
                 }
             }

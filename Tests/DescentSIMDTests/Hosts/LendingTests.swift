@@ -91,4 +91,37 @@ import Testing
         #expect(model == [-20, -28])
         #expect(Array(gradients[0].memory) == [1, 2] && Array(gradients[1].memory) == [3, 4])
     }
+
+    @Test func `gradients of frozen parameters need not be handed over`() throws {
+        let layout = try ParameterLayout(shapes: [("weight", [2]), ("frozen", [3])])
+        var pipeline = try Pipeline(for: TensorSet(zeros: layout)) {
+            Freeze(.named(prefix: "frozen"))
+            Accumulate(steps: 2)
+            ClipByGlobalNorm(1)
+        } driving: {
+            SGD(learningRate: 1).then { ExponentialMovingAverage(decay: 0.5) }
+        }
+        var parameters: [String: [Float]] = ["weight": [0, 0], "frozen": [7, 8, 9]]
+        for step in 0..<4 {
+            // Now and then they are there.
+            var gradients: [String: [Float]] = ["weight": [3, 4], "frozen": [1, 1, 1]]
+            if step != 1 { gradients["frozen"] = nil }
+            _ = try parameters.withUnsafeTensors { parameters throws(DescentError) in
+                try gradients.withUnsafeTensors { gradients throws(DescentError) in
+                    try pipeline.step(unsafeParameters: parameters, unsafeGradients: gradients)
+                }
+            }
+        }
+        #expect(pipeline.appliedSteps == 2 && parameters["frozen"] == [7, 8, 9])
+        #expect(try #require(parameters["weight"]).map { ($0 * 10).rounded() } == [-12, -16])
+        var missing: [String: [Float]] = ["frozen": [1, 1, 1]]
+        let error = thrownError {
+            _ = try parameters.withUnsafeTensors { parameters throws(DescentError) in
+                try missing.withUnsafeTensors { gradients throws(DescentError) in
+                    try pipeline.step(unsafeParameters: parameters, unsafeGradients: gradients)
+                }
+            }
+        }
+        #expect(error?.code == .missingParameter && error?.parameter == "weight")
+    }
 }

@@ -111,12 +111,12 @@ private struct OwningOptimizer: HostOptimizer {
 
     @Test func `a window is closed early, and observers are told`() throws {
         let told = Told()
-        var object = ObjectModel(model)
+        let object = ObjectModel(model)
         var optimizer = WrappedOptimizer(ObjectOptimizer(rate: 0.5), behind: try makeChain())
         optimizer.observe { told.note($0.outcome) }
-        #expect(try optimizer.flush(&object, into: gradients(9)) == nil)
+        #expect(try optimizer.flush(object, into: gradients(9)) == nil)
         _ = try optimizer.update(object, gradients: gradients(2))
-        #expect(try optimizer.flush(&object, into: gradients(9))?.isApplied == true)
+        #expect(try optimizer.flush(object, into: gradients(9))?.isApplied == true)
         var (next, chain) = (gradients(2), try makeChain())
         _ = try chain.transform(&next, parameters: model, closingWindow: true)
         for parameter in layout {
@@ -131,6 +131,22 @@ private struct OwningOptimizer: HostOptimizer {
         private let noted = Mutex<[StepOutcome]>([])
         var outcomes: [StepOutcome] { noted.withLock { $0 } }
         func note(_ outcome: StepOutcome) { noted.withLock { $0.append(outcome) } }
+    }
+
+    @Test func `an optimizer that owns its model keeps errors, and closes windows, without one`() throws {
+        var optimizer = try WrappedOptimizer(OwningOptimizer(weights: model), for: layout) { Accumulate(steps: 2) }
+        let wrong = TensorSet.random(try makeLayout([[4, 2], [4]]), seed: 1)
+        #expect(try optimizer.flush(into: gradients(9)) == nil)
+        #expect(optimizer.updateKeepingError(gradients: gradients(2))?.isApplied == false)
+        #expect(optimizer.updateKeepingError(gradients: wrong) == nil)
+        #expect(thrownError { _ = try optimizer.flush(into: gradients(9)) }?.code == .shapeMismatch)
+        #expect(optimizer.base.weights == model)
+        #expect(try optimizer.flush(into: gradients(9))?.isApplied == true)
+        for parameter in layout {
+            #expect(
+                optimizer.base.weights[parameter.name]
+                    == zip(model[parameter.name], gradients(2)[parameter.name]).map { $0 - $1 })
+        }
     }
 
     @Test func `resumed in an open window it goes on with the same bits`() throws {
