@@ -45,6 +45,18 @@ trap finish EXIT
 # Runs the tests of a package under Plugins.
 plugin() { swift test --package-path "Plugins/$1"; }
 
+# Tests DescentMLX where mlx-swift can be fetched and built, and says where it cannot.
+mlx_plugin() {
+    export SPM_CUDA=0 MLX_DISABLE_COMPILE=1
+    if ! timeout 300 swift package --package-path Plugins/DescentMLX resolve; then
+        leave_out "DescentMLX" "mlx-swift cannot be fetched here"
+    elif [ "$(uname)" != Darwin ] && grep -q '"MLXFast.swift"' Plugins/DescentMLX/.build/checkouts/mlx-swift/Package.swift; then
+        leave_out "DescentMLX" "mlx-swift leaves out sources on Linux that it needs; see the plugin's README"
+    else
+        step "DescentMLX" plugin DescentMLX
+    fi
+}
+
 # Runs tests with a sanitizer, in a build of its own.
 # (XCTest is left out because it leaks by itself, which the address sanitizer would count as a failure.)
 sanitized() {

@@ -92,7 +92,7 @@ typedef struct {
     /// Makes columns rows: destination[row * stride + column] = source[column * source_stride + row].
     void (*_Nonnull transpose)(
         const float *_Nonnull source, intptr_t source_stride, float *_Nonnull destination, intptr_t stride,
-        intptr_t rows, intptr_t columns);
+        intptr_t rows, intptr_t columns, intptr_t ahead);
 } descent_kernels;
 
 /// The kernels for AVX2 with F16C; null where the processor has not got them.

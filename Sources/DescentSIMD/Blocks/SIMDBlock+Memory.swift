@@ -92,7 +92,9 @@ extension SIMDBlock {
         let (columns, kernels) = (columnCount, kernels)
         source = scratch.panel(rows, of: columns, parameterIndex, in: memory.number, among: wanted) {
             rows, destination in
-            view.gather(rows.lowerBound * columns..<rows.upperBound * columns, into: destination, kernels)
+            view.gather(
+                rows.lowerBound * columns..<rows.upperBound * columns, into: destination, kernels,
+                ahead: memory.runsBackwards ? -rows.count : rows.count)
         }
     }
 

@@ -44,12 +44,19 @@ extension PortableKernels {
 
 extension Kernels {
     /// Copies a matrix with gaps to memory without any.
+    ///
+    /// - Parameters:
+    ///   - source: The matrix.
+    ///   - matrix: How it lies.
+    ///   - destination: Where it is copied to.
+    ///   - ahead: How many rows further on those are that will be copied next; 0 if that is not known.
     func gather(
-        _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, into destination: UnsafeMutablePointer<Float>
+        _ source: UnsafePointer<Float>, _ matrix: TensorView.Matrix, into destination: UnsafeMutablePointer<Float>,
+        ahead: Int = 0
     ) {
         copy(
             source, (matrix.rowStride, matrix.columnStride), to: destination, (matrix.columns, 1), rows: matrix.rows,
-            columns: matrix.columns)
+            columns: matrix.columns, ahead: ahead)
     }
 
     /// Copies a matrix without gaps to where one with gaps lies.
@@ -68,7 +75,7 @@ extension Kernels {
     private func copy(
         _ source: UnsafePointer<Float>, _ from: Strides, to destination: UnsafeMutablePointer<Float>,
         _ strides: Strides,
-        rows: Int, columns: Int
+        rows: Int, columns: Int, ahead: Int = 0
     ) {
         if from.column == 1, strides.column == 1 {
             for row in 0..<rows {
@@ -76,7 +83,8 @@ extension Kernels {
             }
         } else if from.row == 1, strides.column == 1 {
             transpose(
-                source, stride: from.column, into: destination, stride: strides.row, rows: rows, columns: columns)
+                source, stride: from.column, into: destination, stride: strides.row, rows: rows, columns: columns,
+                ahead: ahead)
         } else if from.column == 1, strides.row == 1 {
             transpose(
                 source, stride: from.row, into: destination, stride: strides.column, rows: columns, columns: rows)

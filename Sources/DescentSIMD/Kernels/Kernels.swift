@@ -160,15 +160,17 @@ struct Kernels: Sendable {
     // MARK: Order in memory
 
     /// Makes the columns of a matrix rows: `destination[row * stride + column] = source[column * sourceStride + row]`.
+    ///
+    /// Meanwhile it has memory fetch the rows that lie so many ahead; none if that is 0.
     func transpose(
         _ source: UnsafePointer<Float>, stride sourceStride: Int, into destination: UnsafeMutablePointer<Float>,
-        stride: Int, rows: Int, columns: Int
+        stride: Int, rows: Int, columns: Int, ahead: Int = 0
     ) {
         guard let table else {
             return PortableKernels.transpose(
                 source, stride: sourceStride, into: destination, stride: stride, rows: rows, columns: columns)
         }
-        table.pointee.transpose(source, sourceStride, destination, stride, rows, columns)
+        table.pointee.transpose(source, sourceStride, destination, stride, rows, columns, ahead)
     }
 
     // MARK: Sixteen bits

@@ -98,7 +98,10 @@ struct TensorView {
     ///   - range: Positions in row-major order.
     ///   - destination: Room for as many.
     ///   - kernels: Who copies.
-    func gather(_ range: Range<Int>, into destination: UnsafeMutablePointer<Float>, _ kernels: Kernels) {
+    ///   - ahead: How many rows further on those are that will be copied next; 0 if that is not known.
+    func gather(
+        _ range: Range<Int>, into destination: UnsafeMutablePointer<Float>, _ kernels: Kernels, ahead: Int = 0
+    ) {
         guard isStrided else {
             guard elementType != .float32 else {
                 destination.update(from: floats + range.lowerBound, count: range.count)
@@ -107,14 +110,16 @@ struct TensorView {
             kernels.widen(words + range.lowerBound, elementType, into: destination, count: range.count)
             return
         }
-        forEachMatrix(in: range) { gather($0, into: destination, kernels) }
+        forEachMatrix(in: range) { gather($0, into: destination, kernels, ahead: ahead) }
     }
 
     /// Copies a matrix to memory without gaps, as float32.
-    func gather(_ matrix: Matrix, into destination: UnsafeMutablePointer<Float>, _ kernels: Kernels) {
+    func gather(
+        _ matrix: Matrix, into destination: UnsafeMutablePointer<Float>, _ kernels: Kernels, ahead: Int = 0
+    ) {
         let target = destination + matrix.start
         if elementType == .float32 {
-            kernels.gather(floats + matrix.place, matrix, into: target)
+            kernels.gather(floats + matrix.place, matrix, into: target, ahead: ahead)
         } else {
             kernels.gather(words + matrix.place, elementType, matrix, into: target)
         }
