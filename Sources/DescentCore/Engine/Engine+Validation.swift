@@ -33,11 +33,29 @@ extension Engine {
         }
         if let parameters = tensors.parameters {
             try layout.requireMatch(of: parameters.layout, as: "parameters")
+            if let updated = tensors.updatedParameters { try requireStored(updated, as: parameters) }
             return try requireTrainable(parameters)
         }
         guard let stage = chain.readerOfParameters else { return }
         throw DescentError(
             .missingParameter, stage: stage, "\(stage) looks at the parameters: hand them over with the gradients.")
+    }
+
+    /// Refuses other memory for parameters that does not fit them.
+    private func requireStored(_ updated: Backend.Tensors, as parameters: Backend.Tensors) throws(DescentError) {
+        try layout.requireMatch(of: updated.layout, as: "updated parameters")
+        guard updated.elementType != parameters.elementType || updated.mixedElementTypes != parameters.mixedElementTypes
+        else { return }
+        let (before, after) = (elementTypes(of: parameters), elementTypes(of: updated))
+        guard let index = layout.indices.first(where: { before[$0] != after[$0] }) else { return }
+        throw DescentError(
+            .elementTypeMismatch, parameter: layout[index].name,
+            "The updated \(layout[index].name.quotedBriefly) is to be stored in \(after[index]), and the parameter is "
+                + "\(before[index]). Hand over memory of the same type.")
+    }
+
+    private func elementTypes(of tensors: Backend.Tensors) -> [ElementType] {
+        tensors.mixedElementTypes ?? layout.map { _ in tensors.elementType }
     }
 
     /// Refuses what needs more of a backend than the present one does.

@@ -5,7 +5,8 @@ extension ParameterLayout {
     /// let layout = try ParameterLayout(shapes: shapes).tying(["head.weight": "embedding.weight"])
     /// ```
     /// The other name is not a parameter of its own, and is taken out of the list if it is there. Where a host hands over
-    /// gradients under both names they are added up, which is the gradient of what they share; the parameter is updated once.
+    /// gradients under both names they are added up, which is the gradient of what they share, unless both are the same memory
+    /// and so one gradient; the parameter is updated once.
     ///
     /// - Parameter names: For each other name, the name of the parameter that it is another name of.
     /// - Returns: The layout.

@@ -18,7 +18,6 @@ extension GradientPipeline {
         _ parameters: Backend.Tensors, into updated: inout Backend.Tensors, gradients: Backend.Tensors,
         weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try requireStored(updated, as: parameters)
         updated.makeUnique()
         return try engine.step(
             .init(gradients: gradients, parameters: parameters, updatedParameters: updated), weight: weight,
@@ -38,7 +37,6 @@ extension GradientPipeline {
     public mutating func step(
         _ parameters: Backend.Tensors, into updated: inout Backend.Tensors, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
-        try requireStored(updated, as: parameters)
         updated.makeUnique()
         return try engine.stepReceived(
             .init(parameters: parameters, updatedParameters: updated), closesWindow: closingWindow)
@@ -56,7 +54,6 @@ extension GradientPipeline {
     ) throws(DescentError) -> StepOutcome? {
         try engine.requireNothingReceived()
         guard engine.isWindowOpen else { return nil }
-        try requireStored(updated, as: parameters)
         updated.makeUnique()
         return try engine.step(.init(parameters: parameters, updatedParameters: updated), closesWindow: true)
     }
@@ -66,24 +63,4 @@ extension GradientPipeline {
     /// A master is 0 until the first applied step has made it, and of parameters that are frozen there is none. It shares its
     /// memory with the pipeline until the next step, which leaves this value as it is.
     public var masterParameters: Backend.Tensors? { engine.slotTable.ofMasters.map { engine.sweeps.slots[$0] } }
-
-    /// Refuses other memory for parameters that does not fit them.
-    package func requireStored(
-        _ updated: Backend.Tensors, as parameters: Backend.Tensors
-    ) throws(DescentError) {
-        try layout.requireMatch(of: updated.layout, as: "updated parameters")
-        guard updated.elementType != parameters.elementType || updated.mixedElementTypes != parameters.mixedElementTypes
-        else { return }
-        let (before, after) = (parameters.elementTypes, updated.elementTypes)
-        guard let index = layout.indices.first(where: { before[$0] != after[$0] }) else { return }
-        throw DescentError(
-            .elementTypeMismatch, parameter: layout[index].name,
-            "The updated \(layout[index].name.quotedBriefly) is to be stored in \(after[index]), and the parameter is "
-                + "\(before[index]). Hand over memory of the same type.")
-    }
-}
-
-extension TensorStorage {
-    /// How each tensor is stored.
-    var elementTypes: [ElementType] { mixedElementTypes ?? layout.map { _ in elementType } }
 }

@@ -23,8 +23,7 @@ extension GradientPipeline {
         _ parameters: Backend.Tensors, into updated: Backend.Tensors?, gradients: Backend.Tensors, isAbsent: [Bool],
         weight: Double, lossScale: Float?, closingWindow: Bool
     ) throws(DescentError) -> StepOutcome {
-        if let updated { try requireStored(updated, as: parameters) }
-        return try engine.step(
+        try engine.step(
             .init(gradients: gradients, parameters: parameters, updatedParameters: updated, isAbsent: isAbsent),
             weight: weight, lossScale: lossScale, closesWindow: closingWindow)
     }

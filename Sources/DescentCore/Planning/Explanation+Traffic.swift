@@ -11,9 +11,9 @@ extension Explanation {
             case .transform(let station), .direct(let station):
                 let isPass = sweep.operations.contains { isResult($0, of: station) }
                 touch(slots.ofStations[station], isWritten: sweep.isLast || isPass, &traffic)
-                if stations[station].readsParameters { traffic.read("parameter", 4) }
+                if stations[station].readsParameters { readParameters(&traffic) }
             case .measure(let statistic, _):
-                if plan.statistics[statistic].what.readsParameters { traffic.read("parameter", 4) }
+                if plan.statistics[statistic].what.readsParameters { readParameters(&traffic) }
                 guard let station = plan.statistics[statistic].station else { continue }
                 touch(slots.ofStations[station], isWritten: false, &traffic)
             case .load(let pass):
@@ -21,8 +21,9 @@ extension Explanation {
                 if !passes[pass].isOfAll { traffic.isPartial = true }
             case .keep(let pass): traffic.write(passes[pass].name, 4)
             case .update:
-                traffic.read("parameter", 4)
-                traffic.write("parameter", 4)
+                readParameters(&traffic)
+                traffic.write("parameter", parameterBytes)
+                if let masters = slots.ofMasters { touch(masters..<masters + 1, isWritten: true, &traffic) }
                 for index in elements.branches.indices {
                     let component = elements.componentPosition(ofBranch: index)
                     if elements.branches[index].isFused {
@@ -36,6 +37,17 @@ extension Explanation {
             }
         }
         return traffic.lines
+    }
+
+    /// How many bytes a parameter takes where it is stored; of 16 bits, where the configuration has a way for those.
+    private var parameterBytes: Int {
+        configuration.lowPrecisionParameters == .refuse || elements.branches.isEmpty ? 4 : 2
+    }
+
+    /// Notes that parameters are read, with the masters that they have.
+    private func readParameters(_ traffic: inout Traffic) {
+        traffic.read("parameter", parameterBytes)
+        if let masters = slots.ofMasters { touch(masters..<masters + 1, isWritten: false, &traffic) }
     }
 
     /// Whether an operation keeps the result of a pass of a station.

@@ -147,11 +147,12 @@ extension GradientChain where Backend == SIMDBackend {
         weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         try layout.requireOneEach(gradients)
+        let gradients = try layout.withoutTied(gradients)
         return try withParameters(parameters, written: gradients, gradients: gradients) {
             chain, parameters, memory throws(DescentError) in
             let layout = chain.layout
             return try TensorSet.withUnsafeGradients(
-                try layout.withoutTied(gradients), layout: layout
+                gradients, layout: layout
             ) { gradients, isAbsent throws(DescentError) in
                 try memory.requireSeparate()
                 return try chain.transform(

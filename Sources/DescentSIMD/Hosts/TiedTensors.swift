@@ -27,8 +27,7 @@ extension ParameterLayout {
                 continue
             }
             names.insert(tensor.name)
-            guard first.address == named.address, first.strides == named.strides, first.elementType == named.elementType
-            else {
+            guard first.isSameMemory(as: named) else {
                 throw DescentError(
                     .sharedMemory, parameter: tensor.name,
                     "\(tensor.name.quotedBriefly) is tied to \(named.name.quotedBriefly), which lies elsewhere: tied parameters "
@@ -39,6 +38,8 @@ extension ParameterLayout {
     }
 
     /// Runs a body with gradients in which those of tied parameters have been added up.
+    ///
+    /// Where two names have the same memory, it is one gradient: that of a variable that is listed twice.
     ///
     /// - Parameters:
     ///   - gradients: What a host hands over, under every name that it knows.
@@ -57,16 +58,24 @@ extension ParameterLayout {
         var isDone: Set<String> = []
         for gradient in gradients {
             let name = tied[gradient.name] ?? gradient.name
-            guard let own = members[name], own.count > 1, Set(own.map(\.name)).count == own.count else {
+            guard let all = members[name], all.count > 1, Set(all.map(\.name)).count == all.count else {
                 result.append(gradient.named(name))
                 continue
             }
             guard isDone.insert(name).inserted, let index = index(named: name) else { continue }
-            for tensor in own { try tensor.requireFit(self[index]) }
+            var own: [UnsafeTensor] = []
+            // In an order that is the same in every step, whatever that of the host's list.
+            for tensor in all.sorted(by: { ($0.name == name ? "" : $0.name) < ($1.name == name ? "" : $1.name) }) {
+                try tensor.requireFit(self[index])
+                if !own.contains(where: { $0.isSameMemory(as: tensor) }) { own.append(tensor) }
+            }
+            guard own.count > 1 else {
+                result.append(own[0].named(name))
+                continue
+            }
             let sum = UnsafeMutableBufferPointer<Float>.allocate(capacity: self[index].count)
             sums.append(sum)
-            // In an order that is the same in every step, whatever that of the host's list.
-            sum.fill(withSumOf: own.sorted { ($0.name == name ? "" : $0.name) < ($1.name == name ? "" : $1.name) })
+            sum.fill(withSumOf: own)
             result.append(UnsafeTensor(name, shape: self[index].shape, sum))
         }
         return try body(result)
@@ -75,9 +84,11 @@ extension ParameterLayout {
     /// Refuses several gradients of one parameter, where there is no memory for their sum.
     func requireOneEach(_ gradients: [UnsafeTensor]) throws(DescentError) {
         guard !tied.isEmpty else { return }
-        let names = Set(gradients.map(\.name))
+        let own = Dictionary(gradients.map { ($0.name, $0) }) { first, _ in first }
         for gradient in gradients {
-            guard let name = tied[gradient.name], names.contains(name) else { continue }
+            guard let name = tied[gradient.name], let first = own[name], !first.isSameMemory(as: gradient) else {
+                continue
+            }
             throw DescentError(
                 .sharedMemory, parameter: gradient.name,
                 "\(gradient.name.quotedBriefly) is tied to \(name.quotedBriefly), and there is a gradient of each: their sum is not "
@@ -87,6 +98,12 @@ extension ParameterLayout {
 }
 
 extension UnsafeTensor {
+    /// Whether another tensor has the same elements in the same memory.
+    fileprivate func isSameMemory(as other: UnsafeTensor) -> Bool {
+        address == other.address && strides == other.strides && elementType == other.elementType
+            && count == other.count
+    }
+
     /// Adds all elements, in row-major order, to a sum, or writes them there.
     fileprivate func addElements(to sum: UnsafeMutableBufferPointer<Float>, replacing: Bool) {
         guard let address, let start = sum.baseAddress, count > 0 else { return }

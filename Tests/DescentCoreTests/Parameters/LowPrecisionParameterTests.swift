@@ -305,6 +305,9 @@ import Testing
         let layout = try makeLayout([[4, 3], [4]])
         let pipeline = try Pipeline(
             for: TensorSet(zeros: layout, .bfloat16), configuration: Self.masters, driving: { AdamW() })
-        #expect(pipeline.explain().contains("4 B for each element: MasterParameters.parameters"))
+        let plan = pipeline.explain()
+        #expect(plan.contains("4 B for each element: MasterParameters.parameters"))
+        #expect(plan.contains("reads 18 B for each element: gradient, parameter, MasterParameters.parameters, AdamW."))
+        #expect(plan.contains("writes 14 B for each element: parameter, MasterParameters.parameters, AdamW."))
     }
 }

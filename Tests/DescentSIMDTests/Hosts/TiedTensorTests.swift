@@ -86,6 +86,20 @@ import Testing
         #expect(results[0] == results[1] && results[0] != start["embedding.weight"])
     }
 
+    @Test func `the same memory under two names is one gradient`() throws {
+        var expected = TensorSet.random(layout, seed: 1)
+        let gradients = TensorSet.random(layout, seed: 2)
+        let (lent, gradient) = (memory(expected), memory(gradients))
+        var first = try Pipeline(for: expected, driving: { SGD(learningRate: 1) })
+        var second = first
+        _ = try first.step(&expected, gradients: gradients)
+        _ = try second.step(unsafeParameters: lent.tensors, unsafeGradients: gradient.tensors)
+        #expect(lent.embedding.values == expected["embedding.weight"])
+        var chain = try Chain(for: layout) { Scale(by: 2) }
+        #expect(try chain.transform(unsafeGradients: gradient.tensors).isApplied)
+        #expect(gradient.embedding.values == gradients["embedding.weight"].map { 2 * $0 })
+    }
+
     @Test func `a chain writes the sum elsewhere, and refuses to in place`() throws {
         var chain = try Chain(for: layout) { ClipByGlobalNorm(1e9) }
         let (first, second) = (TensorSet.random(layout, seed: 1), TensorSet.random(layout, seed: 2))

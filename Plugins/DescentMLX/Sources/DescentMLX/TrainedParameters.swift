@@ -84,7 +84,8 @@ struct TrainedParameters {
                 "There is a gradient of \"\(name)\", which the optimizer was not built for. If it has been thawed since, or added "
                     + "to the model, call relayout(for: model).")
         }
-        return found.map { ($0, $1) }
+        // Gradients of one array under two names are two, even where MLX has made them in one buffer.
+        return found.map { ($0, layout.tied[$0] == nil ? $1 : $1 * MLXArray(1).asType($1.dtype)) }
     }
 }
 
