@@ -85,6 +85,13 @@ final class Machine {
     /// Takes in all gradients of a micro-batch.
     func step(_ gradients: TensorSet, weight: Double, lossScale: Float?, closingWindow: Bool) -> Observation {
         Observation { () throws(DescentError) in
+            if pipeline != nil, companion == .elsewhere {
+                return try updateElsewhere { parameters, updated throws(DescentError) in
+                    try pipeline?.step(
+                        parameters, into: &updated, gradients: gradients, weight: weight, lossScale: lossScale,
+                        closingWindow: closingWindow)
+                }
+            }
             if pipeline != nil {
                 return try pipeline?.step(
                     &parameters, gradients: gradients, weight: weight, lossScale: lossScale,
@@ -92,6 +99,12 @@ final class Machine {
             }
             var transformed = gradients
             defer { self.gradients = transformed }
+            if companion == .elsewhere {
+                // What is not written stays what it was.
+                return try chain?.transform(
+                    gradients, into: &transformed, parameters: parameters, weight: weight, lossScale: lossScale,
+                    closingWindow: closingWindow)
+            }
             return try chain?.transform(
                 &transformed, parameters: parameters, weight: weight, lossScale: lossScale,
                 closingWindow: closingWindow)
@@ -107,12 +120,38 @@ final class Machine {
 
     func stepReceived(closingWindow: Bool) -> Observation {
         Observation { () throws(DescentError) in
-            try pipeline?.step(&parameters, closingWindow: closingWindow)
+            guard companion == .elsewhere else {
+                return try pipeline?.step(&parameters, closingWindow: closingWindow)
+            }
+            return try updateElsewhere { parameters, updated throws(DescentError) in
+                try pipeline?.step(parameters, into: &updated, closingWindow: closingWindow)
+            }
         }
+    }
+
+    /// Has a call write updated parameters to other memory, which takes the place of the parameters if it was written.
+    private func updateElsewhere(
+        _ body: (TensorSet, inout TensorSet) throws(DescentError) -> StepOutcome?
+    ) throws(DescentError) -> StepOutcome? {
+        var updated = TensorSet(zeros: parameters.layout)
+        // A NaN that nobody makes marks what has not been written.
+        let mark = Float(bitPattern: 0x7fc0_1234)
+        for parameter in updated.layout {
+            updated[parameter.name] = [Float](repeating: mark, count: parameter.count)
+        }
+        let marked = updated.bits
+        // What was written and should not have been, or the other way round, shows as parameters that differ.
+        defer { if updated.bits != marked { parameters = updated } }
+        return try body(parameters, &updated)
     }
 
     func flush() -> Observation {
         Observation { () throws(DescentError) in
+            if pipeline != nil, companion == .elsewhere {
+                return try updateElsewhere { parameters, updated throws(DescentError) in
+                    try pipeline?.flush(parameters, into: &updated)
+                }
+            }
             if pipeline != nil { return try pipeline?.flush(&parameters) }
             var transformed = TensorSet(zeros: parameters.layout)
             defer { self.gradients = transformed }

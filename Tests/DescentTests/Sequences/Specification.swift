@@ -44,6 +44,7 @@ struct Subject {
         case anotherThread = "the same with two threads"
         case portable = "the same in portable code"
         case whole = "the same, with gradients all at once"
+        case elsewhere = "the same, into other memory"
     }
 
     var accumulation: Int? {
