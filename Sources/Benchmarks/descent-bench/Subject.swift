@@ -12,8 +12,8 @@ struct Subject {
     private let transposed: TransposedGradients?
     /// Other memory for parameters, taken in turns with the first.
     private var others: TensorSet?
-    /// Parameters for bare passes over the same buffers.
-    let float32Parameters: TensorSet
+    /// Parameters in float32, where the pipeline's are not.
+    private let wideParameters: TensorSet?
 
     /// Makes tensors and the pipeline.
     init(_ workload: Workload, _ chain: BenchmarkChain, on backend: SIMDBackend) throws {
@@ -22,7 +22,7 @@ struct Subject {
         self.backend = backend
         let layout = try workload.layout
         parameters = TensorSet(zeros: layout, chain.parameterType)
-        float32Parameters = TensorSet(zeros: layout)
+        wideParameters = chain.parameterType == .float32 ? nil : TensorSet(zeros: layout)
         others = chain == .elsewhere ? TensorSet(zeros: layout) : nil
         SampleNumbers.parameters.fill(&parameters)
         var gradients = TensorSet(zeros: layout, chain.gradientType)
@@ -31,6 +31,9 @@ struct Subject {
         transposed = chain == .transposed ? TransposedGradients(gradients) : nil
         pipeline = try chain.pipeline(for: parameters, on: backend)
     }
+
+    /// Parameters for bare passes, which are in float32.
+    var float32Parameters: TensorSet { wideParameters ?? parameters }
 
     /// Updates the parameters once; with micro-batches, all of a window are the same gradients.
     mutating func step() throws -> StepTime {
