@@ -103,6 +103,7 @@ extension Kernels {
         _ source: UnsafePointer<UInt16>, _ elementType: ElementType, _ matrix: TensorView.Matrix,
         into destination: UnsafeMutablePointer<Float>
     ) {
+        if matrix.rowStride == 1 { return gatherTransposed(source, elementType, matrix, into: destination) }
         // As many columns at once as are still in the nearest cache for the next row.
         let width = 64
         withUnsafeTemporaryAllocation(of: UInt16.self, capacity: width) { words in
@@ -113,6 +114,67 @@ extension Kernels {
                     let first = source + row * matrix.rowStride + column * matrix.columnStride
                     for index in 0..<count { start[index] = first[index * matrix.columnStride] }
                     widen(start, elementType, into: destination + row * matrix.columns + column, count: count)
+                }
+            }
+        }
+    }
+
+    /// Rounds a matrix without gaps to 16 bits, to where one with gaps lies.
+    func scatter(
+        _ source: UnsafePointer<Float>, _ elementType: ElementType, _ matrix: TensorView.Matrix,
+        to destination: UnsafeMutablePointer<UInt16>
+    ) {
+        forEachTile(of: matrix) { row, column, rows, columns, tile in
+            if matrix.rowStride == 1 {
+                transpose(
+                    source + row * matrix.columns + column, stride: matrix.columns, into: tile, stride: rows,
+                    rows: columns, columns: rows)
+                for index in 0..<columns {
+                    narrow(
+                        tile + index * rows, elementType,
+                        into: destination + row + (column + index) * matrix.columnStride, count: rows)
+                }
+            } else {
+                withUnsafeTemporaryAllocation(of: UInt16.self, capacity: columns) { words in
+                    guard let words = words.baseAddress else { return }
+                    for row in row..<row + rows {
+                        narrow(source + row * matrix.columns + column, elementType, into: words, count: columns)
+                        let start = destination + row * matrix.rowStride + column * matrix.columnStride
+                        for index in 0..<columns { start[index * matrix.columnStride] = words[index] }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Widens a matrix of 16 bits whose columns are contiguous to memory without gaps.
+    private func gatherTransposed(
+        _ source: UnsafePointer<UInt16>, _ elementType: ElementType, _ matrix: TensorView.Matrix,
+        into destination: UnsafeMutablePointer<Float>
+    ) {
+        forEachTile(of: matrix) { row, column, rows, columns, tile in
+            for index in 0..<columns {
+                widen(
+                    source + row + (column + index) * matrix.columnStride, elementType, into: tile + index * rows,
+                    count: rows)
+            }
+            transpose(
+                tile, stride: rows, into: destination + row * matrix.columns + column, stride: matrix.columns,
+                rows: rows, columns: columns)
+        }
+    }
+
+    /// Calls a closure for each part of a matrix that stays in the nearest cache, with room for as many floats.
+    private func forEachTile(
+        of matrix: TensorView.Matrix,
+        _ body: (_ row: Int, _ column: Int, _ rows: Int, _ columns: Int, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let (height, width) = (32, 64)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: height * width) { tile in
+            guard let tile = tile.baseAddress else { return }
+            for column in stride(from: 0, to: matrix.columns, by: width) {
+                for row in stride(from: 0, to: matrix.rows, by: height) {
+                    body(row, column, min(height, matrix.rows - row), min(width, matrix.columns - column), tile)
                 }
             }
         }

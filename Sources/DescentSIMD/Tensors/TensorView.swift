@@ -143,7 +143,7 @@ struct TensorView {
             if elementType == .float32 {
                 kernels.scatter(origin, matrix, to: floats + matrix.place)
             } else {
-                PortableKernels.scatter(matrix, to: words + matrix.place) { narrowed(origin[$0]) }
+                kernels.scatter(origin, elementType, matrix, to: words + matrix.place)
             }
         }
     }
@@ -188,10 +188,4 @@ struct TensorView {
 
     private var floats: UnsafeMutablePointer<Float> { base.assumingMemoryBound(to: Float.self) }
     private var words: UnsafeMutablePointer<UInt16> { base.assumingMemoryBound(to: UInt16.self) }
-
-    private func narrowed(_ value: Float) -> UInt16 {
-        var (value, word) = (value, UInt16(0))
-        PortableKernels.narrow(&value, elementType, into: &word, count: 1)
-        return word
-    }
 }

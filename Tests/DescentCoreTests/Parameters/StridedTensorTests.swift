@@ -59,7 +59,7 @@ import Testing
         let backend = SIMDBackend(threads: 2, blockLength: 2_000, elementsPerThread: 64, instructionSet: instructions)
         let gradients = TensorSet.random(layout, seed: 1)
         for order in [Array(shape.indices), shape.indices.reversed(), Array(shape.indices.dropFirst()) + [0]] {
-            for gap in [0, 3] {
+            for (gap, type) in [(0, .float32), (3, .float32), (0, .bfloat16), (2, .float16)] as [(Int, ElementType)] {
                 var parameters = TensorSet.random(layout, seed: 2)
                 var expected = parameters
                 func make() throws -> Pipeline {
@@ -70,7 +70,11 @@ import Testing
                     }
                 }
                 var (pipeline, plain) = (try make(), try make())
-                let memory = layout.map { StridedMemory(gradients[$0.name], shape: shape, order: order, gap: gap) }
+                let memory = layout.map {
+                    StridedMemory(gradients[$0.name], shape: shape, order: order, gap: gap, type)
+                }
+                var gradients = gradients
+                for (parameter, memory) in zip(layout, memory) { gradients[parameter.name] = memory.values }
                 for _ in 0..<3 {
                     _ = try plain.step(&expected, gradients: gradients)
                     _ = try parameters.withUnsafeTensors { (parameters) throws(DescentError) in
@@ -80,6 +84,17 @@ import Testing
                     }
                 }
                 #expect(parameters == expected)
+                var chain = try Chain(for: layout, on: backend) { ClipByGlobalNorm(1) }
+                let results = layout.map {
+                    StridedMemory(gradients[$0.name], shape: shape, order: order, gap: gap, type)
+                }
+                _ = try chain.transform(
+                    unsafeGradients: zip(layout, memory).map { $1.tensor($0.name) },
+                    into: zip(layout, results).map { $1.tensor($0.name) })
+                _ = try chain.transform(&gradients)
+                for (parameter, result) in zip(layout, results) {
+                    #expect(result.values == gradients[parameter.name].map(type.rounded) && result.gapsAreUntouched)
+                }
             }
         }
     }

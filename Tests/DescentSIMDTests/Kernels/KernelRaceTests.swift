@@ -240,6 +240,12 @@ extension KernelRace {
             KernelRace("narrowAtRandom", 1, writes: false) {
                 $0.narrowAtRandom($1.floats[1], into: $1.words, count: length, seed: 7, first: 0)
             },
+            KernelRace("takeMasters", 0, writes: false, .bfloat16) {
+                $0.takeMasters($1.floats[1], of: $1.words, .bfloat16, count: length)
+            },
+            KernelRace("takeMasters", 1, writes: true) {
+                $0.takeMasters($1.floats[1], of: $1.words, .bfloat16, count: length)
+            },
             KernelRace("narrowAtRandom float16", 0, writes: true, .float16) {
                 $0.narrowAtRandom($1.floats[1], .float16, into: $1.words, count: length, seed: 7, first: 0)
             },

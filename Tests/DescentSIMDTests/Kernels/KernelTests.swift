@@ -315,6 +315,14 @@ import Testing
                 portable.narrowAtRandom(floats.start, type, into: &first, count: count, seed: 9, first: 1_000)
                 wide.narrowAtRandom(floats.start, type, into: &second, count: count, seed: 9, first: 1_000)
                 #expect(first == second, "\(count) of \(type) at random")
+                // Masters of what is stored, of which every third has been changed since.
+                for index in stride(from: 0, to: count, by: 3) { first[index] ^= 1 }
+                var (masters, others) = (
+                    (0..<count).map { floats.start[$0] }, (0..<count).map { floats.start[$0] }
+                )
+                portable.takeMasters(&masters, of: first, type, count: count)
+                wide.takeMasters(&others, of: first, type, count: count)
+                #expect(masters.map(\.bitPattern) == others.map(\.bitPattern), "\(count) masters of \(type)")
             }
         }
     }
