@@ -171,6 +171,13 @@ extension MLXTests {
             try optimizer.step(model: model, gradients: .unflattened(found))
             #expect(model.into === model.back)
             #expect(abs(model.into - expected).max().item(Float.self) < 1e-6)
+            // They are two also where MLX has made them in one buffer.
+            var shared = found
+            shared["into"] = found["back"]
+            let again = model.into * 1 - 0.2 * found["back"]!
+            eval(again)
+            try optimizer.step(model: model, gradients: .unflattened(shared))
+            #expect(abs(model.into - again).max().item(Float.self) < 1e-6)
             // Other modules have been put in, or taken out: the names are told before anything is updated.
             let other = Tied(isTied: false)
             for (optimizer, model, name) in [
