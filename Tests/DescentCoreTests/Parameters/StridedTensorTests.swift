@@ -59,7 +59,7 @@ import Testing
         let backend = SIMDBackend(threads: 2, blockLength: 2_000, elementsPerThread: 64, instructionSet: instructions)
         let gradients = TensorSet.random(layout, seed: 1)
         for order in [Array(shape.indices), shape.indices.reversed(), Array(shape.indices.dropFirst()) + [0]] {
-            for (gap, type) in [(0, .float32), (3, .float32), (0, .bfloat16), (2, .float16)] as [(Int, ElementType)] {
+            for (gap, type) in [(0, .float32), (3, .bfloat16), (0, .float16)] as [(Int, ElementType)] {
                 var parameters = TensorSet.random(layout, seed: 2)
                 var expected = parameters
                 func make() throws -> Pipeline {
@@ -75,7 +75,7 @@ import Testing
                 }
                 var gradients = gradients
                 for (parameter, memory) in zip(layout, memory) { gradients[parameter.name] = memory.values }
-                for _ in 0..<3 {
+                for _ in 0..<2 {
                     _ = try plain.step(&expected, gradients: gradients)
                     _ = try parameters.withUnsafeTensors { (parameters) throws(DescentError) in
                         try pipeline.step(
