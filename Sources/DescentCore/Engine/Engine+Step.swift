@@ -149,7 +149,8 @@ extension Engine {
         runLast(
             SweepProgram(
                 operations: plan.last, end: plan.end, addition: closing.addition,
-                windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured), tensors)
+                windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured,
+                updates: !drivers.isEmpty), tensors)
         sweeps.keepSlots(of: passes)
         if !isMeasured { reporter.takeHistograms() }
         if counters.appliedSteps == 0 {

@@ -27,11 +27,10 @@ struct SweepProgram {
     /// Whether the new sum is checked for NaN and infinities.
     var checksSum = false
     var runsBackwards = false
+    /// Whether parameters are changed.
+    var updates = false
     /// Whether parameters are left out that are handed out as whole tensors in the last sweep.
     var leavesOutWholeTensors = false
     /// The pass over whole tensors that this is; nil for a sweep.
     var pass: Int?
-
-    /// Whether parameters are changed.
-    var updates: Bool { end.contains(.update) }
 }

@@ -227,7 +227,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         var sweep = Sweep(
             gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
             slotShapes: slotShapes, blocks: blocks, range: blockRanges[parameter])
-        sweep.masterParameters = mastersSlot.map { slots[$0] }
+        if let mastersSlot { sweep.masterParameters = slots[mastersSlot] }
         sweep.onlyReadsParameters = true
         backend.run(sweep, in: workspace) { block, _ in body(&block) }
     }
@@ -266,7 +266,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             slots: slots, slotShapes: slotShapes, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans,
             blocks: blocks,
             range: range, runsBackwards: program.runsBackwards)
-        sweep.masterParameters = mastersSlot.map { slots[$0] }
+        if let mastersSlot { sweep.masterParameters = slots[mastersSlot] }
         sweep.onlyReadsParameters = !program.updates
         if program.updates { sweep.updatedParameters = tensors.updatedParameters }
         return sweep
