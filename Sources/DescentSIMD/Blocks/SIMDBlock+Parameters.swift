@@ -126,6 +126,7 @@ extension SIMDBlock {
 
     /// Notes that parameters have changed, so that those that are not where they are stored are written there.
     mutating func noteChangedParameters() {
+        guard parameterUse != .inPlace else { return }
         (parametersChanged, parametersAreStored) = (!memory.onlyReadsParameters, false)
     }
 
@@ -215,7 +216,9 @@ extension SIMDBlock {
 
     /// Whether the parameters stay finite where they are stored.
     mutating func parametersFit() -> Bool {
-        guard let stored = memory.parameters, stored.elementType(parameterIndex) != .float32 else { return true }
+        guard parameterUse != .inPlace, let stored = memory.parameters,
+            stored.elementType(parameterIndex) != .float32
+        else { return true }
         // What has just changed is in cache: it is written at the same time.
         if parametersChanged, !parametersAreStored, !stored.isStrided(parameterIndex) { return store(stored) }
         let (limit, parameters, region) = (stored.elementType(parameterIndex).smallestOverflow, parameters, region)
