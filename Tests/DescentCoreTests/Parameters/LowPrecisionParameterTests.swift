@@ -101,6 +101,30 @@ import Testing
         #expect(pipeline.masterParameters?.bits == copy.masterParameters?.bits && narrow.bits == copied.bits)
     }
 
+    @Test func `an edit is taken by a step that is applied, and by none that is only measured`() throws {
+        let layout = try makeLayout([[4, 3], [4]])
+        var (narrow, _) = parameters(layout, .bfloat16)
+        // Noise is added in the sweep that measures, too, by a stage that is lent whole blocks.
+        var pipeline = try Pipeline(for: narrow, configuration: Self.masters) {
+            AddNoise(seed: 3)
+            ClipByGlobalNorm(1)
+        } driving: {
+            SGD(learningRate: 1e-4)
+        }
+        let gradients = TensorSet.random(layout, seed: 2)
+        _ = try pipeline.step(&narrow, gradients: gradients)
+        let masters = try #require(pipeline.masterParameters).bits
+        narrow["layer0.weight"][5] = 0.5
+        let edited = narrow.bits
+        var spoiled = gradients
+        spoiled["layer0.bias"][2] = .infinity
+        #expect(try !pipeline.step(&narrow, gradients: spoiled).isApplied)
+        #expect(pipeline.masterParameters?.bits == masters && narrow.bits == edited)
+        _ = try pipeline.step(&narrow, gradients: gradients)
+        let master = try #require(pipeline.masterParameters)["layer0.weight"][5]
+        #expect(abs(master - 0.5) < 1e-3 && master != 0.5)
+    }
+
     @Test(arguments: [LowPrecisionParameters.masterCopies, .stochasticRounding], [ElementType.bfloat16, .float16])
     func `a resumed run has the bits of one that was not stopped`(
         _ how: LowPrecisionParameters, _ type: ElementType
