@@ -86,7 +86,7 @@ extension GradientPipeline where Backend == SIMDBackend {
         let result = try TensorSet.withUnsafeTensors(parameters, layout: layout, mayDiffer: true) {
             borrowed throws(DescentError) in
             let memory = LentMemory(
-                written: updated ?? parameters, read: (updated == nil ? [] : parameters) + gradients)
+                written: updated ?? parameters, parameters: updated == nil ? [] : parameters, gradients: gradients)
             return try TensorSet.withOptionalTensors(updated, layout: layout) { other throws(DescentError) in
                 try body(&self, &borrowed, other, memory)
             }
@@ -232,7 +232,7 @@ extension GradientChain where Backend == SIMDBackend {
         try lentTypes.requireSame(types.0, as: .parameter, layout)
         try lentTypes.requireSame(types.1, as: .gradient, layout)
         let parameters = try parameters.map(layout.withoutTied)
-        let memory = LentMemory(written: written, read: read + (parameters ?? []))
+        let memory = LentMemory(written: written, parameters: parameters ?? [], gradients: read)
         let result = try TensorSet.withOptionalTensors(parameters, layout: layout) { borrowed throws(DescentError) in
             try body(&self, borrowed, memory)
         }
@@ -245,9 +245,12 @@ extension GradientChain where Backend == SIMDBackend {
 /// What a call writes and what it only reads, to be looked at once everything else has been found to fit.
 private struct LentMemory {
     let written: [UnsafeTensor]
-    let read: [UnsafeTensor]
+    let parameters: [UnsafeTensor]
+    let gradients: [UnsafeTensor]
 
-    func requireSeparate() throws(DescentError) { try DescentError.requireSeparate(written: written, read: read) }
+    func requireSeparate() throws(DescentError) {
+        try DescentError.requireSeparate(written: written, parameters: parameters, gradients: gradients)
+    }
 }
 
 extension ParameterLayout {

@@ -1,16 +1,17 @@
 import DescentCore
 
 extension DescentError {
-    /// Refuses tensors to be written that share memory with each other or with tensors to be read.
+    /// Refuses tensors to be written that share memory with each other or with parameters and gradients to be read.
     ///
     /// - Throws: `DescentError` with code `sharedMemory` that names two tensors.
     /// - Complexity: O(n log n) in the number of tensors; O(n) where they are in the order of memory.
     static func requireSeparate(
-        written: [UnsafeTensor], read: [UnsafeTensor] = []
+        written: [UnsafeTensor], parameters: [UnsafeTensor], gradients: [UnsafeTensor]
     ) throws(DescentError) {
         for tensor in written { try tensor.requireElementsApart() }
-        let (written, read) = (written.map { Extent($0, isWritten: true) }, read.map { Extent($0, isWritten: false) })
-        let extents = (written + read).sorted { $0.start < $1.start }
+        let extents =
+            (written.map { Extent($0, .written) } + parameters.map { Extent($0, .parameter) }
+            + gradients.map { Extent($0, .gradient) }).sorted { $0.start < $1.start }
         var furthest: Extent?
         var furthestWritten: Extent?
         for extent in extents where extent.start < extent.end {
@@ -18,7 +19,7 @@ extension DescentError {
             if let other = extent.isWritten ? furthest : furthestWritten, extent.start < other.end {
                 throw DescentError(
                     .sharedMemory, parameter: extent.name,
-                    "\(extent.role) of \(extent.name.quotedBriefly) shares memory with \(other.role.lowercased()) of "
+                    "The \(extent.role.rawValue) of \(extent.name.quotedBriefly) shares memory with the \(other.role.rawValue) of "
                         + "\(other.name.quotedBriefly): a step would read what it has just changed. Hand over tensors that are "
                         + "apart; if they are one parameter with two names, declare them tied (ParameterLayout.tying).")
             }
@@ -32,15 +33,21 @@ extension DescentError {
         let name: String
         let start: UInt
         let end: UInt
-        let isWritten: Bool
+        let role: Role
 
-        init(_ tensor: UnsafeTensor, isWritten: Bool) {
+        enum Role: String {
+            case written = "memory that is written"
+            case parameter = "value before the step"
+            case gradient
+        }
+
+        init(_ tensor: UnsafeTensor, _ role: Role) {
             name = tensor.name
             start = UInt(bitPattern: tensor.address)
             end = start + UInt((tensor.count == 0 ? 0 : tensor.extent) * tensor.elementType.byteCount)
-            self.isWritten = isWritten
+            self.role = role
         }
 
-        var role: String { isWritten ? "The memory that is written" : "The gradient" }
+        var isWritten: Bool { role == .written }
     }
 }

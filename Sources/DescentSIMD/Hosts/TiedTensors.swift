@@ -84,14 +84,15 @@ extension ParameterLayout {
     /// Refuses several gradients of one parameter, where there is no memory for their sum.
     func requireOneEach(_ gradients: [UnsafeTensor]) throws(DescentError) {
         guard !tied.isEmpty else { return }
-        let own = Dictionary(gradients.map { ($0.name, $0) }) { first, _ in first }
+        var found: [String: UnsafeTensor] = [:]
         for gradient in gradients {
-            guard let name = tied[gradient.name], let first = own[name], !first.isSameMemory(as: gradient) else {
-                continue
-            }
+            let name = tied[gradient.name] ?? gradient.name
+            guard let first = found.updateValue(gradient, forKey: name), first.name != gradient.name,
+                !first.isSameMemory(as: gradient)
+            else { continue }
             throw DescentError(
                 .sharedMemory, parameter: gradient.name,
-                "\(gradient.name.quotedBriefly) is tied to \(name.quotedBriefly), and there is a gradient of each: their sum is not "
+                "\(gradient.name.quotedBriefly) is tied to \(first.name.quotedBriefly), and there is a gradient of each: their sum is not "
                     + "in either. Hand over other memory for the results (into:).")
         }
     }
@@ -100,8 +101,7 @@ extension ParameterLayout {
 extension UnsafeTensor {
     /// Whether another tensor has the same elements in the same memory.
     fileprivate func isSameMemory(as other: UnsafeTensor) -> Bool {
-        address == other.address && strides == other.strides && elementType == other.elementType
-            && count == other.count
+        address == other.address && axes == other.axes && elementType == other.elementType && count == other.count
     }
 
     /// Adds all elements, in row-major order, to a sum, or writes them there.

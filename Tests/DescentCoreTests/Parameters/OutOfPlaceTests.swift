@@ -177,6 +177,7 @@ import Testing
             }
         }
         #expect(error?.code == .sharedMemory && error?.parameter != nil)
+        #expect(error?.message.contains("value before the step") == true)
         #expect(parameters.bits == before && pipeline.appliedSteps == 0)
     }
 }

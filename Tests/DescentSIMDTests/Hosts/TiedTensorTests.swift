@@ -100,6 +100,25 @@ import Testing
         #expect(gradient.embedding.values == gradients["embedding.weight"].map { 2 * $0 })
     }
 
+    @Test func `memory is the same with strides that say it is in order, and without`() throws {
+        let start = TensorSet.random(layout, seed: 1)
+        let lent = memory(start)
+        let gradient = UnsafeMutableBufferPointer<Float>.allocate(capacity: 15)
+        defer { gradient.deallocate() }
+        gradient.initialize(repeating: 1)
+        let others = memory(start)
+        var pipeline = try Pipeline(for: start, driving: { SGD(learningRate: 1) })
+        _ = try pipeline.step(
+            unsafeParameters: lent.tensors,
+            unsafeGradients: [
+                UnsafeTensor("embedding.weight", gradient),
+                UnsafeTensor("head.weight", shape: [5, 3], strides: [3, 1], gradient),
+                others.bias.tensor("bias"),
+            ])
+        #expect(lent.embedding.values == start["embedding.weight"].map { $0 - 1 })
+        #expect(others.bias.values == start["bias"])
+    }
+
     @Test func `a chain writes the sum elsewhere, and refuses to in place`() throws {
         var chain = try Chain(for: layout) { ClipByGlobalNorm(1e9) }
         let (first, second) = (TensorSet.random(layout, seed: 1), TensorSet.random(layout, seed: 2))
