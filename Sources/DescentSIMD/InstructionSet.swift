@@ -13,7 +13,7 @@ import DescentCore
 ///
 /// All give the same bits; wider ones are faster, and come later in the list of cases.
 public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
-    /// Swift's own SIMD, for every processor.
+    /// What every processor of its architecture has: SSE2 on x86-64, NEON on arm64; four floats at once.
     case portable
     /// AVX2 with F16C: eight floats at once.
     case avx2
@@ -21,7 +21,7 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     case avx512
 
     /// Whether this processor has the instructions.
-    public var isAvailable: Bool { self == .portable || table != nil }
+    public var isAvailable: Bool { table != nil }
 
     /// The widest that this processor has, or what the environment variable `DESCENT_INSTRUCTION_SET` names.
     ///
@@ -40,7 +40,7 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
 
     var table: UnsafePointer<descent_kernels>? {
         switch self {
-        case .portable: nil
+        case .portable: descent_kernels_portable()
         case .avx2: descent_kernels_avx2()
         case .avx512: descent_kernels_avx512()
         }

@@ -9,7 +9,7 @@ extension SIMDBlock {
         if !Float(factor).isNormal { bringFactorIntoRange() }
         if isStrided { centerUnits() }
         let means = resolvedMeans()
-        if source == scratch.unread, !kernels.widensAsItLoads || memory.gradients.isStrided(parameterIndex) {
+        if source == scratch.unread, memory.gradients.isStrided(parameterIndex) {
             readSource()
         }
         let isStored = source == scratch.unread

@@ -163,8 +163,8 @@ public struct SIMDBlock: UpdateBlock {
         guard source == scratch.unread, !memory.gradients.isStrided(parameterIndex) else { return nil }
         let (elements, elementType) = (storedElements, memory.gradients.elementType(parameterIndex))
         guard isCentered else {
-            return kernels.sumOfSquares(elements, elementType, count: count)
-                .flatMap { $0.isFinite && $0 >= Kernels.smallestMeanSquare * Double(count) ? $0 : nil }
+            let squares = kernels.sumOfSquares(elements, elementType, count: count)
+            return squares.isFinite && squares >= Kernels.smallestMeanSquare * Double(count) ? squares : nil
         }
         guard !means.isKnown else { return nil }
         let squares = kernels.centeredSquares(

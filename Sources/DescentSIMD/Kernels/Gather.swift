@@ -30,18 +30,6 @@ extension PortableKernels {
     }
 }
 
-extension PortableKernels {
-    /// Makes the columns of a matrix rows: `destination[row * stride + column] = source[column * sourceStride + row]`.
-    static func transpose(
-        _ source: UnsafePointer<Float>, stride sourceStride: Int, into destination: UnsafeMutablePointer<Float>,
-        stride: Int, rows: Int, columns: Int
-    ) {
-        for row in 0..<rows {
-            for column in 0..<columns { destination[row * stride + column] = source[column * sourceStride + row] }
-        }
-    }
-}
-
 extension Kernels {
     /// Copies a matrix with gaps to memory without any.
     ///

@@ -3,37 +3,36 @@ import DescentCore
 
 /// The arithmetic of blocks, at one level of the processor.
 ///
-/// Each kernel has a portable version in Swift, in a file of its own; hot ones also have versions for wider
-/// instruction sets, in the C target, which give the same bits.
+/// Kernels are written once, in C, and compiled for each level; all of them give the same bits.
 struct Kernels: Sendable {
     /// A constant of the C target, which nobody changes; that makes it safe to share.
-    private nonisolated(unsafe) let table: UnsafePointer<descent_kernels>?
+    private nonisolated(unsafe) let table: UnsafePointer<descent_kernels>
 
-    /// The kernels for an instruction set, which the processor has to have.
-    init(_ instructionSet: InstructionSet) { table = instructionSet.table }
-
-    /// Whether norms, accumulation and updates take gradients of 16 bits as they are; otherwise these are widened first.
-    var widensAsItLoads: Bool { table != nil }
+    /// The kernels for an instruction set.
+    ///
+    /// - Precondition: The processor has it.
+    init(_ instructionSet: InstructionSet) {
+        guard let table = instructionSet.table else { stopForMisuse("This processor does not have \(instructionSet).") }
+        self.table = table
+    }
 
     // MARK: Reductions
 
     func sumOfSquares(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
-        guard let table else { return PortableKernels.sumOfSquares(source, count: count, minus: mean) }
-        return table.pointee.sum_of_squares(source, descent_float32, count, mean)
+        table.pointee.sum_of_squares(source, descent_float32, count, mean)
     }
 
-    /// The sum of squares of elements of any type; nil where they have to be widened first.
-    func sumOfSquares(_ source: UnsafeRawPointer, _ elementType: ElementType, count: Int) -> Double? {
-        guard let table else { return nil }
-        return table.pointee.sum_of_squares(source, descent_element_type(elementType), count, 0)
+    /// The sum of squares of elements of any type.
+    func sumOfSquares(_ source: UnsafeRawPointer, _ elementType: ElementType, count: Int) -> Double {
+        table.pointee.sum_of_squares(source, descent_element_type(elementType), count, 0)
     }
 
-    /// The sum of squares of elements of any type without their row's mean; nil where they have to be widened first.
+    /// The sum of squares of elements of any type without their row's mean; nil where one pass cannot
+    /// measure them.
     func centeredSquares(
         _ source: UnsafeRawPointer, _ elementType: ElementType, rows: Int, columns: Int,
         means: UnsafeMutablePointer<Float>
     ) -> Double? {
-        guard let table else { return nil }
         var total = 0.0
         let done = table.pointee.centered_squares(
             source, descent_element_type(elementType), 0, rows, columns, means, &total)
@@ -41,33 +40,24 @@ struct Kernels: Sendable {
     }
 
     func sumOfMagnitudes(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Double {
-        guard let table else { return PortableKernels.sumOfMagnitudes(source, count: count, minus: mean) }
-        return table.pointee.sum_of_magnitudes(source, count, mean)
+        table.pointee.sum_of_magnitudes(source, count, mean)
     }
 
     func largestMagnitude(_ source: UnsafePointer<Float>, count: Int, minus mean: Float) -> Float {
-        guard let table else { return PortableKernels.largestMagnitude(source, count: count, minus: mean) }
-        return table.pointee.largest_magnitude(source, count, mean)
+        table.pointee.largest_magnitude(source, count, mean)
     }
 
     func centeredSquares(
         _ source: UnsafePointer<Float>, from first: Int, rows: Int, columns: Int, means: UnsafeMutablePointer<Float>,
         total: inout Double
     ) -> Int {
-        guard let table else {
-            return PortableKernels.centeredSquares(
-                source, from: first, rows: rows, columns: columns, means: means, total: &total)
-        }
-        return table.pointee.centered_squares(source, descent_float32, first, rows, columns, means, &total)
+        table.pointee.centered_squares(source, descent_float32, first, rows, columns, means, &total)
     }
 
     func fillRowMeans(
         _ source: UnsafePointer<Float>, rows: Int, columns: Int, into means: UnsafeMutablePointer<Float>
     ) -> Bool {
-        guard let table else {
-            return PortableKernels.fillRowMeans(source, rows: rows, columns: columns, into: means)
-        }
-        return table.pointee.row_means(source, rows, columns, means)
+        table.pointee.row_means(source, rows, columns, means)
     }
 
     // MARK: Elements
@@ -77,8 +67,12 @@ struct Kernels: Sendable {
             let words = gradient.source.assumingMemoryBound(to: UInt16.self)
             return widen(words, gradient.elementType, into: destination, count: gradient.rows * gradient.columns)
         }
-        guard let table, gradient.factor != 1 || gradient.means != nil else {
-            return PortableKernels.materialize(gradient, into: destination)
+        if gradient.factor == 1, gradient.means == nil {
+            let source = gradient.floats
+            if destination != UnsafeMutablePointer(mutating: source) {
+                destination.update(from: source, count: gradient.rows * gradient.columns)
+            }
+            return
         }
         withUnsafePointer(to: descent_pending(gradient)) { table.pointee.materialize($0, destination) }
     }
@@ -89,17 +83,13 @@ struct Kernels: Sendable {
         _ gradient: PendingGradient, onto sum: UnsafePointer<Float>?, into destination: UnsafeMutablePointer<Float>,
         factor: Float
     ) -> Bool {
-        guard let table else {
-            PortableKernels.accumulate(gradient, onto: sum, into: destination, factor: factor)
-            return PortableKernels.isFinite(destination, count: gradient.rows * gradient.columns)
-        }
         return withUnsafePointer(to: descent_pending(gradient)) {
             table.pointee.accumulate($0, sum, destination, factor)
         }
     }
 
     func isFinite(_ elements: UnsafePointer<Float>, count: Int) -> Bool {
-        table?.pointee.is_finite(elements, count) ?? PortableKernels.isFinite(elements, count: count)
+        table.pointee.is_finite(elements, count)
     }
 
     /// Says whether all parameters are finite afterwards.
@@ -108,10 +98,6 @@ struct Kernels: Sendable {
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
         velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
     ) -> Bool {
-        guard let table else {
-            PortableKernels.sgd(gradient, parameters, velocity: velocity, step)
-            return PortableKernels.isFinite(parameters, count: gradient.rows * gradient.columns)
-        }
         let coefficients = descent_sgd(
             sign: step.sign, rate: step.rate, decay: step.decay, kept: step.kept, taken: step.taken,
             momentum: step.momentum, looks_ahead: step.looksAhead)
@@ -127,10 +113,6 @@ struct Kernels: Sendable {
         first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
         largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
     ) -> Bool {
-        guard let table else {
-            PortableKernels.adam(gradient, parameters, first: first, second: second, largest: largest, step)
-            return PortableKernels.isFinite(parameters, count: gradient.rows * gradient.columns)
-        }
         return withUnsafePointer(to: descent_pending(gradient)) { gradient in
             withUnsafePointer(to: descent_adam(step)) {
                 table.pointee.adam(gradient, parameters, first, second, largest, $0)
@@ -144,11 +126,6 @@ struct Kernels: Sendable {
         second: UnsafeMutablePointer<Float>, largest: UnsafeMutablePointer<Float>?,
         into destination: UnsafeMutablePointer<Float>, _ step: AdamRule.Coefficients, keepsMoments: Bool
     ) {
-        guard let table else {
-            return PortableKernels.adamDirection(
-                gradient, parameters, first: first, second: second, largest: largest, into: destination, step,
-                keepsMoments: keepsMoments)
-        }
         withUnsafePointer(to: descent_pending(gradient)) { gradient in
             withUnsafePointer(to: descent_adam(step)) {
                 table.pointee.adam_direction(
@@ -166,10 +143,6 @@ struct Kernels: Sendable {
         _ source: UnsafePointer<Float>, stride sourceStride: Int, into destination: UnsafeMutablePointer<Float>,
         stride: Int, rows: Int, columns: Int, ahead: Int = 0
     ) {
-        guard let table else {
-            return PortableKernels.transpose(
-                source, stride: sourceStride, into: destination, stride: stride, rows: rows, columns: columns)
-        }
         table.pointee.transpose(source, sourceStride, destination, stride, rows, columns, ahead)
     }
 
@@ -179,7 +152,6 @@ struct Kernels: Sendable {
         _ source: UnsafePointer<UInt16>, _ elementType: ElementType, into destination: UnsafeMutablePointer<Float>,
         count: Int
     ) {
-        guard let table else { return PortableKernels.widen(source, elementType, into: destination, count: count) }
         let kernel = elementType == .bfloat16 ? table.pointee.widen_bfloat16 : table.pointee.widen_float16
         kernel(source, destination, count)
     }
@@ -188,7 +160,6 @@ struct Kernels: Sendable {
         _ source: UnsafePointer<Float>, _ elementType: ElementType, into destination: UnsafeMutablePointer<UInt16>,
         count: Int
     ) {
-        guard let table else { return PortableKernels.narrow(source, elementType, into: destination, count: count) }
         let kernel = elementType == .bfloat16 ? table.pointee.narrow_bfloat16 : table.pointee.narrow_float16
         kernel(source, destination, count)
     }
@@ -197,9 +168,6 @@ struct Kernels: Sendable {
         _ source: UnsafePointer<Float>, into destination: UnsafeMutablePointer<UInt16>, count: Int, seed: UInt32,
         first: Int
     ) {
-        guard let table else {
-            return PortableKernels.narrowAtRandom(source, into: destination, count: count, seed: seed, first: first)
-        }
         table.pointee.narrow_bfloat16_at_random(source, destination, count, seed, UInt32(truncatingIfNeeded: first))
     }
 
@@ -209,10 +177,6 @@ struct Kernels: Sendable {
     ) {
         guard elementType == .float16 else {
             return narrowAtRandom(source, into: destination, count: count, seed: seed, first: first)
-        }
-        guard let table else {
-            return PortableKernels.narrowToFloat16AtRandom(
-                source, into: destination, count: count, seed: seed, first: first)
         }
         table.pointee.narrow_float16_at_random(source, destination, count, seed, UInt32(truncatingIfNeeded: first))
     }
@@ -228,8 +192,8 @@ struct Kernels: Sendable {
         _ masters: UnsafeMutablePointer<Float>, of stored: UnsafePointer<UInt16>, _ elementType: ElementType,
         count: Int
     ) {
-        if let table, elementType == .bfloat16 {
-            return table.pointee.take_masters_bfloat16(masters, stored, count)
+        if elementType == .bfloat16 {
+            table.pointee.take_masters_bfloat16(masters, stored, count)
         }
         let length = 1_024
         withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { values in
@@ -276,8 +240,5 @@ extension descent_element_type {
     }
 }
 
-/// The arithmetic of blocks in plain Swift: a file for each operation.
-///
-/// Element-wise kernels are plain loops, which the compiler vectorizes. Reductions name their lanes, so that the
-/// order of additions is part of the program.
+/// Arithmetic of blocks in plain Swift loops, at the level that the package is compiled for.
 enum PortableKernels {}

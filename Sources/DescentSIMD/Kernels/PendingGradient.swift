@@ -3,7 +3,7 @@ import DescentCore
 /// Contiguous gradients with pending operations, as kernels read them: `factor * source - factor * mean of the row`.
 struct PendingGradient {
     let source: UnsafeRawPointer
-    /// How the source is stored: in float32, unless ``Kernels/widensAsItLoads``.
+    /// How the source is stored.
     let elementType: ElementType
     let rows: Int
     let columns: Int

@@ -20,7 +20,7 @@ struct KernelRaceTests {
         }
         let output = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
         let sections = output.components(separatedBy: KernelRace.mark).dropFirst()
-        #expect(sections.count == InstructionSet(rawValue: level).map { KernelRace.all(of: Kernels($0)).count })
+        #expect(sections.count == KernelRace.all.count)
         for section in sections where !section.contains("WARNING: ThreadSanitizer: data race") {
             Issue.record("no report for \(section.prefix { $0 != "\n" }), element \(element), of \(level)")
         }
@@ -75,7 +75,7 @@ private struct KernelRace {
     static func run(on level: String, touching element: Int, isPlanted: Bool) throws {
         let kernels = Kernels(try #require(InstructionSet(rawValue: level)))
         let team = WorkerTeam(threads: 2)
-        for race in all(of: kernels) {
+        for race in all {
             FileHandle.standardError.write(Data("\(mark)\(race.name), operand \(race.operand)\n".utf8))
             race.run(kernels, on: team, touching: element, isPlanted: isPlanted)
         }
@@ -126,10 +126,8 @@ extension KernelRace {
     }
 
     /// A race for each operand of each kernel.
-    static func all(of kernels: Kernels) -> [KernelRace] {
-        // Where kernels do not widen as they load, those for other types are the same.
-        let types = kernels.widensAsItLoads ? ElementType.allCases : [.float32]
-        return reductions + types.flatMap(materializing) + updates + conversions + transpositions
+    static var all: [KernelRace] {
+        reductions + ElementType.allCases.flatMap(materializing) + updates + conversions + transpositions
     }
 
     private static var transpositions: [KernelRace] {

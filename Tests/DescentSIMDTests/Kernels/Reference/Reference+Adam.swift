@@ -1,6 +1,8 @@
 import DescentCore
 
-extension PortableKernels {
+@testable import DescentSIMD
+
+extension ReferenceKernels {
     /// One step of Adam or AdamW; see `AdamRule` for the formula.
     static func adam(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,

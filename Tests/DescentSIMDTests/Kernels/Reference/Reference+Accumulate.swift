@@ -1,4 +1,8 @@
-extension PortableKernels {
+import DescentCore
+
+@testable import DescentSIMD
+
+extension ReferenceKernels {
     /// Writes a gradient times a factor, added to a sum where there is one; the destination may be either of them.
     static func accumulate(
         _ gradient: PendingGradient, onto sum: UnsafePointer<Float>?, into destination: UnsafeMutablePointer<Float>,

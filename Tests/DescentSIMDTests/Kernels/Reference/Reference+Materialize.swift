@@ -1,4 +1,8 @@
-extension PortableKernels {
+import DescentCore
+
+@testable import DescentSIMD
+
+extension ReferenceKernels {
     /// Writes a gradient with everything pending carried out; the destination may be the source.
     static func materialize(_ gradient: PendingGradient, into destination: UnsafeMutablePointer<Float>) {
         let (source, factor) = (gradient.floats, gradient.factor)
@@ -10,16 +14,6 @@ extension PortableKernels {
         }
         gradient.forEachShift { offset, count, shift in
             for index in offset..<offset + count { destination[index] = factor * source[index] + shift }
-        }
-    }
-
-    /// Moves elements into a range; NaN stays.
-    static func clamp(_ elements: UnsafeMutablePointer<Float>, count: Int, to range: ClosedRange<Float>) {
-        let (lower, upper) = (range.lowerBound, range.upperBound)
-        for index in 0..<count {
-            let element = elements[index]
-            let raised = element < lower ? lower : element
-            elements[index] = raised > upper ? upper : raised
         }
     }
 }

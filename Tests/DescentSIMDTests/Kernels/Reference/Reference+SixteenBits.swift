@@ -1,6 +1,8 @@
 import DescentCore
 
-extension PortableKernels {
+@testable import DescentSIMD
+
+extension ReferenceKernels {
     /// Widens 16-bit elements to float32, exactly; a NaN becomes quiet, as processors make it.
     static func widen(
         _ source: UnsafePointer<UInt16>, _ elementType: ElementType, into destination: UnsafeMutablePointer<Float>,
@@ -85,14 +87,6 @@ extension PortableKernels {
         noise = (noise ^ noise >> 16) &* 0x21f0_aaad
         noise = (noise ^ noise >> 15) &* 0x735a_2d97
         return noise
-    }
-
-    /// Whether the magnitudes of all elements are smaller than a limit; a NaN is not.
-    static func areSmaller(_ source: UnsafePointer<Float>, than limit: Float, count: Int) -> Bool {
-        // As numbers, patterns of magnitudes are in the same order, those of NaN behind infinity.
-        var largest: UInt32 = 0
-        for index in 0..<count { largest = max(largest, source[index].bitPattern & 0x7fff_ffff) }
-        return largest < limit.bitPattern
     }
 
     @inline(__always)

@@ -1,0 +1,4 @@
+/// The arithmetic of blocks in plain Swift, which kernels are held against.
+///
+/// Reductions name their lanes, so that the order of additions is part of the program.
+enum ReferenceKernels {}
