@@ -6,7 +6,7 @@ import DescentCore
 /// Kernels are written once, in C, and compiled for each level; all of them give the same bits.
 struct Kernels: Sendable {
     /// A constant of the C target, which nobody changes; that makes it safe to share.
-    private nonisolated(unsafe) let table: UnsafePointer<descent_kernels>
+    nonisolated(unsafe) let table: UnsafePointer<descent_kernels>
 
     /// The kernels for an instruction set.
     ///
@@ -213,7 +213,7 @@ struct Kernels: Sendable {
 }
 
 extension descent_pending {
-    fileprivate init(_ gradient: PendingGradient) {
+    init(_ gradient: PendingGradient) {
         self.init(
             source: gradient.source, type: descent_element_type(gradient.elementType), rows: gradient.rows,
             columns: gradient.columns, factor: gradient.factor, means: gradient.means)
@@ -231,7 +231,7 @@ extension descent_adam {
 }
 
 extension descent_element_type {
-    fileprivate init(_ elementType: ElementType) {
+    init(_ elementType: ElementType) {
         switch elementType {
         case .float32: self = descent_float32
         case .float16: self = descent_float16
