@@ -40,5 +40,7 @@ public struct Adam: AdamOptimizer {
 
     public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func update(_ block: inout some UpdateBlock) { block.apply(rules[block.parameterIndex]) }
 }

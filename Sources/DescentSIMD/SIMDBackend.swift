@@ -57,8 +57,7 @@ public struct SIMDBackend: TensorBackend {
     }
 
     public func blocks(of layout: ParameterLayout) -> [BlockExtent] {
-        // Small models are cut finer, so that threads end at the same time; what it depends on is the layout alone.
-        let length = min(blockLength, max(Self.smallestBlockLength, layout.elementCount / 32))
+        let length = joinedLength(of: layout)
         var blocks: [BlockExtent] = []
         var firstRow = 0
         for (index, parameter) in layout.enumerated() where parameter.count > 0 {
@@ -70,6 +69,49 @@ public struct SIMDBackend: TensorBackend {
             }
         }
         return blocks
+    }
+
+    /// How many elements of a layout are in a block at most, unless one row has more.
+    ///
+    /// Small models are cut finer, so that threads end at the same time; what it depends on is the layout alone.
+    func joinedLength(of layout: ParameterLayout) -> Int {
+        min(blockLength, max(Self.smallestBlockLength, layout.elementCount / 32))
+    }
+
+    public func neighbours(
+        among blocks: [BlockExtent], of layout: ParameterLayout, where isAlike: (Int, Int) -> Bool
+    ) -> [Range<Int>] {
+        let length = joinedLength(of: layout)
+        var runs: [Range<Int>] = []
+        var run = 0..<0
+        var runLength = 0
+        for (index, block) in blocks.enumerated() {
+            let parameter = layout[block.parameterIndex]
+            let isJoined =
+                !run.isEmpty && runLength + parameter.count <= length
+                && lieTogether(blocks[index - 1], block, in: layout)
+                && isAlike(blocks[run.lowerBound].parameterIndex, block.parameterIndex)
+            if !isJoined {
+                runs.append(run)
+                (run, runLength) = (index..<index, 0)
+            }
+            run = run.lowerBound..<index + 1
+            runLength += parameter.count
+        }
+        runs.append(run)
+        guard runs.contains(where: { $0.count > 1 }) else { return [] }
+        return runs.flatMap { [Range<Int>](repeating: $0, count: $0.count) }
+    }
+
+    /// Whether two blocks are whole tensors, one where the other ends, with rows of one length.
+    private func lieTogether(_ first: BlockExtent, _ second: BlockExtent, in layout: ParameterLayout) -> Bool {
+        let (one, other) = (layout[first.parameterIndex], layout[second.parameterIndex])
+        // Elements of 16 bits have to fill cache lines, too.
+        return second.parameterIndex == first.parameterIndex + 1
+            && first.rows == 0..<one.rowCount && second.rows == 0..<other.rowCount
+            && one.count.isMultiple(of: AlignedMemory.alignment / 2)
+            && (one.rank > 1) == (other.rank > 1) && one.columnCount == other.columnCount
+            && one.outputAxis != .last && other.outputAxis != .last
     }
 
     private func rowsOfBlock(_ parameter: ParameterDescription, _ length: Int) -> Int {

@@ -12,6 +12,8 @@ public struct Centralize: GradientTransform {
 
     public func dependsOnRows(of parameter: ParameterDescription) -> Bool { true }
 
+    public var treatsParametersAlike: Bool { true }
+
     public func transform(_ block: inout some GradientBlock) { block.subtractRowMeans() }
 }
 

@@ -41,8 +41,7 @@ public struct ClipByNorm: GradientScaling {
         guard let maximum = step.value(of: maximum, "maximum", in: .threshold) else { return }
         for (parameter, name) in names.enumerated() {
             step.clip(
-                CollectionOfOne(parameter), norm: step.incoming.norm(.l2, of: parameter), to: maximum,
-                epsilon: epsilon, group: name)
+                parameter, norm: step.incoming.norm(.l2, of: parameter), to: maximum, epsilon: epsilon, group: name)
         }
     }
 }

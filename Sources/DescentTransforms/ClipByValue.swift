@@ -78,6 +78,8 @@ public struct ClipByValue: GradientTransform {
         }
     }
 
+    public var treatsParametersAlike: Bool { true }
+
     public func transform(_ block: inout some GradientBlock) { block.clamp(to: present) }
 }
 

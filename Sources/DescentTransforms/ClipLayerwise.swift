@@ -17,10 +17,8 @@ public struct ClipLayerwise: GradientScaling {
 
     private struct Layer: Sendable {
         let name: String
-        /// Nil if the layer is left alone.
+        /// Nil for the usual one.
         let maximum: Schedule?
-        /// What errors call it.
-        let setting: String
         var parameters: [Int]
     }
 
@@ -103,11 +101,7 @@ public struct ClipLayerwise: GradientScaling {
                 layers[position].parameters.append(index)
             } else {
                 positions[layerName] = layers.count
-                let own = maxima[layerName]
-                layers.append(
-                    Layer(
-                        name: layerName, maximum: own ?? defaultMaximum,
-                        setting: own == nil ? "default" : "the maximum of layer \(layerName)", parameters: [index]))
+                layers.append(Layer(name: layerName, maximum: maxima[layerName], parameters: [index]))
             }
         }
         for layer in maxima.keys.sorted() where positions[layer] == nil {
@@ -118,16 +112,33 @@ public struct ClipLayerwise: GradientScaling {
                 "\(name): there is no layer named \"\(layer)\"; "
                     + (hint ?? "there are \(known.prefix(8).joined(separator: ", "))."))
         }
-        layers.removeAll { $0.maximum == nil }
+        if defaultMaximum == nil { layers.removeAll { $0.maximum == nil } }
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
+        var usual: Float?
         for layer in layers {
-            guard let schedule = layer.maximum else { continue }
-            guard let maximum = step.value(of: schedule, layer.setting, in: .threshold) else { return }
-            step.clip(
-                layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: maximum,
-                epsilon: epsilon, group: layer.name)
+            let maximum: Float?
+            if let own = layer.maximum {
+                maximum = step.value(of: own, "the maximum of layer \(layer.name)", in: .threshold)
+            } else {
+                // Looked up once for all layers that share it.
+                if usual == nil, let defaultMaximum {
+                    usual = step.value(of: defaultMaximum, "default", in: .threshold)
+                }
+                maximum = usual
+            }
+            guard let maximum else { return }
+            if layer.parameters.count == 1 {
+                let parameter = layer.parameters[0]
+                step.clip(
+                    parameter, norm: step.incoming.norm(.l2, of: parameter), to: maximum, epsilon: epsilon,
+                    group: layer.name)
+            } else {
+                step.clip(
+                    layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: maximum,
+                    epsilon: epsilon, group: layer.name)
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ public struct ZeroNonFinite: GradientTransform {
         step.record(count: step.incoming.nonFiniteCount)
     }
 
+    public var treatsParametersAlike: Bool { true }
+
     public func transform(_ block: inout some GradientBlock) { block.zeroNonFinite() }
 }
 

@@ -29,6 +29,21 @@ public protocol TensorBackend: Sendable {
     /// Cuts a layout into blocks, in layout order; an empty tensor has none.
     func blocks(of layout: ParameterLayout) -> [BlockExtent]
 
+    /// Which neighbouring blocks, each of them a whole tensor, sweeps can hand out as one, so that small tensors cost what
+    /// their elements cost; by default none.
+    ///
+    /// A joined block has ``GradientBlock/tensorCount`` tensors. Where tensors happen not to lie side by side, a sweep may
+    /// hand them out one by one.
+    ///
+    /// - Parameters:
+    ///   - blocks: Blocks of the layout, in its order, perhaps without those of some parameters.
+    ///   - layout: The parameters.
+    ///   - isAlike: Whether a pipeline does the same to two parameters, as far as that does not change from step to step.
+    /// - Returns: For each block, the positions of those that it is handed out with; empty if none are joined.
+    func neighbours(
+        among blocks: [BlockExtent], of layout: ParameterLayout, where isAlike: (Int, Int) -> Bool
+    ) -> [Range<Int>]
+
     /// Makes what sweeps over a layout need.
     func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> Workspace
 
@@ -54,6 +69,10 @@ public protocol TensorBackend: Sendable {
 
 extension TensorBackend {
     public var takesStoredParameters: Bool { false }
+
+    public func neighbours(
+        among blocks: [BlockExtent], of layout: ParameterLayout, where isAlike: (Int, Int) -> Bool
+    ) -> [Range<Int>] { [] }
 
     public func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> Workspace {
         makeWorkspace(for: layout, blocks: tensors)
@@ -165,6 +184,8 @@ public struct Sweep<Tensors: TensorStorage> {
     public var rowMeans: RowMeans?
     /// All blocks of the layout.
     public var blocks: [BlockExtent]
+    /// For each block, the positions of its neighbours that may be handed out with it as one; empty if none may.
+    public var neighbours: [Range<Int>] = []
     /// Which of the blocks the sweep is over.
     public var range: Range<Int>
     /// Whether to start at the last block, on what an earlier sweep left in the cache.

@@ -1,6 +1,14 @@
 // The plain meaning of every block operation: one loop over the elements, in the order in which they lie.
 
 extension GradientBlock {
+    public var tensorCount: Int { 1 }
+
+    public mutating func scale(byEach factors: UnsafePointer<Double>) { scale(by: factors[0]) }
+
+    public mutating func measureNorms(_ norm: Norm, into norms: UnsafeMutablePointer<Double>) {
+        norms[0] = self.norm(norm)
+    }
+
     public mutating func scale(by factor: Float) {
         withElements { elements in
             for index in elements.indices { elements[index] *= factor }
@@ -149,6 +157,8 @@ extension GradientBlock {
 }
 
 extension UpdateBlock {
+    public mutating func parametersAreFinite(ofTensor tensor: Int) -> Bool { parametersAreFinite() }
+
     public mutating func parametersAreFinite() -> Bool {
         withElements { (_: inout MutableSpan<Float>, parameters: Span<Float>) in
             parameters.indices.allSatisfy { parameters[$0].isFinite }

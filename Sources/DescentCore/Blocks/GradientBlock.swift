@@ -30,6 +30,18 @@ public protocol GradientBlock {
     /// Ends the access to the memory of the block that ``beginAccess()`` gave.
     mutating func endAccess(_ elements: UnsafeBlockElements)
 
+    /// How many tensors the block is of: 1, unless its backend has joined neighbours
+    /// (``TensorBackend/neighbours(among:of:where:)``), whose first is at ``parameterIndex``.
+    var tensorCount: Int { get }
+
+    /// Multiplies the elements of each of the block's tensors by a factor of its own.
+    ///
+    /// - Parameter factors: As many factors as the block has tensors, each within Float's range.
+    mutating func scale(byEach factors: UnsafePointer<Double>)
+
+    /// Writes down the norm of the elements of each of the block's tensors; see ``norm(_:)``.
+    mutating func measureNorms(_ norm: Norm, into norms: UnsafeMutablePointer<Double>)
+
     /// Multiplies every element by a factor.
     mutating func scale(by factor: Float)
 
@@ -101,6 +113,9 @@ public protocol UpdateBlock: GradientBlock {
 
     /// Whether no parameter of the block is NaN or infinite.
     mutating func parametersAreFinite() -> Bool
+
+    /// Whether no parameter of one of the block's tensors is NaN or infinite.
+    mutating func parametersAreFinite(ofTensor tensor: Int) -> Bool
 
     /// Remembers the parameters until ``updateNorm()`` is asked for; by default nothing.
     mutating func rememberParameters()

@@ -81,6 +81,7 @@ struct BlockWork: Sendable {
     }
 
     func run(on block: inout some UpdateBlock, at index: Int) {
+        if block.tensorCount > 1 { return runJoined(on: &block, at: index) }
         if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return leaveOut(&block, at: index) }
         let start = passes == nil ? 0 : firstOperation(for: block.parameterIndex)
         if start == 0 {
@@ -93,6 +94,34 @@ struct BlockWork: Sendable {
             perform(operations[position], on: &block, at: index, keepsSlots: keepsSlots)
         }
         for operation in end { perform(operation, on: &block, at: index, keepsSlots: true) }
+    }
+
+    /// Works on a block of several tensors, to which all that is done in this sweep is the same, but for factors and norms.
+    private func runJoined(on block: inout some UpdateBlock, at index: Int) {
+        if windowFactor != 1 { block.scale(by: windowFactor) }
+        for operation in operations {
+            switch operation {
+            case .scale(let run):
+                runFactors.withUnsafeBufferPointer { factors in
+                    guard let first = factors.baseAddress else { return }
+                    block.scale(byEach: first + run * parameterCount + block.parameterIndex)
+                }
+            case .measure(let statistic, _):
+                guard case .norm(let norm) = statistics[statistic].what else { continue }
+                block.measureNorms(norm, into: buffers.blockNorms + statistic * blockCount + index)
+            default: perform(operation, on: &block, at: index, keepsSlots: keepsSlots)
+            }
+        }
+        guard end.contains(.update), let branch = owners[block.parameterIndex] else { return }
+        block.slotAccess = accesses.ofStation(branches[branch].station, isKept: true)
+        block.rates = rates[block.parameterIndex]
+        optimizers[branch].update(&block)
+        guard checksResult else { return }
+        let isFinite = block.parametersAreFinite()
+        for tensor in 0..<block.tensorCount {
+            let isTensorFinite = isFinite || block.parametersAreFinite(ofTensor: tensor)
+            buffers.flags[index + tensor] = isTensorFinite ? [] : .isNotFinite
+        }
     }
 
     /// Where the operations on a parameter begin, of which a pass may have done the first.

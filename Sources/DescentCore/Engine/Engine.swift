@@ -87,7 +87,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
         sweeps = try SweepRunner(
             backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole,
             parameterCopy: configuration.parameterCopy,
-            adopting: resumption.slots(for: slotTable))
+            adopting: resumption.slots(for: slotTable)
+        ) { parts.areUpdatedAlike($0, $1, by: design.owners) }
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
         reporter = StepReporter(configuration.reporting, for: layout)
@@ -141,7 +142,9 @@ struct Engine<Backend: TensorBackend>: Sendable {
 
     /// Runs a sweep over all blocks, or over some.
     func run(_ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, over range: Range<Int>? = nil) {
-        sweeps.run(BlockWork(self, program), program, tensors, appliedSteps: counters.appliedSteps, over: range)
+        sweeps.run(
+            BlockWork(self, program), program, tensors, appliedSteps: counters.appliedSteps, over: range,
+            joining: range == nil ? neighbours(in: program, tensors) : [])
     }
 
     /// Runs the last sweep, or one like it, in which some parameters may be handed out as whole tensors.

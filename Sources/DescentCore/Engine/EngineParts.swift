@@ -116,3 +116,14 @@ struct EngineParts {
         if let state = state as? Transform.State { transform.state = state }
     }
 }
+
+extension EngineParts {
+    /// Whether two parameters are moved by the same optimizer, which does the same to both, or by none.
+    func areUpdatedAlike(_ parameter: Int, _ other: Int, by owners: ParameterOwners) -> Bool {
+        guard owners.branches[parameter] == owners.branches[other] else { return false }
+        guard let branch = owners.branches[parameter] else { return true }
+        // Slots that do not keep a number for each element may lie apart although the elements do not.
+        return optimizers[branch].slots.allSatisfy { $0.shape == .parameter }
+            && optimizers[branch].treatsAlike(parameter, other)
+    }
+}

@@ -26,6 +26,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private let frozenBlocks: [BlockExtent]
     /// For each parameter, its blocks.
     let blockRanges: [Range<Int>]
+    /// For each block, the positions of those that it may be handed out with as one; empty if none are joined.
+    let neighbours: [Range<Int>]
     /// All slots, in the order of the slot table; then, once it is needed, that of received gradients.
     var slots: [Backend.Tensors]
     /// The slot of the window's sum.
@@ -61,10 +63,12 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ///   - whole: Which tensors are handed out whole.
     ///   - parameterCopy: How to store a copy of the parameters; nil keeps none.
     ///   - adopted: For each slot, the tensors that it goes on with; nil where it begins with zeros.
+    ///   - isAlike: Whether two parameters are updated alike, given the same rates.
     /// - Throws: ``DescentError`` if what passes keep is more than memory can hold.
     init(
         _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
-        _ whole: WholeTensorPlan, parameterCopy: ElementType?, adopting adopted: [Backend.Tensors?] = []
+        _ whole: WholeTensorPlan, parameterCopy: ElementType?, adopting adopted: [Backend.Tensors?] = [],
+        where isAlike: (Int, Int) -> Bool = { _, _ in false }
     ) throws(DescentError) {
         self.backend = backend
         self.layout = layout
@@ -77,6 +81,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
         }
         blockRanges = ranges
+        neighbours = backend.neighbours(among: blocks, of: layout, where: isAlike)
         var memory = slots.names.indices.map { index in
             (index < adopted.count ? adopted[index] : nil)
                 ?? backend.makeTensors(slots.layouts[index], slots.types[index])
@@ -142,11 +147,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// Runs a sweep over all blocks, or over some.
     func run(
         _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
-        over range: Range<Int>? = nil
+        over range: Range<Int>? = nil, joining neighbours: [Range<Int>] = []
     ) {
-        backend.run(sweep(program, tensors, appliedSteps, range), in: workspace) { block, index in
-            work.run(on: &block, at: index)
-        }
+        var sweep = sweep(program, tensors, appliedSteps, range)
+        sweep.neighbours = neighbours
+        backend.run(sweep, in: workspace) { block, index in work.run(on: &block, at: index) }
     }
 
     /// Runs a pass, or the last sweep, over whole tensors.

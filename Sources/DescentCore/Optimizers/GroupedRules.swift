@@ -73,6 +73,11 @@ public struct GroupedRules<Rule: Sendable>: Sendable {
         return index < 0 ? usual : others[index]
     }
 
+    /// Whether two parameters have the same settings.
+    public func isSame(for parameter: Int, _ other: Int) -> Bool {
+        usualIndices.isEmpty || usualIndices[parameter] == usualIndices[other]
+    }
+
     /// Changes every rule, such as at the start of a step.
     ///
     /// It does not reach the copies that ``updateEach(appliedSteps:missedSteps:_:)`` makes, which the next call makes anew.

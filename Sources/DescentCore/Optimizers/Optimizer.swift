@@ -92,6 +92,13 @@ public protocol Optimizer: Driving {
     /// See ``GradientTransform/measure(_:of:)``; rates and parameters can be read.
     func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double
 
+    /// Whether ``update(_:)`` does the same to two parameters that have the same rates and as many updates behind them; by
+    /// default false.
+    ///
+    /// Where it does, small neighbouring tensors can be updated as one block, whose ``GradientBlock/parameterIndex`` is that
+    /// of the first. ``GroupedRules/isSame(for:_:)`` knows whose settings are the same.
+    func treatsAlike(_ parameter: Int, _ other: Int) -> Bool
+
     /// Updates one block of parameters; called on many threads at once.
     func update(_ block: inout some UpdateBlock)
 
@@ -130,6 +137,7 @@ extension Optimizer {
     public var groupSettings: [GroupSettings.Name] { [] }
     public var slots: [Slot] { [] }
     public var reach: StageReach { .rows }
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { false }
     public func scratchCount(for parameter: ParameterDescription) -> Int { 0 }
     public func dependsOnRows(of parameter: ParameterDescription) -> Bool { slots.contains(where: \.isOfRows) }
     public func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double {

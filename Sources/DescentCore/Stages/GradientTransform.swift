@@ -90,6 +90,13 @@ public protocol GradientTransform: Stage {
     /// of slots, are lost.
     func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double
 
+    /// Whether ``transform(_:)`` does the same to all parameters, row by row, whatever their names and positions; by default
+    /// false.
+    ///
+    /// Where it does, small neighbouring tensors can be worked on as one block, whose ``GradientBlock/parameterIndex`` is
+    /// that of the first: a thousand of them then cost what their elements cost.
+    var treatsParametersAlike: Bool { get }
+
     /// Works on one block; called on many threads at once, and in a step as often as there are sweeps.
     func transform(_ block: inout some GradientBlock)
 
@@ -125,6 +132,7 @@ extension GradientTransform {
     public var requirements: [Requirement] { [] }
     public var observations: [Requirement] { [] }
     public var repairsNonFinite: Bool { false }
+    public var treatsParametersAlike: Bool { false }
     public var canFail: Bool { true }
     public var effect: StageEffect { .arbitrary }
     public var lossScale: Float { 1 }

@@ -158,6 +158,20 @@ public struct StepPreparation {
         } else if factor < 1 {
             for parameter in parameters { scale(parameter, by: factor) }
         }
+        record(norm, times: factor, kind, group)
+    }
+
+    /// Clips one parameter to a maximum norm; see ``clip(_:norm:to:epsilon:kind:group:)-(_,_,_,_,_,_)``.
+    public mutating func clip(
+        _ parameter: Int, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2, group: String
+    ) {
+        guard concerns(parameter) else { return }
+        let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
+        if factor < 1 { scale(parameter, by: factor) }
+        record(norm, times: factor, kind, group)
+    }
+
+    private mutating func record(_ norm: Double, times factor: Double, _ kind: Norm, _ group: String?) {
         records.norms.append(
             NormRecord(
                 stage: stage, group: group, kind: kind, before: norm, after: norm * factor,

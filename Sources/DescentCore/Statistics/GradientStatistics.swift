@@ -23,7 +23,12 @@ public struct GradientStatistics {
     /// - Precondition: The stage declared the norm in its requirements.
     /// - Complexity: O(n) in the number of parameters.
     public func norm(_ norm: Norm) -> Double {
-        self.norm(norm, over: factors.indices)
+        let values = position(of: norm).map { measured[$0].values } ?? values(.norm(norm))
+        var combiner = Norm.Combiner(norm)
+        for parameter in values.indices where isSelected(parameter) {
+            combiner.add(values[parameter] * factors[parameter].magnitude)
+        }
+        return combiner.value
     }
 
     /// The norm of one parameter's gradient.
@@ -31,7 +36,9 @@ public struct GradientStatistics {
     /// - Precondition: The stage declared the norm in its requirements, and the parameter is one of the layout's.
     public func norm(_ norm: Norm, of parameter: Int) -> Double {
         require(parameter)
-        return values(.norm(norm))[parameter] * factors[parameter].magnitude
+        let incoming = factors[parameter].magnitude
+        guard let index = position(of: norm) else { return values(.norm(norm))[parameter] * incoming }
+        return measured[index].values[parameter] * incoming
     }
 
     /// The norm over some of the parameters, given by their positions in the layout.
@@ -39,7 +46,13 @@ public struct GradientStatistics {
     /// - Precondition: The stage declared the norm in its requirements.
     /// - Complexity: O(n) in the number of positions.
     public func norm(_ norm: Norm, over parameters: some Sequence<Int>) -> Double {
-        let values = values(.norm(norm))
+        // Most are lists, over which a loop that knows so is many times as fast.
+        parameters.withContiguousStorageIfAvailable { combinedNorm(norm, over: $0) }
+            ?? Array(parameters).withUnsafeBufferPointer { combinedNorm(norm, over: $0) }
+    }
+
+    private func combinedNorm(_ norm: Norm, over parameters: UnsafeBufferPointer<Int>) -> Double {
+        let values = position(of: norm).map { measured[$0].values } ?? values(.norm(norm))
         var combiner = Norm.Combiner(norm)
         for parameter in parameters {
             require(parameter)
@@ -47,6 +60,15 @@ public struct GradientStatistics {
             combiner.add(values[parameter] * factors[parameter].magnitude)
         }
         return combiner.value
+    }
+
+    /// Where a norm is among what was measured for the stage; nil if it was not, or if somebody takes note of what is read.
+    private func position(of norm: Norm) -> Int? {
+        guard audit == nil else { return nil }
+        for index in indices {
+            if case .norm(let own) = measured[index].what, own == norm { return index }
+        }
+        return nil
     }
 
     /// The norm of one parameter itself, before this step.

@@ -17,6 +17,15 @@ extension SIMDBlock {
         let elements = isStored ? storedElements : UnsafeRawPointer(source)
         let stride = (isStored ? region.stride : sourceStride) * elementType.byteCount
         let (rows, columns) = isStrided ? (1, region.segmentLength) : (rowCount, columnCount)
+        if let factors {
+            return forEachTensor { tensor, first, rows in
+                let offset = first * columns
+                let gradient = PendingGradient(
+                    source: elements + offset * elementType.byteCount, elementType, rows: rows, columns: columns,
+                    factor: Float(factors[tensor]), means: means.map { $0 + first })
+                body(gradient, region.start + offset, offset)
+            }
+        }
         for segment in 0..<region.segmentCount {
             let gradient = PendingGradient(
                 source: elements + segment * stride, elementType, rows: rows, columns: columns, factor: Float(factor),
@@ -38,7 +47,7 @@ extension SIMDBlock {
     mutating func materialize() {
         sumIsFinite = nil
         let kernels = kernels
-        if isWorkingCopy, factor == 1, !isCentered { return }
+        if isWorkingCopy, factor == 1, factors == nil, !isCentered { return }
         let destination = scratch.gradient
         forEachSegment { gradient, _, scratchOffset in kernels.materialize(gradient, into: destination + scratchOffset)
         }
@@ -51,6 +60,7 @@ extension SIMDBlock {
         source = result
         sourceStride = region.segmentLength
         factor = 1
+        factors = nil
         isCentered = false
         means = MeansCache()
     }
@@ -157,6 +167,6 @@ extension SIMDBlock {
 
     mutating func rememberMeans() {
         means.isKnown = true
-        means.flag?.pointee = true
+        means.flags?.update(repeating: true)
     }
 }

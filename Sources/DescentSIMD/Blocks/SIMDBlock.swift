@@ -42,6 +42,9 @@ public struct SIMDBlock: UpdateBlock {
     var means = MeansCache()
     /// Where the next sweep looks for means.
     let keptMeans: MeansCache
+    public let tensorCount: Int
+    /// What the elements of each of several tensors are multiplied by, where that is not the same: in place of the factor.
+    var factors: UnsafeMutablePointer<Double>?
 
     /// The contiguous segments of a tensor's memory that a block covers.
     struct MemoryRegion {
@@ -54,18 +57,22 @@ public struct SIMDBlock: UpdateBlock {
     /// The means of the source's rows: where they are kept, and whether they have been computed.
     struct MeansCache {
         var values: UnsafeMutablePointer<Float>?
-        var flag: UnsafeMutablePointer<Bool>?
+        /// One for each tensor of the block.
+        var flags: UnsafeMutableBufferPointer<Bool>?
         var isKnown = false
     }
 
     init(
-        _ extent: BlockExtent, of parameter: BlockShape, index: Int, memory: UnsafePointer<SweepMemory>,
-        scratch: ThreadScratch
+        _ extent: BlockExtent, of parameter: BlockShape, index: Int, tensorCount: Int = 1,
+        memory: UnsafePointer<SweepMemory>, scratch: ThreadScratch
     ) {
         parameterIndex = extent.parameterIndex
+        self.tensorCount = tensorCount
         firstRow = extent.rows.lowerBound
         rank = parameter.rank
-        rowCount = extent.rows.count
+        var rowCount = extent.rows.count
+        for tensor in 1..<max(tensorCount, 1) { rowCount += memory.pointee.shapes[parameterIndex + tensor].rowCount }
+        self.rowCount = rowCount
         columnCount = parameter.columnCount
         region =
             parameter.hasUnitsLast
@@ -84,9 +91,10 @@ public struct SIMDBlock: UpdateBlock {
             sourceStride = region.segmentLength
         }
         if let rowMeans = memory.pointee.rowMeans, parameter.rank > 1 {
-            keptMeans = MeansCache(values: rowMeans.values + extent.firstRow, flag: rowMeans.isKnown + index)
+            let flags = UnsafeMutableBufferPointer(start: rowMeans.isKnown + index, count: tensorCount)
+            keptMeans = MeansCache(values: rowMeans.values + extent.firstRow, flags: flags)
             means = keptMeans
-            means.isKnown = rowMeans.isKnown[index]
+            means.isKnown = tensorCount == 1 ? flags[0] : !flags.contains(false)
         } else {
             keptMeans = MeansCache()
         }
@@ -113,6 +121,7 @@ public struct SIMDBlock: UpdateBlock {
         source = scratch.gradient
         sourceStride = region.segmentLength
         factor = 1
+        factors = nil
         isCentered = false
     }
 
@@ -217,7 +226,7 @@ public struct SIMDBlock: UpdateBlock {
         isCentered = false
         // The next sweep reads the sum: means of the micro-batch are of no use to it. Or it reads both again.
         means = result == nil ? MeansCache() : keptMeans
-        if result != nil { means.flag?.pointee = false }
+        if result != nil { means.flags?.update(repeating: false) }
     }
 
     public mutating func isFinite() -> Bool {

@@ -25,8 +25,9 @@ public final class SIMDWorkspace: @unchecked Sendable {
         }
         usefulThreads = layout.elementCount / backend.elementsPerThread
         let lengths = blocks.map { $0.rows.count * layout[$0.parameterIndex].columnCount }
-        let rows = blocks.map(\.rows.count).max() ?? 0
-        let longest = lengths.max() ?? 0
+        let rows = max(
+            blocks.map(\.rows.count).max() ?? 0, min(layout.elementCount, backend.joinedLength(of: layout)))
+        let longest = max(lengths.max() ?? 0, min(layout.elementCount, backend.joinedLength(of: layout)))
         let chunkLength = min(backend.blockLength, layout.elementCount / (16 * backend.threadCount))
         var chunks: [Range<Int>] = []
         var start = 0
@@ -84,14 +85,21 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let range = sweep.range
         let backwards = sweep.runsBackwards
         let writesAllParameters = sweep.updatedParameters != nil
+        let neighbours = memory.address.pointee.neighboursLieTogether ? sweep.neighbours : []
         @Sendable func runBlocks(_ chunk: Range<Int>, on scratch: ThreadScratch) {
             let chunk = chunk.clamped(to: range)
             for offset in 0..<chunk.count {
                 let index = backwards ? chunk.upperBound - 1 - offset : chunk.lowerBound + offset
                 let extent = blocks[index]
+                var tensorCount = 1
+                if !neighbours.isEmpty {
+                    // Those that are handed out together are so with the first of them.
+                    guard neighbours[index].lowerBound == index else { continue }
+                    tensorCount = neighbours[index].count
+                }
                 var block = SIMDBlock(
-                    extent, of: shapes[extent.parameterIndex], index: index, memory: memory.address,
-                    scratch: scratch)
+                    extent, of: shapes[extent.parameterIndex], index: index, tensorCount: tensorCount,
+                    memory: memory.address, scratch: scratch)
                 body(&block, index)
                 if block.parametersChanged || writesAllParameters { block.finish() }
             }

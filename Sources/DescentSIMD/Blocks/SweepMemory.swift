@@ -19,6 +19,8 @@ struct SweepMemory: @unchecked Sendable {
     let runsBackwards: Bool
     /// A number that no other sweep of the workspace has.
     let number: Int
+    /// Whether small tensors that follow one another lie side by side in all memory of the sweep.
+    let neighboursLieTogether: Bool
     /// The shapes of all parameters.
     let shapes: UnsafePointer<BlockShape>
 
@@ -41,6 +43,9 @@ struct SweepMemory: @unchecked Sendable {
         rowMeans = sweep.rowMeans
         appliedSteps = sweep.appliedSteps
         handsWholeTensors = sweep.handsWholeTensors
+        neighboursLieTogether =
+            !sweep.neighbours.isEmpty && sweep.gradients.isAllocatedTogether
+            && sweep.parameters?.isAllocatedTogether ?? true
     }
 
     var slots: UnsafePointer<TensorAddresses> {

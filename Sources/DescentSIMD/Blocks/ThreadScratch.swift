@@ -14,6 +14,8 @@ final class ThreadScratch: @unchecked Sendable {
     private var slotList = UnsafeMutablePointer<UnsafeMutableBufferPointer<Float>>.allocate(capacity: 4)
     private var slotListCapacity = 4
     private var rows: UnsafeMutablePointer<Float>?
+    /// Factors of the tensors of a block, with room for as many as any block has had.
+    private var factorList = UnsafeMutableBufferPointer<Double>(start: nil, count: 0)
     /// Rows of a transposed gradient that were brought in order together, because they share cache lines.
     private var panel = Panel()
     /// Stands for a gradient that has not been read yet; there is nothing there.
@@ -34,6 +36,7 @@ final class ThreadScratch: @unchecked Sendable {
         for buffer in buffers + slots + transposed { buffer?.deallocate() }
         slotList.deallocate()
         rows?.deallocate()
+        factorList.deallocate()
         panel.memory?.deallocate()
         lent.baseAddress?.deallocate()
         unread.deallocate()
@@ -111,6 +114,15 @@ final class ThreadScratch: @unchecked Sendable {
             panel = Panel(memory: memory, sweep: sweep, parameter: parameter, rows: wanted)
         }
         return memory + (rows.lowerBound - panel.rows.lowerBound) * columns
+    }
+
+    /// Room for a factor of each tensor of a block; what was there stays.
+    func factors(_ count: Int) -> UnsafeMutablePointer<Double> {
+        if let start = factorList.baseAddress, factorList.count >= count { return start }
+        // Only the first of a block's calls finds too little room.
+        factorList.deallocate()
+        factorList = .allocate(capacity: count)
+        return factorList.baseAddress ?? .allocate(capacity: count)
     }
 
     /// Room for the addresses of a stage's slots; what was there is lost.

@@ -76,6 +76,9 @@ public struct TensorSet: TensorStorage {
     /// Where each tensor starts.
     var bases: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.bases) }
 
+    /// Whether each tensor starts where the one before ends, up to the next multiple of a cache line.
+    var isAllocatedTogether: Bool { memory.isOwned }
+
     /// How each tensor lies, where they are not all alike.
     var views: UnsafePointer<TensorView>? { UnsafePointer(memory.views.baseAddress) }
 
