@@ -87,7 +87,10 @@ let package = Package(
             name: "DescentCoreTests", dependencies: ["AllocationCounter", "Descent", "DescentCore", "TestSupport"]),
         .testTarget(name: "DescentTransformsTests", dependencies: ["Descent", "DescentTransforms", "TestSupport"]),
         .testTarget(name: "DescentOptimizersTests", dependencies: ["Descent", "DescentOptimizers", "TestSupport"]),
-        .testTarget(name: "DescentSIMDTests", dependencies: ["Descent", "DescentSIMD", "TestSupport"]),
+        .target(name: "KernelTrials", dependencies: ["CDescentKernels"], path: "Tests/KernelTrials"),
+        .testTarget(
+            name: "DescentSIMDTests",
+            dependencies: ["CDescentKernels", "Descent", "DescentSIMD", "KernelTrials", "TestSupport"]),
         .testTarget(name: "DescentJSONTests", dependencies: ["Descent", "DescentJSON", "TestSupport"]),
         .testTarget(
             name: "DescentSafetensorsTests",
@@ -108,7 +111,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-let targetsInC = ["AllocationCounter", "CDescentKernels", "CDescentMath"]
+let targetsInC = ["AllocationCounter", "CDescentKernels", "CDescentMath", "KernelTrials"]
 for target in package.targets where target.type != .plugin && !targetsInC.contains(target.name) {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
