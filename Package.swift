@@ -87,7 +87,8 @@ let package = Package(
             name: "DescentCoreTests", dependencies: ["AllocationCounter", "Descent", "DescentCore", "TestSupport"]),
         .testTarget(name: "DescentTransformsTests", dependencies: ["Descent", "DescentTransforms", "TestSupport"]),
         .testTarget(name: "DescentOptimizersTests", dependencies: ["Descent", "DescentOptimizers", "TestSupport"]),
-        .target(name: "KernelTrials", dependencies: ["CDescentKernels"], path: "Tests/KernelTrials"),
+        .target(
+            name: "KernelTrials", dependencies: ["CDescentKernels"], path: "Tests/KernelTrials", exclude: ["Program"]),
         .testTarget(
             name: "DescentSIMDTests",
             dependencies: ["CDescentKernels", "Descent", "DescentSIMD", "KernelTrials", "TestSupport"]),
