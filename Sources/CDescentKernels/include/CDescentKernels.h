@@ -43,6 +43,13 @@ typedef struct {
     bool looks_ahead;
 } descent_sgd;
 
+/// Limits for the norms of units: factor * max(norm of the parameter's unit, minimum_norm).
+typedef struct {
+    float factor;
+    float minimum_norm;
+    float epsilon;
+} descent_unit_clip;
+
 /// The kernels of one level, as the list has them.
 typedef struct {
 #define KERNEL(result, name, arguments) result(*_Nonnull name) arguments;
