@@ -118,7 +118,7 @@ public struct SIMDBackend: TensorBackend {
         let rows = max(1, length / parameter.columnCount)
         // Units that are the last dimension lie side by side: take whole vectors of them.
         return parameter.outputAxis == .last
-            ? max(PortableKernels.laneCount, rows / PortableKernels.laneCount * PortableKernels.laneCount) : rows
+            ? max(Kernels.laneCount, rows / Kernels.laneCount * Kernels.laneCount) : rows
     }
 
     public func makeWorkspace(for layout: ParameterLayout, blocks: [BlockExtent]) -> SIMDWorkspace {

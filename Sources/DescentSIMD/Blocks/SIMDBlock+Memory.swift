@@ -132,14 +132,14 @@ extension SIMDBlock {
         readSource()
         let values = meansToFill()
         if !means.isKnown {
-            PortableKernels.unitMeans(
+            kernels.unitMeans(
                 source, segments: region.segmentCount, stride: sourceStride, units: region.segmentLength, into: values)
             rememberMeans()
         }
         isCentered = false
         let pending = factor
         materialize()
-        PortableKernels.subtractUnitMeans(
+        kernels.subtractUnitMeans(
             source, segments: region.segmentCount, units: region.segmentLength, factor: Float(pending),
             means: UnsafePointer(values))
         // What is left has no means, whatever is done to it next.

@@ -155,7 +155,7 @@ extension SIMDBlock {
                     let own = masters + places.lowerBound
                     if parameterUse == .masters { values = own } else { own.update(from: values, count: places.count) }
                 }
-                if limit < .infinity, !PortableKernels.areSmaller(values, than: limit, count: places.count) {
+                if limit < .infinity, !kernels.areSmaller(values, than: limit, count: places.count) {
                     fits = false
                 }
                 write(values, to: destination, places, atRandom: masters == nil && parametersChanged)
@@ -221,9 +221,10 @@ extension SIMDBlock {
         else { return true }
         // What has just changed is in cache: it is written at the same time.
         if parametersChanged, !parametersAreStored, !stored.isStrided(parameterIndex) { return store(stored) }
-        let (limit, parameters, region) = (stored.elementType(parameterIndex).smallestOverflow, parameters, region)
+        let (kernels, parameters, region) = (kernels, parameters, region)
+        let limit = stored.elementType(parameterIndex).smallestOverflow
         return (0..<region.segmentCount).allSatisfy { segment in
-            PortableKernels.areSmaller(
+            kernels.areSmaller(
                 parameters(region.start + segment * region.stride, segment * region.segmentLength), than: limit,
                 count: region.segmentLength)
         }

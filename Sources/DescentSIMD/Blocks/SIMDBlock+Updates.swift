@@ -73,7 +73,7 @@ extension SIMDBlock {
         for segment in 0..<region.segmentCount {
             let (offset, scratchOffset) = (region.start + segment * region.stride, segment * region.segmentLength)
             let values = self.slot(slot, offset: offset, scratchOffset: scratchOffset, count: region.segmentLength)
-            PortableKernels.blend(
+            kernels.blend(
                 parameters(offset, scratchOffset), into: values, count: region.segmentLength, weight: weight,
                 replacing: replacing)
             keepSlot(slot, offset: offset, scratchOffset: scratchOffset, count: region.segmentLength)
@@ -105,7 +105,7 @@ extension SIMDBlock {
         let (remembered, parameters) = (scratch.remembered, parameters)
         for segment in 0..<region.segmentCount {
             let scratchOffset = segment * region.segmentLength
-            PortableKernels.subtract(
+            kernels.subtract(
                 parameters(region.start + segment * region.stride, scratchOffset), from: remembered + scratchOffset,
                 count: region.segmentLength)
         }

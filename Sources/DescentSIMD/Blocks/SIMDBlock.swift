@@ -202,8 +202,9 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func count(below limit: Float) -> Int {
         readSource()
+        let kernels = kernels
         var found = 0
-        forEachSegment { gradient, _, _ in found += PortableKernels.count(gradient, below: limit) }
+        forEachSegment { gradient, _, _ in found += kernels.count(gradient, below: limit) }
         return found
     }
 
@@ -292,7 +293,7 @@ public struct SIMDBlock: UpdateBlock {
         materialize()
         let start = parameters(region.start, 0)
         if isStrided {
-            PortableKernels.clipUnits(
+            kernels.clipUnits(
                 source, stride: sourceStride, by: start,
                 parameterStride: parametersAreLent ? region.segmentLength : region.stride,
                 segments: region.segmentCount,

@@ -10,23 +10,6 @@ extension PortableKernels {
         return Int(found)
     }
 
-    /// The number of elements with a magnitude below a limit.
-    static func count(_ gradient: PendingGradient, below limit: Float) -> Int {
-        let (source, factor) = (gradient.floats, gradient.factor)
-        var found: Int32 = 0
-        gradient.forEachShift { offset, count, shift in
-            for index in offset..<offset + count where (factor * source[index] + shift).magnitude < limit { found += 1 }
-        }
-        return Int(found)
-    }
-
-    /// Whether no element is NaN or infinite.
-    static func isFinite(_ elements: UnsafePointer<Float>, count: Int) -> Bool {
-        var largest: UInt32 = 0
-        for index in 0..<count { largest = max(largest, elements[index].bitPattern & 0x7f80_0000) }
-        return largest != 0x7f80_0000
-    }
-
     /// Sets elements that are NaN or infinite to 0.
     static func zeroNonFinite(_ elements: UnsafeMutablePointer<Float>, count: Int) {
         for index in 0..<count where elements[index].bitPattern & 0x7f80_0000 == 0x7f80_0000 { elements[index] = 0 }

@@ -2,30 +2,12 @@ import DescentCore
 
 // What lies with gaps, or in another order than row-major, is copied to where it lies without gaps, and back.
 
-extension PortableKernels {
-    /// Hands each element of a matrix with gaps to a closure, with its position in row-major order.
+extension TensorView.Matrix {
+    /// Hands each element's position in row-major order to a closure, and its distance from the first one in memory.
     @inline(__always)
-    static func gather<Element>(
-        _ source: UnsafePointer<Element>, _ matrix: TensorView.Matrix, _ body: (Int, Element) -> Void
-    ) {
-        for row in 0..<matrix.rows {
-            let start = source + row * matrix.rowStride
-            for column in 0..<matrix.columns {
-                body(row * matrix.columns + column, start[column * matrix.columnStride])
-            }
-        }
-    }
-
-    /// Has a closure give each element of a matrix with gaps, by its position in row-major order.
-    @inline(__always)
-    static func scatter<Element>(
-        _ matrix: TensorView.Matrix, to destination: UnsafeMutablePointer<Element>, _ body: (Int) -> Element
-    ) {
-        for row in 0..<matrix.rows {
-            let start = destination + row * matrix.rowStride
-            for column in 0..<matrix.columns {
-                start[column * matrix.columnStride] = body(row * matrix.columns + column)
-            }
+    func forEachElement(_ body: (_ position: Int, _ distance: Int) -> Void) {
+        for row in 0..<rows {
+            for column in 0..<columns { body(row * columns + column, row * rowStride + column * columnStride) }
         }
     }
 }

@@ -158,7 +158,7 @@ struct TensorView {
         } else {
             let target = start.bindMemory(to: UInt16.self, capacity: count)
             forEachMatrix(in: 0..<count) { matrix in
-                PortableKernels.gather(words + matrix.place, matrix) { target[matrix.start + $0] = $1 }
+                matrix.forEachElement { target[matrix.start + $0] = words[matrix.place + $1] }
             }
         }
         return copy
@@ -173,7 +173,7 @@ struct TensorView {
         } else {
             let origin = start.assumingMemoryBound(to: UInt16.self)
             forEachMatrix(in: 0..<count) { matrix in
-                PortableKernels.scatter(matrix, to: words + matrix.place) { origin[matrix.start + $0] }
+                matrix.forEachElement { words[matrix.place + $1] = origin[matrix.start + $0] }
             }
         }
     }
