@@ -2,10 +2,9 @@ public import DescentCore
 
 /// Adds Gaussian noise whose variance falls with the number of applied steps t: g + N(0, eta / (1 + t)^gamma).
 ///
-/// Random numbers are made from the seed, the step, the parameter and the element's place in it, so that they do not
-/// depend on threads, blocks or sweeps. Neelakantan et al., "Adding gradient noise improves learning for very deep
-/// networks" (2015); the generator is Philox 4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
-/// (2011).
+/// Random numbers are made from the seed, the step, the parameter and the element's place in it, counted row by row, so
+/// that they do not depend on threads, blocks, sweeps or processors: see ``NormalNoise``. Neelakantan et al., "Adding
+/// gradient noise improves learning for very deep networks" (2015).
 public struct AddNoise: GradientTransform {
     /// The variance of the first step's noise.
     public var eta: Schedule
@@ -14,7 +13,7 @@ public struct AddNoise: GradientTransform {
     /// What makes the noise this noise and no other.
     public var seed: UInt64
     private var deviation: Float = 0
-    private var step: UInt32 = 0
+    private var step = 0
 
     /// Adds noise.
     ///
@@ -46,31 +45,15 @@ public struct AddNoise: GradientTransform {
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
-        self.step = UInt32(truncatingIfNeeded: step.appliedSteps)
+        self.step = step.appliedSteps
         guard let eta = step.value(of: eta, "eta", in: .positive) else { return }
         let variance = Double(eta) / ReproducibleMath.power(1 + Double(step.appliedSteps), Double(gamma))
         deviation = Float(variance.squareRoot())
     }
 
     public func transform(_ block: inout some GradientBlock) {
-        let first = UInt64(block.firstRow) * UInt64(block.columnCount)
-        let parameter = UInt32(truncatingIfNeeded: block.parameterIndex)
-        block.withElements { elements in
-            // Four numbers come from one counter: begin at a multiple of four.
-            var group = first / 4
-            var index = -Int(first % 4)
-            while index < elements.count {
-                let bits = Philox.generate(
-                    counter: SIMD4(
-                        UInt32(truncatingIfNeeded: group), UInt32(truncatingIfNeeded: group >> 32), parameter, step),
-                    key: seed)
-                for lane in 0..<4 where index + lane >= 0 && index + lane < elements.count {
-                    elements[index + lane] += deviation * GaussianQuantile.value(bits[lane])
-                }
-                group += 1
-                index += 4
-            }
-        }
+        block.addNormalNoise(
+            NormalNoise(deviation: deviation, seed: seed, parameter: block.parameterIndex, step: step))
     }
 }
 

@@ -49,6 +49,26 @@ typedef struct {
     float minimum_norm;
     float epsilon;
 } descent_unit_clip;
+/// What normal numbers are made from, and their standard deviation.
+typedef struct {
+    uint64_t seed;
+    uint32_t parameter;
+    uint32_t step;
+    float deviation;
+} descent_noise;
+
+/// A power from 1/2 to 96, and how elements are scaled before they are raised to it.
+typedef struct {
+    /// The power where it is a whole number from 1 to 64; otherwise 0.
+    int32_t exponent;
+    /// The upper sixteen bits of the power, and the rest.
+    float high;
+    float low;
+    /// A power of two.
+    float scale;
+    /// Scaled magnitudes below this are left out; a normal number.
+    float smallest;
+} descent_power;
 
 /// The kernels of one level, as the list has them.
 typedef struct {

@@ -92,6 +92,11 @@ extension GradientBlock {
         }
     }
 
+    public mutating func addNormalNoise(_ noise: NormalNoise) {
+        let first = firstRow * columnCount
+        withElements { noise.add(to: &$0, from: first) }
+    }
+
     public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
         let (rows, columns) = (rowCount, columnCount)
         withElements { (elements: inout MutableSpan<Float>, parameters: Span<Float>) in

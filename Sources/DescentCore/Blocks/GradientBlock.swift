@@ -74,6 +74,9 @@ public protocol GradientBlock {
     /// Sets elements that are NaN or infinite to 0.
     mutating func zeroNonFinite()
 
+    /// Adds to every element the noise of its place, counted row by row from the parameter's first element.
+    mutating func addNormalNoise(_ noise: NormalNoise)
+
     /// Clips each row by the norm of the parameter's row.
     ///
     ///     limit = factor * max(norm of the parameter's row, minimumNorm)

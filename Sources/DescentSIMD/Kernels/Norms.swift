@@ -8,6 +8,9 @@ extension Kernels {
     func norm(
         _ norm: Norm, _ source: UnsafePointer<Float>, rows: Int, columns: Int, means: UnsafePointer<Float>?
     ) -> Double {
+        if case .lp(let p) = norm, Self.powersInLanes.contains(p) {
+            return powerNorm(p, source, rows: rows, columns: columns, means: means)
+        }
         var combiner = Norm.Combiner(norm)
         if let means {
             for row in 0..<rows {
@@ -76,7 +79,7 @@ extension Kernels {
     }
 
     /// The definition, element by element in Double: for what float lanes cannot hold.
-    private static func plain(
+    static func plain(
         _ norm: Norm, _ source: UnsafePointer<Float>, count: Int, minus mean: Float
     ) -> Double {
         var combiner = Norm.Combiner(norm)
