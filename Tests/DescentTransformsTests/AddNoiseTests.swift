@@ -3,8 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import DescentTransforms
-
 /// Gaussian noise that depends on the seed, the step and the element's place, and on nothing else.
 @Suite struct AddNoiseTests {
     /// The noise of a number of steps: what is added to gradients of zeros.
@@ -27,28 +25,73 @@ import Testing
 
     // MARK: Distribution
 
-    @Test func `mean, variance and tails are those of the normal distribution, and the variance falls`() throws {
+    @Test func `the variance is eta, and falls with the number of steps`() throws {
         let count = 6000
         let layout = try makeLayout([[count]])
         let (eta, gamma) = (0.04 as Float, 0.55 as Float)
         for (step, noise) in try noise(AddNoise(eta: eta, gamma: gamma, seed: 11), layout, steps: 4).enumerated() {
             let expected = Double(eta) / ReproducibleMath.power(1 + Double(step), Double(gamma))
-            let values = noise["layer0.weight"].map { Double($0) / expected.squareRoot() }
-            // Five standard deviations of each estimate.
-            let bound = 5 / Double(count).squareRoot()
-            let mean = values.reduce(0, +) / Double(count)
-            #expect(abs(mean) < bound, "step \(step)")
-            let variance = values.reduce(0) { $0 + $1 * $1 } / Double(count)
-            #expect(abs(variance - 1) < bound * 2.0.squareRoot(), "step \(step)")
-            let fourth = values.reduce(0) { $0 + $1 * $1 * $1 * $1 } / Double(count)
-            #expect(abs(fourth - 3) < bound * 96.0.squareRoot(), "step \(step)")
-            let beyond = Double(values.count { abs($0) > 1.959964 }) / Double(count)
-            #expect(abs(beyond - 0.05) < bound * (0.05 * 0.95).squareRoot(), "step \(step)")
-            for distance in [1, 2, 3, 4, 8] {
-                let products = zip(values, values.dropFirst(distance)).map { $0 * $1 }
-                #expect(abs(products.reduce(0, +) / Double(count)) < bound, "step \(step), \(distance) apart")
+            let sample = NormalSample(noise["layer0.weight"], deviation: expected.squareRoot())
+            #expect(abs(sample.moment(2) - 1) < sample.bound(2), "step \(step)")
+        }
+    }
+
+    @Test func `moments, tails and the distribution are those of the normal distribution`() throws {
+        #if DEBUG
+            let count = 1_000_000
+        #else
+            let count = 10_000_000
+        #endif
+        let layout = try makeLayout([[count]])
+        let noise = try noise(AddNoise(eta: 0.25, gamma: 0, seed: 3), layout)[0]["layer0.weight"]
+        let sample = NormalSample(noise, deviation: 0.5)
+        for (power, expected) in [(1, 0.0), (2, 1), (3, 0), (4, 3)] {
+            #expect(abs(sample.moment(power) - expected) < sample.bound(power), "moment \(power)")
+        }
+        // Kolmogorov's distribution: 2 is exceeded once in 1,500 samples.
+        #expect(sample.distance * Double(count).squareRoot() < 2)
+        for (limit, counted) in [(3.0, sample.beyond.three), (4, sample.beyond.four), (5, sample.beyond.five)] {
+            let expected = erfc(limit / 2.0.squareRoot()) * Double(count)
+            #expect(abs(Double(counted) - expected) < 4 * expected.squareRoot() + 1, "\(counted) beyond \(limit)")
+        }
+    }
+
+    @Test func `neighbours, tensors, steps and seeds are not correlated, nor are their sizes`() throws {
+        #if DEBUG
+            let count = 200_000
+        #else
+            let count = 10_000_000
+        #endif
+        let layout = try makeLayout([[count], [count]])
+        let noise = try noise(AddNoise(eta: 1, gamma: 0, seed: 5), layout, steps: 2)
+        let other = try self.noise(AddNoise(eta: 1, gamma: 0, seed: 6), layout)[0]["layer0.weight"]
+        let first = noise[0]["layer0.weight"]
+        for distance in [1, 2, 3, 4, 8, 16, 32, 48, 64] {
+            expectNoCorrelation(first, first, shifted: distance, "\(distance) apart")
+        }
+        expectNoCorrelation(first, noise[0]["layer1.weight"], "tensors")
+        expectNoCorrelation(first, noise[1]["layer0.weight"], "steps")
+        expectNoCorrelation(first, other, "seeds")
+    }
+
+    /// Expects that neither numbers nor their squares are correlated.
+    private func expectNoCorrelation(_ first: [Float], _ second: [Float], shifted: Int = 0, _ what: String) {
+        let count = first.count - shifted
+        var (products, squares) = (0.0, 0.0)
+        first.withUnsafeBufferPointer { first in
+            second.withUnsafeBufferPointer { second in
+                var index = 0
+                while index < count {
+                    let (x, y) = (Double(first[index]), Double(second[index + shifted]))
+                    products += x * y
+                    squares += (x * x - 1) * (y * y - 1)
+                    index += 1
+                }
             }
         }
+        let bound = 4.5 * Double(count).squareRoot()
+        #expect(abs(products) < bound, "\(what)")
+        #expect(abs(squares) < 2 * bound, "squares, \(what)")
     }
 
     @Test func `with a gamma of 0 the variance stays, and skipped steps do not make it fall`() throws {
@@ -97,6 +140,17 @@ import Testing
         }
     }
 
+    @Test func `the plain default gives the same bits as kernels do`() throws {
+        let layout = try makeMixedLayout()
+        let stage = AddNoise(seed: 0x0123_4567_89ab_cdef)
+        var gradients = PlainTensors(layout)
+        var chain = try GradientChain(for: layout, on: PlainBackend()) { stage }
+        #expect(try chain.transform(&gradients).isApplied)
+        let expected = gradients.values.map { $0.map(\.bitPattern) }
+        let noise = try noise(stage, layout, on: SIMDBackend(threads: 2, blockLength: 33, elementsPerThread: 16))[0]
+        #expect(noise.arrays.map { $0.map(\.bitPattern) } == expected)
+    }
+
     @Test func `the norm behind it is that of the noisy gradient`() throws {
         let layout = try makeMixedLayout()
         var gradients = TensorSet(zeros: layout)
@@ -127,53 +181,50 @@ import Testing
             #expect(error?.code == .stageOrder)
         }
     }
+}
 
-    // MARK: The generator
+/// What is known of a sample of numbers that should be normal.
+private struct NormalSample {
+    private let count: Int
+    private var moments = [0.0, 0, 0, 0, 0]
+    private(set) var beyond = (three: 0, four: 0, five: 0)
+    /// How far the sample's distribution function is from the normal one: Kolmogorov's statistic, at steps of 1/64.
+    private(set) var distance = 0.0
 
-    @Test func `Philox gives the published answers`() {
-        // The test vectors of Random123, "philox4x32 10".
-        let ones = UInt32.max
-        #expect(
-            Philox.generate(counter: SIMD4(0, 0, 0, 0), key: 0)
-                == SIMD4(0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8))
-        #expect(
-            Philox.generate(counter: SIMD4(ones, ones, ones, ones), key: .max)
-                == SIMD4(0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd))
-        #expect(
-            Philox.generate(
-                counter: SIMD4(0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344), key: 0x299f_31d0_a409_3822)
-                == SIMD4(0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1))
-    }
-
-    /// Random bits for uniform numbers over the whole range, both ends and the seams of the approximation.
-    private var samples: [UInt32] {
-        var generator = SeededGenerator(seed: 9)
-        var bits: [UInt32] = [0, 1, 2, 3, 60, 61, 1 << 16, 1 << 31 - 1, 1 << 31]
-        bits += (0..<32).map { UInt32.max >> UInt32($0) }
-        let seam = UInt32(0.075 * 0x1p32)
-        bits += (seam - 3)...(seam + 3)
-        bits += (0..<2000).map { _ in UInt32.random(in: .min ... .max, using: &generator) }
-        return bits
-    }
-
-    @Test func `the quantile function is symmetric, finite and increases`() {
-        let bits = samples.sorted()
-        #expect(bits.allSatisfy { GaussianQuantile.value($0) == -GaussianQuantile.value(~$0) })
-        let values = bits.map { GaussianQuantile.value($0) }
-        #expect(zip(values, values.dropFirst()).allSatisfy { $0 <= $1 })
-        #expect(values.allSatisfy { abs($0) < 6.5 })
-    }
-
-    @Test func `the quantile function inverts the normal distribution function`() {
-        for bits in samples {
-            let value = Double(GaussianQuantile.value(bits))
-            // In the tail, the small one of the two probabilities keeps its digits.
-            let uniform = (Double(min(bits, ~bits)) + 0.5) * 0x1p-32
-            let probability = erfc(abs(value) / 2.0.squareRoot()) / 2
-            let density = exp(-value * value / 2) / (2 * Double.pi).squareRoot()
-            // Newton's step from the value to the exact quantile is its error.
-            let error = (probability - uniform) / density
-            #expect(abs(error) < 1e-6 * max(1, abs(value)), "\(bits) gives \(value)")
+    init(_ values: [Float], deviation: Double) {
+        count = values.count
+        var sums = (0.0, 0.0, 0.0, 0.0)
+        var histogram = [Int](repeating: 0, count: 16 * 64 + 2)
+        values.withUnsafeBufferPointer { values in
+            histogram.withUnsafeMutableBufferPointer { histogram in
+                var index = 0
+                while index < values.count {
+                    let x = Double(values[index]) / deviation
+                    let square = x * x
+                    sums = (sums.0 + x, sums.1 + square, sums.2 + x * square, sums.3 + square * square)
+                    if square > 9 {
+                        beyond.three += 1
+                        if square > 16 { beyond.four += 1 }
+                        if square > 25 { beyond.five += 1 }
+                    }
+                    histogram[Int((x + 8) * 64) + 1] += 1
+                    index += 1
+                }
+            }
+        }
+        moments = [1, sums.0, sums.1, sums.2, sums.3]
+        var below = 0
+        for (index, found) in histogram.enumerated() {
+            // The counted ones are those below (index / 64) - 8.
+            below += found
+            let expected = erfc(-(Double(index) / 64 - 8) / 2.0.squareRoot()) / 2
+            distance = max(distance, abs(Double(below) / Double(count) - expected))
         }
     }
+
+    /// The mean of a power.
+    func moment(_ power: Int) -> Double { moments[power] / Double(count) }
+
+    /// Four standard deviations of that.
+    func bound(_ power: Int) -> Double { 4 * ([0, 1, 2, 15, 96][power] / Double(count)).squareRoot() }
 }

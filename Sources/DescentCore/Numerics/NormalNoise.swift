@@ -66,7 +66,7 @@ public struct NormalNoise: Sendable, Equatable {
     }
 
     /// Two numbers from 32 random bits for their distance from (0, 0) and as many for the direction.
-    private func pair(_ distance: UInt32, _ direction: UInt32) -> (Float, Float) {
+    func pair(_ distance: UInt32, _ direction: UInt32) -> (Float, Float) {
         let length = deviation * (Self.logarithm(distance >> 1) * -0x1.62e43p+0).squareRoot()
         // An odd number of 2^-30 eighths of a turn, from -1 to 1; two more bits say which quarter it lies in.
         let eighths = Float(Int32(bitPattern: direction) >> 1 | 1) * 0x1p-30

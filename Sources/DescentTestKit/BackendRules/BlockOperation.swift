@@ -6,6 +6,7 @@ enum BlockOperation: Sendable, Equatable {
     case subtractRowMeans
     case clamp(ClosedRange<Float>)
     case zeroNonFinite
+    case addNormalNoise(seed: UInt64)
     case clipRows
     case norm(Norm)
     case parameterNorm(Norm)
@@ -29,7 +30,7 @@ enum BlockOperation: Sendable, Equatable {
         .scale(0.37), .scale(-2), .subtractRowMeans, .clamp(-0.5...0.75), .zeroNonFinite, .clipRows, .norm(.l1),
         .norm(.l2), .norm(.lInfinity), .norm(.lp(3)), .nonFiniteCount, .count(below: 0.5), .histogram,
         .parameterNorm(.l2), .accumulate(factor: 0.5, overwriting: true), .accumulate(factor: 2, overwriting: false),
-        .squareEach, .load, .differenceFromRemembered,
+        .squareEach, .addNormalNoise(seed: 5), .load, .differenceFromRemembered,
     ]
 
     /// What may be at the end.
@@ -52,6 +53,8 @@ enum BlockOperation: Sendable, Equatable {
         case .subtractRowMeans: block.subtractRowMeans()
         case .clamp(let range): block.clamp(to: range)
         case .zeroNonFinite: block.zeroNonFinite()
+        case .addNormalNoise(let seed):
+            block.addNormalNoise(NormalNoise(deviation: 0.5, seed: seed, parameter: block.parameterIndex, step: 3))
         case .clipRows: block.clipRows(factor: 0.5, minimumNorm: 0.001, epsilon: 1e-6)
         case .norm(let norm): return [block.norm(norm)]
         case .parameterNorm(let norm): return [block.parameterNorm(norm)]
