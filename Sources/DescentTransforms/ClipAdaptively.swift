@@ -27,6 +27,8 @@ public struct ClipAdaptively: GradientTransform {
     private var vectorFactors: [Float] = []
 
     private static let smallestNorm: Float = 1e-6
+    /// Of vectors alone, so that other parameters are not read for it.
+    private static let sizeOfVectors = TensorMeasurement("norm of each vector of parameters", .norm, degree: 0)
 
     /// Clips units.
     ///
@@ -59,7 +61,7 @@ public struct ClipAdaptively: GradientTransform {
     public var name: String { "ClipAdaptively(factor: \(factor))" }
     public var order: StageOrder { .trueGradients }
     public var requirements: [Requirement] {
-        vectors.isEmpty ? [.parameters] : [.norm(.l2), .parameterNorm(.l2)]
+        vectors.isEmpty ? [.parameters] : [.parameters, .norm(.l2), .measured(Self.sizeOfVectors)]
     }
 
     public var canFail: Bool { false }
@@ -81,12 +83,16 @@ public struct ClipAdaptively: GradientTransform {
         vectorFactors = layout.map { _ in 1 }
     }
 
+    public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
+        isVector[block.parameterIndex] && !excluded[block.parameterIndex] ? block.parameterNorm(.l2) : 0
+    }
+
     public mutating func prepare(_ step: inout StepPreparation) {
         guard let factor = step.value(of: factor, "factor", in: .positive) else { return }
         presentFactor = factor
         for parameter in vectors {
             let norm = step.incoming.norm(.l2, of: parameter)
-            let limit = Double(factor) * max(step.incoming.parameterNorm(.l2, of: parameter), Double(epsilon))
+            let limit = Double(factor) * max(step.incoming.value(Self.sizeOfVectors, of: parameter), Double(epsilon))
             vectorFactors[parameter] = norm < limit ? 1 : Float(limit / max(norm, Double(Self.smallestNorm)))
         }
     }

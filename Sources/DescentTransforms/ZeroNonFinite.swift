@@ -7,13 +7,13 @@ public struct ZeroNonFinite: GradientTransform {
     /// Repairs gradients.
     public init() {}
 
-    public var requirements: [Requirement] { [.nonFiniteCount] }
+    public var observations: [Requirement] { [.nonFiniteCount] }
     public var repairsNonFinite: Bool { true }
 
     public var canFail: Bool { false }
 
     public mutating func prepare(_ step: inout StepPreparation) {
-        step.record(count: step.incoming.nonFiniteCount)
+        step.record(countOf: .nonFiniteCount)
     }
 
     public var treatsParametersAlike: Bool { true }

@@ -7,7 +7,21 @@
 /// How elements are stored.
 typedef enum { descent_float32, descent_float16, descent_bfloat16 } descent_element_type;
 
+/// What is done to elements before anything else, where it is active: they are scaled and centered, those that are not
+/// finite become 0 if they are repaired, all are moved into a range, and rows are multiplied by a number each.
+typedef struct {
+    bool is_active;
+    /// All ones where NaN and infinities become 0, else 0.
+    int32_t repairs;
+    float factor;
+    float lower;
+    float upper;
+    const float *_Nullable row_factors;
+} descent_limits;
+
 /// Contiguous gradients: factor * source - factor * mean of the row, without the means where they are null.
+///
+/// With limits they are factor * limited, where limited is made of limits.factor * source - limits.factor * mean.
 typedef struct {
     const void *_Nonnull source;
     descent_element_type type;
@@ -15,7 +29,15 @@ typedef struct {
     intptr_t columns;
     float factor;
     const float *_Nullable means;
+    descent_limits limits;
 } descent_pending;
+
+/// How rows are clipped by the norms of others.
+typedef struct {
+    float factor;
+    float minimum_norm;
+    float epsilon;
+} descent_row_clip;
 
 /// The coefficients of one step of Adam.
 typedef struct {

@@ -153,8 +153,12 @@ struct BlockWork: Sendable {
         if let addition {
             // What the micro-batch's stages remember lasts where its sum does.
             let keepsSlots = keepsSlots || addition.destination != nil
-            for operation in microBatchOperations where !(isAbsent && skipsAbsent) {
-                perform(operation, on: &block, at: index, keepsSlots: keepsSlots)
+            for operation in microBatchOperations {
+                if !(isAbsent && skipsAbsent) {
+                    perform(operation, on: &block, at: index, keepsSlots: keepsSlots)
+                } else if case .measure(let statistic, _) = operation {
+                    buffers.blockNorms[statistic * blockCount + index] = 0
+                }
             }
             block.accumulate(onto: addition.sum, into: addition.destination, factor: addition.factor)
             if checksSum { buffers.flags[index] = block.isFinite() ? [] : .isNotFinite }

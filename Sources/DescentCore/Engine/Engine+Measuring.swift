@@ -57,7 +57,7 @@ extension Engine {
         return nil
     }
 
-    private mutating func combineBlocks(of statistic: Int) {
+    mutating func combineBlocks(of statistic: Int) {
         let isShared = exchange?.exchanged.contains(.statistics) ?? false
         measurements.combine(statistic, sweeps.buffers, isShared ? exchange : nil, leavingOut: absence.isLeftOut)
     }

@@ -34,6 +34,7 @@ extension Engine {
         absence.isAbsent = []
         leaveOut([])
         accumulation?.sumIsWritten = false
+        for statistic in plan.late { measurements.clear(statistic) }
         reporter.begin(lossScale: chain.lossScale)
         chain.resetFactors()
         sweeps.buffers.forgetRowMeans()
@@ -178,6 +179,8 @@ extension Engine {
     private mutating func endUpdate() throws(DescentError) -> StepOutcome {
         counters.noteUpdate(leavingOut: absence.isLeftOut)
         let diverged = divergedParameter()
+        for statistic in plan.late { combineBlocks(of: statistic) }
+        reporter.report.records.fillCounts(measurements)
         let failure = chain.finish(
             nil, nonFinite: accumulation?.window.overflow, diverged: diverged, measurements.statistics)
         accumulation?.window.close()

@@ -15,6 +15,11 @@ struct Measurements: Sendable {
     /// The numbers of one statistic, parameter by parameter.
     func values(_ statistic: Int) -> [Double] { statistics[statistic].values }
 
+    /// Forgets the numbers of one statistic.
+    mutating func clear(_ statistic: Int) {
+        for parameter in statistics[statistic].values.indices { statistics[statistic].values[parameter] = 0 }
+    }
+
     /// The L2 norm over some parameters, of one statistic's norms.
     func norm(_ statistic: Int, over parameters: some Sequence<Int>) -> Double {
         var combiner = Norm.Combiner(.l2)

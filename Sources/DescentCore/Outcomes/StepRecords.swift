@@ -4,6 +4,8 @@ struct StepRecords: Sendable {
     var norms: [NormRecord] = []
     /// How many elements stages did something to.
     var counts: [CountRecord] = []
+    /// Of those, the ones whose number is not known yet.
+    var awaited: [AwaitedCount] = []
     /// Numbers of stages' own.
     var values: [ValueRecord] = []
 
@@ -18,7 +20,29 @@ struct StepRecords: Sendable {
         norms.removeLast(max(0, norms.count - sizes.norms))
         counts.removeLast(max(0, counts.count - sizes.counts))
         values.removeLast(max(0, values.count - sizes.values))
+        while let last = awaited.last, last.record >= counts.count { awaited.removeLast() }
     }
+
+    /// Fills in the counts that were not known when they were written down.
+    mutating func fillCounts(_ measurements: Measurements) {
+        for place in awaited {
+            let values = measurements.values(place.statistic)
+            counts[place.record].count = values.indices.reduce(0) {
+                place.selection?[$1] ?? true ? $0 + Int(values[$1]) : $0
+            }
+        }
+        awaited.removeAll(keepingCapacity: true)
+    }
+}
+
+/// A count that is written down before it is known.
+struct AwaitedCount: Sendable {
+    /// Which of the counts.
+    let record: Int
+    /// What counts it.
+    let statistic: Int
+    /// The parameters that count; nil for all.
+    let selection: [Bool]?
 }
 
 /// A number that a stage has written down by itself.
@@ -38,7 +62,7 @@ public struct CountRecord: Sendable, Hashable {
     /// The stage.
     public let stage: String
     /// How many elements.
-    public let count: Int
+    public internal(set) var count: Int
     /// Of how many.
     public let total: Int
 }

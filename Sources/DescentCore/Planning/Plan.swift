@@ -86,6 +86,8 @@ struct Plan: Sendable {
     }
 
     var statistics: [Statistic] = []
+    /// Those that are measured on the way to what lasts, because nothing before that depends on them.
+    var late: [Int] = []
     /// Consecutive scaling transforms, folded into one factor a parameter.
     var runs: [Range<Int>] = []
     /// For each station, the statistics that are what it requires and observes.

@@ -24,6 +24,37 @@ extension Planner {
         segment.measuring[sweep].operations = operations
     }
 
+    /// Takes the last sweeps away that nothing is done after but to report counts, which the sweep that follows can make.
+    ///
+    /// - Parameter segment: The segment whose stages are all planned.
+    /// - Returns: The counts.
+    mutating func takeLateStatistics(of segment: inout Plan.Segment) -> [Int] {
+        var late: [Int] = []
+        while let sweep = segment.measuring.last, sweep.prepares.isEmpty, sweep.checks.isEmpty, sweep.passes.isEmpty,
+            sweep.statistics.allSatisfy({ plan.statistics[$0].what == .nonFiniteCount && !plan.statistics[$0].isOwn })
+        {
+            late += sweep.statistics
+            segment.measuring.removeLast()
+        }
+        plan.late += late
+        return late
+    }
+
+    /// What the last sweep over a segment does to a block, with what is measured on the way.
+    mutating func finalOperations(_ range: Range<Int>, measuring late: [Int]) -> [Plan.Operation] {
+        var operations: [Plan.Operation] = []
+        var position = range.lowerBound
+        for statistic in late.sorted(by: { plan.statistics[$0].position < plan.statistics[$1].position }) {
+            let next = plan.statistics[statistic].position
+            operations += self.operations(Array(position..<next), factorsUpTo: range.upperBound, sweep: .max)
+            operations.append(.measure(statistic: statistic, isOwn: false))
+            plan.statistics[statistic].firstFactor = next
+            position = next
+        }
+        return operations
+            + self.operations(Array(position..<range.upperBound), factorsUpTo: range.upperBound, sweep: .max)
+    }
+
     /// What a sweep does along a part of a path, with what it measures there.
     private mutating func fill(
         _ statistics: [Int], _ path: [Int], upTo end: Int, sweep: Int, in range: Range<Int>, isFixed: Bool

@@ -157,8 +157,9 @@ struct Planner {
             }
         }
         for sweep in segment.measuring.indices { proveChecks(of: &segment.measuring[sweep]) }
+        let late = takeLateStatistics(of: &segment)
         for sweep in segment.measuring.indices { fillOperations(of: sweep, in: &segment) }
-        segment.final = operations(Array(range), factorsUpTo: range.upperBound, sweep: .max)
+        segment.final = finalOperations(range, measuring: late)
         return segment
     }
 

@@ -111,6 +111,19 @@ public struct StepPreparation {
         records.counts.append(CountRecord(stage: stage, count: count, total: selectedCount))
     }
 
+    /// Records for the report that the stage does something to as many elements as it required or observed a count of.
+    ///
+    /// What is merely observed may be counted after this, in the sweep that ends the step.
+    ///
+    /// - Parameter what: The count.
+    /// - Precondition: The stage declared it, in its requirements or in its observations.
+    public mutating func record(countOf what: Requirement) {
+        record(count: 0)
+        guard let statistic = incoming.statistic(of: what) else { return }
+        records.awaited.append(
+            AwaitedCount(record: records.counts.count - 1, statistic: statistic, selection: selection))
+    }
+
     /// Records a number for the report, which observers and TensorBoard get as well.
     ///
     /// ```swift

@@ -146,14 +146,18 @@ public struct GradientStatistics {
     }
 
     private func values(_ requirement: Requirement) -> [Double] {
+        statistic(of: requirement).map { measured[$0].values } ?? [Double](repeating: 0, count: factors.count)
+    }
+
+    /// Which of all that is measured the stage has declared as this; nil only where somebody takes note of what is undeclared.
+    func statistic(of requirement: Requirement) -> Int? {
         let index = indices.first { measured[$0].what == requirement }
         audit?.note(requirement, isDeclared: index != nil)
-        if let index { return measured[index].values }
         stopUnless(
-            audit != nil,
+            index != nil || audit != nil,
             "\(stage) reads \(requirement), which it does not declare: add \(requirement.inCode) to its requirements, or "
                 + "to its observations if it reads that in finish(_:) alone.")
-        return [Double](repeating: 0, count: factors.count)
+        return index
     }
 }
 

@@ -22,14 +22,15 @@ extension SIMDBlock {
                 let offset = first * columns
                 let gradient = PendingGradient(
                     source: elements + offset * elementType.byteCount, elementType, rows: rows, columns: columns,
-                    factor: Float(factors[tensor]), means: means.map { $0 + first })
+                    factor: Float(factors[tensor]), means: means.map { $0 + first },
+                    limits: limits?.from(row: first))
                 body(gradient, region.start + offset, offset)
             }
         }
         for segment in 0..<region.segmentCount {
             let gradient = PendingGradient(
                 source: elements + segment * stride, elementType, rows: rows, columns: columns, factor: Float(factor),
-                means: means)
+                means: means, limits: limits)
             body(gradient, region.start + segment * region.stride, segment * region.segmentLength)
         }
     }
@@ -46,8 +47,9 @@ extension SIMDBlock {
     /// Makes a working copy of the block in scratch, with every pending operation applied.
     mutating func materialize() {
         sumIsFinite = nil
+        sourceSquares = nil
         let kernels = kernels
-        if isWorkingCopy, factor == 1, factors == nil, !isCentered { return }
+        if isWorkingCopy, factor == 1, factors == nil, !isCentered, limits == nil { return }
         let destination = scratch.gradient
         forEachSegment { gradient, _, scratchOffset in kernels.materialize(gradient, into: destination + scratchOffset)
         }
@@ -59,9 +61,7 @@ extension SIMDBlock {
         sumIsFinite = nil
         source = result
         sourceStride = region.segmentLength
-        factor = 1
-        factors = nil
-        isCentered = false
+        forgetPending()
         means = MeansCache()
     }
 
@@ -127,7 +127,7 @@ extension SIMDBlock {
     // MARK: Means
 
     /// Subtracts the means of units that are the last dimension, for which no kernel has an argument.
-    private mutating func centerUnits() {
+    mutating func centerUnits() {
         guard isCentered else { return }
         readSource()
         let values = meansToFill()
@@ -148,7 +148,7 @@ extension SIMDBlock {
 
     /// The means of the source's rows if they are to be subtracted, computed when they are not known yet.
     mutating func resolvedMeans() -> UnsafePointer<Float>? {
-        guard isCentered else { return nil }
+        guard isCentered || limits?.isCentered == true else { return nil }
         let values = meansToFill()
         if !means.isKnown {
             readSource()

@@ -30,6 +30,7 @@ extension SIMDBlock {
 
     public mutating func measureNorms(_ norm: Norm, into norms: UnsafeMutablePointer<Double>) {
         if tensorCount == 1 { return norms[0] = self.norm(norm) }
+        applyLimits()
         readSource()
         let (source, columns, kernels, factor, factors) = (source, columnCount, kernels, factor, factors)
         let isFilling = isCentered && norm == .l2 && !means.isKnown

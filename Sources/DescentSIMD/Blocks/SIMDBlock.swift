@@ -3,8 +3,8 @@ public import DescentCore
 /// A block of `SIMDBackend`, which scales and centers lazily.
 ///
 /// The elements are `factor * source + shift`, where the shift of a row is `-factor * mean` once row means have been
-/// subtracted and 0 before. Kernels take both as arguments; only an operation that is neither copies the block into
-/// scratch first.
+/// subtracted and 0 before. Kernels take both as arguments, and limits that elements are moved into before that; only an
+/// operation that is none of these copies the block into scratch first.
 ///
 /// In memory a block is contiguous, row after row. Where the output unit is the last dimension, it is a strided region:
 /// one contiguous segment of units for each index of the other dimensions.
@@ -29,6 +29,10 @@ public struct SIMDBlock: UpdateBlock {
     /// In Double, so that the factors of several stages are rounded once.
     var factor: Double = 1
     var isCentered = false
+    /// What is done to elements before the factor; nil for nothing. Nothing else is centered then.
+    var limits: ElementLimits?
+    /// The sum of the source's squares, if it is known and finite.
+    var sourceSquares: Double?
     /// What the last accumulation told of its result, until the result is worked on.
     var sumIsFinite: Bool?
     /// Whether scratch holds a copy of the gradient as it was before an optimizer worked on it.
@@ -112,25 +116,33 @@ public struct SIMDBlock: UpdateBlock {
     @_disfavoredOverload public mutating func scale(by factor: Double) { self.factor *= factor }
 
     public mutating func subtractRowMeans() {
+        guard rank > 1 else { return }
+        applyLimits()
         // A second time, means are 0 already.
-        if rank > 1 { isCentered = true }
+        isCentered = true
+    }
+
+    /// Forgets what was to be done to a source that is no longer the block's.
+    mutating func forgetPending() {
+        factor = 1
+        factors = nil
+        isCentered = false
+        limits = nil
+        sourceSquares = nil
     }
 
     /// Forgets what the block holds: whoever calls this fills it anew.
     private mutating func discardGradient() {
         source = scratch.gradient
         sourceStride = region.segmentLength
-        factor = 1
-        factors = nil
-        isCentered = false
+        forgetPending()
     }
 
     public mutating func load(slot: Int) {
         sumIsFinite = nil
         source = memory.slots[slot].floats(parameterIndex) + region.start
         sourceStride = region.stride
-        factor = 1
-        isCentered = false
+        forgetPending()
         means = MeansCache()
     }
 
@@ -146,6 +158,10 @@ public struct SIMDBlock: UpdateBlock {
         if !Float(factor).isNormal { bringFactorIntoRange() }
         // As elements will be multiplied by it.
         let scale = Double(Float(factor).magnitude)
+        if limits != nil {
+            if norm == .l2, let limited = limitedNorm() { return limited }
+            applyLimits()
+        }
         if norm == .l2, !isStrided, let squares = squaresAsStored() { return squares.squareRoot() * scale }
         let kernels = kernels
         readSource()
@@ -155,6 +171,11 @@ public struct SIMDBlock: UpdateBlock {
                 source, rows: rowCount, columns: columnCount, means: meansToFill(), to: &squares)
             rememberMeans()
             return squares.squareRoot() * scale
+        }
+        if norm == .l2, !isCentered, !isStrided, let sourceSquares,
+            sourceSquares >= Kernels.smallestMeanSquare * Double(count)
+        {
+            return sourceSquares.squareRoot() * scale
         }
         var combiner = Norm.Combiner(norm)
         forEachSegment { gradient, _, _ in
@@ -172,7 +193,7 @@ public struct SIMDBlock: UpdateBlock {
         guard source == scratch.unread, !memory.gradients.isStrided(parameterIndex) else { return nil }
         let (elements, elementType) = (storedElements, memory.gradients.elementType(parameterIndex))
         guard isCentered else {
-            let squares = kernels.sumOfSquares(elements, elementType, count: count)
+            let squares = sourceSquares ?? kernels.sumOfSquares(elements, elementType, count: count)
             return squares.isFinite && squares >= Kernels.smallestMeanSquare * Double(count) ? squares : nil
         }
         guard !means.isKnown else { return nil }
@@ -193,14 +214,8 @@ public struct SIMDBlock: UpdateBlock {
         return combiner.value
     }
 
-    public mutating func nonFiniteCount() -> Int {
-        readSource()
-        var found = 0
-        forEachSegment { gradient, _, _ in found += PortableKernels.nonFiniteCount(gradient) }
-        return found
-    }
-
     public mutating func count(below limit: Float) -> Int {
+        applyLimits()
         readSource()
         let kernels = kernels
         var found = 0
@@ -223,8 +238,7 @@ public struct SIMDBlock: UpdateBlock {
         sumIsFinite = isFinite
         source = result.map { $0 + region.start } ?? working
         sourceStride = result == nil ? region.segmentLength : region.stride
-        self.factor = 1
-        isCentered = false
+        forgetPending()
         // The next sweep reads the sum: means of the micro-batch are of no use to it. Or it reads both again.
         means = result == nil ? MeansCache() : keptMeans
         if result != nil { means.flags?.update(repeating: false) }
@@ -232,8 +246,8 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func isFinite() -> Bool {
         if let sumIsFinite, factor == 1, !isCentered { return sumIsFinite }
+        if factor != 1 || isCentered || limits != nil { return nonFiniteCount() == 0 }
         readSource()
-        if factor != 1 || isCentered { materialize() }
         let (kernels, source, stride, length) = (kernels, source, sourceStride, region.segmentLength)
         return (0..<region.segmentCount).allSatisfy { kernels.isFinite(source + $0 * stride, count: length) }
     }
@@ -246,6 +260,7 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func addElements(to histogram: inout MagnitudeHistogram) {
+        applyLimits()
         readSource()
         forEachSegment { gradient, _, _ in
             gradient.forEachShift { offset, count, shift in
@@ -258,7 +273,7 @@ public struct SIMDBlock: UpdateBlock {
         let kernels = kernels
         guard let output = memory.output else { stopForMisuse("a sweep without an output cannot store") }
         if let destination = output.plainFloats(parameterIndex) {
-            if destination + region.start == source, factor == 1, !isCentered { return }
+            if destination + region.start == source, factor == 1, !isCentered, limits == nil { return }
             forEachSegment { gradient, offset, _ in kernels.materialize(gradient, into: destination + offset) }
         } else if let view = output.view(parameterIndex), view.isStrided {
             materialize()
@@ -272,36 +287,6 @@ public struct SIMDBlock: UpdateBlock {
                 kernels.narrow(
                     gradient.floats, elementType, into: destination + offset, count: gradient.rows * gradient.columns)
             }
-        }
-    }
-
-    // MARK: Operations that change elements one by one
-
-    public mutating func clamp(to range: ClosedRange<Float>) {
-        materialize()
-        PortableKernels.clamp(source, count: count, to: range)
-    }
-
-    public mutating func zeroNonFinite() {
-        materialize()
-        PortableKernels.zeroNonFinite(source, count: count)
-    }
-
-    public mutating func clipRows(factor: Float, minimumNorm: Float, epsilon: Float) {
-        slotAccess.requireParameters()
-        guard memory.parameters != nil else { return }
-        materialize()
-        let start = parameters(region.start, 0)
-        if isStrided {
-            kernels.clipUnits(
-                source, stride: sourceStride, by: start,
-                parameterStride: parametersAreLent ? region.segmentLength : region.stride,
-                segments: region.segmentCount,
-                units: region.segmentLength, factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
-        } else {
-            kernels.clipRows(
-                source, by: start, rows: rowCount, columns: columnCount, factor: factor, minimumNorm: minimumNorm,
-                epsilon: epsilon)
         }
     }
 }

@@ -16,6 +16,7 @@ final class ThreadScratch: @unchecked Sendable {
     private var rows: UnsafeMutablePointer<Float>?
     /// Factors of the tensors of a block, with room for as many as any block has had.
     private var factorList = UnsafeMutableBufferPointer<Double>(start: nil, count: 0)
+    private var factorsOfRows: UnsafeMutablePointer<Float>?
     /// Rows of a transposed gradient that were brought in order together, because they share cache lines.
     private var panel = Panel()
     /// Stands for a gradient that has not been read yet; there is nothing there.
@@ -37,6 +38,7 @@ final class ThreadScratch: @unchecked Sendable {
         slotList.deallocate()
         rows?.deallocate()
         factorList.deallocate()
+        factorsOfRows?.deallocate()
         panel.memory?.deallocate()
         lent.baseAddress?.deallocate()
         unread.deallocate()
@@ -45,7 +47,7 @@ final class ThreadScratch: @unchecked Sendable {
     var allocatedBytes: Int {
         4
             * (lent.count + (buffers + slots + transposed).count { $0 != nil } * elementCount
-                + (rows == nil ? 0 : rowCount) + (panel.memory == nil ? 0 : max(Panel.length, elementCount)))
+                + (rows == nil ? 0 : rowCount) + (factorsOfRows == nil ? 0 : rowCount) + (panel.memory == nil ? 0 : max(Panel.length, elementCount)))
     }
 
     /// The working copy of the gradient.
@@ -74,6 +76,14 @@ final class ThreadScratch: @unchecked Sendable {
         if let rows { return rows }
         let allocated = AlignedMemory.allocate(rowCount)
         rows = allocated
+        return allocated
+    }
+
+    /// What each row is multiplied by.
+    var rowFactors: UnsafeMutablePointer<Float> {
+        if let factorsOfRows { return factorsOfRows }
+        let allocated = AlignedMemory.allocate(rowCount)
+        factorsOfRows = allocated
         return allocated
     }
 

@@ -63,11 +63,12 @@ struct Kernels: Sendable {
     // MARK: Elements
 
     func materialize(_ gradient: PendingGradient, into destination: UnsafeMutablePointer<Float>) {
-        if gradient.factor == 1, gradient.means == nil, gradient.elementType != .float32 {
+        let isAsStored = gradient.factor == 1 && gradient.means == nil && gradient.limits == nil
+        if isAsStored, gradient.elementType != .float32 {
             let words = gradient.source.assumingMemoryBound(to: UInt16.self)
             return widen(words, gradient.elementType, into: destination, count: gradient.rows * gradient.columns)
         }
-        if gradient.factor == 1, gradient.means == nil {
+        if isAsStored {
             let source = gradient.floats
             if destination != UnsafeMutablePointer(mutating: source) {
                 destination.update(from: source, count: gradient.rows * gradient.columns)
@@ -216,7 +217,8 @@ extension descent_pending {
     init(_ gradient: PendingGradient) {
         self.init(
             source: gradient.source, type: descent_element_type(gradient.elementType), rows: gradient.rows,
-            columns: gradient.columns, factor: gradient.factor, means: gradient.means)
+            columns: gradient.columns, factor: gradient.factor, means: gradient.means,
+            limits: descent_limits(gradient.limits))
     }
 }
 
