@@ -35,9 +35,7 @@ public struct AdamSettings: Sendable {
         let rules = try adamRules(
             usualRule(decouplesWeightDecay: decouplesWeightDecay), beta1: beta1, beta2: beta2, groups, of: optimizer,
             in: layout)
-        try DescentError.require(
-            moments == .float32 || moments == .bfloat16, optimizer,
-            "moments of \(moments) lose small squares; use bfloat16, which has float32's range.")
+        try requireUsable(moments, of: optimizer)
         return rules
     }
 }
@@ -144,4 +142,11 @@ func adamRules(
         return rule
     }
     return (rules, changing)
+}
+
+/// Refuses moments of a type that has not got the range of gradients and their squares.
+func requireUsable(_ moments: ElementType, of optimizer: String) throws(DescentError) {
+    try DescentError.require(
+        moments != .float16, optimizer,
+        "moments of \(moments) lose small squares; use bfloat16, which has float32's range.")
 }

@@ -14,11 +14,13 @@ public struct Lion: DirectionalOptimizer {
     /// The decay of the moment.
     public var beta2: Schedule
     public var weightDecay: Schedule
+    /// How the moment is stored: float32, or bfloat16 for half the memory.
+    public var moments: ElementType
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
-    private var rules: GroupedRules<Rule>
-    private var changing = ChangingSettings<Rule>()
+    private var rules: GroupedRules<LionRule>
+    private var changing = ChangingSettings<LionRule>()
 
     /// Makes an optimizer.
     ///
@@ -28,37 +30,36 @@ public struct Lion: DirectionalOptimizer {
     ///   - beta2: The decay of the moment, in 0..<1, or a schedule of such.
     ///   - weightDecay: The share of a parameter, times the learning rate, that a step takes away; at least 0,
     ///     or a schedule of such.
+    ///   - moments: How the moment is stored: float32, or bfloat16 for half the memory.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
         learningRate: Schedule = 0.0001, beta1: some ScheduleConvertible = 0.9, beta2: some ScheduleConvertible = 0.99,
-        weightDecay: some ScheduleConvertible = 0,
+        weightDecay: some ScheduleConvertible = 0, moments: ElementType = .float32,
         maximize: Bool = false, groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.beta1 = beta1.schedule
         self.beta2 = beta2.schedule
         self.weightDecay = weightDecay.schedule
+        self.moments = moments
         self.maximize = maximize
         self.groups = groups
-        rules = GroupedRules(Rule(beta1: 0, beta2: 0, maximize: maximize))
+        rules = GroupedRules(LionRule(beta1: 0, beta2: 0, maximize: maximize))
     }
 
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .maximize] }
-    public var slots: [Slot] { ["moment"] }
+    public var slots: [Slot] { [Slot("moment", moments)] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try requireUsable(moments, of: name)
         let usual = self
-        var changing = ChangingSettings<Rule>()
+        var changing = ChangingSettings<LionRule>()
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
             changing.beginRule()
-            let beta1 = try changing.add(settings.beta1, or: usual.beta1, "beta1", of: owner, in: .decay) {
-                ($0.beta1, $0.oneMinusBeta1) = (Float($1), Float(1 - $1))
-            }
-            let beta2 = try changing.add(settings.beta2, or: usual.beta2, "beta2", of: owner, in: .decay) {
-                ($0.beta2, $0.oneMinusBeta2) = (Float($1), Float(1 - $1))
-            }
-            return Rule(beta1: beta1, beta2: beta2, maximize: settings.maximize ?? usual.maximize)
+            let beta1 = try changing.add(settings.beta1, or: usual.beta1, "beta1", of: owner, in: .decay) { $0.beta1 = $1 }
+            let beta2 = try changing.add(settings.beta2, or: usual.beta2, "beta2", of: owner, in: .decay) { $0.beta2 = $1 }
+            return LionRule(beta1: beta1, beta2: beta2, maximize: settings.maximize ?? usual.maximize)
         }
         self.changing = changing
     }
@@ -70,35 +71,13 @@ public struct Lion: DirectionalOptimizer {
 
     public mutating func prepare(appliedSteps: Int) { changing.apply(to: &rules, at: appliedSteps) }
 
-    public func makeDirection(_ block: inout some UpdateBlock) {
-        let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
-        if rule.maximize { block.scale(by: -1) }
-        block.directEach { gradient, parameter, moment in
-            let mixture = rule.beta1 * moment + rule.oneMinusBeta1 * gradient
-            moment = (rule.beta2 * moment + rule.oneMinusBeta2 * gradient).flushed
-            let sign: Float = mixture > 0 ? 1 : mixture < 0 ? -1 : mixture
-            gradient = sign + decay * parameter
-        }
-    }
+    public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
 
-    /// The factors of one group of parameters, each formed in Double and rounded once.
-    private struct Rule {
-        var beta1: Float
-        var oneMinusBeta1: Float
-        var beta2: Float
-        var oneMinusBeta2: Float
-        let maximize: Bool
-
-        init(beta1: Double, beta2: Double, maximize: Bool) {
-            (self.beta1, oneMinusBeta1) = (Float(beta1), Float(1 - beta1))
-            (self.beta2, oneMinusBeta2) = (Float(beta2), Float(1 - beta2))
-            self.maximize = maximize
-        }
-    }
+    public func update(_ block: inout some UpdateBlock) { block.apply(rules[block.parameterIndex]) }
 }
 
 extension Lion: DescribedOptimizer {
-    private enum CodingKeys: CodingKey { case learningRate, beta1, beta2, weightDecay, maximize, groups }
+    private enum CodingKeys: CodingKey { case learningRate, beta1, beta2, weightDecay, moments, maximize, groups }
 
     public init(from decoder: any Decoder) throws {
         let (settings, usual) = (try decoder.container(keyedBy: CodingKeys.self), Self())
@@ -106,6 +85,6 @@ extension Lion: DescribedOptimizer {
             learningRate: settings.value(.learningRate, or: usual.learningRate),
             beta1: settings.value(.beta1, or: usual.beta1), beta2: settings.value(.beta2, or: usual.beta2),
             weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
-            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+            moments: settings.value(.moments, or: usual.moments), maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
     }
 }

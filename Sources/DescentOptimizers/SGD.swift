@@ -17,6 +17,8 @@ public struct SGD: DirectionalOptimizer {
     /// Whether the update looks ahead along the velocity.
     public var nesterov: Bool
     public var weightDecay: Schedule
+    /// How the velocity is stored: float32, or bfloat16 for half the memory.
+    public var moments: ElementType
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
     public var groups: [ParameterGroup]
@@ -32,17 +34,20 @@ public struct SGD: DirectionalOptimizer {
     ///   - dampening: The share of the gradient that the velocity does not take up, in 0...1.
     ///   - nesterov: Whether to look ahead; needs momentum and no dampening.
     ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0, or a schedule of such.
+    ///   - moments: How the velocity is stored: float32, or bfloat16 for half the memory.
     ///   - maximize: Whether to climb.
     ///   - groups: Settings for some of the parameters.
     public init(
         learningRate: Schedule, momentum: some ScheduleConvertible = 0, dampening: Double = 0, nesterov: Bool = false,
-        weightDecay: some ScheduleConvertible = 0, maximize: Bool = false, groups: [ParameterGroup] = []
+        weightDecay: some ScheduleConvertible = 0, moments: ElementType = .float32, maximize: Bool = false,
+        groups: [ParameterGroup] = []
     ) {
         self.learningRate = learningRate
         self.momentum = momentum.schedule
         self.dampening = dampening
         self.nesterov = nesterov
         self.weightDecay = weightDecay.schedule
+        self.moments = moments
         self.maximize = maximize
         self.groups = groups
         rules = GroupedRules(
@@ -50,10 +55,11 @@ public struct SGD: DirectionalOptimizer {
     }
 
     public var groupSettings: [GroupSettings.Name] { [.momentum, .dampening, .nesterov, .maximize] }
-    public var slots: [Slot] { keepsVelocity ? ["velocity"] : [] }
+    public var slots: [Slot] { keepsVelocity ? [Slot("velocity", moments)] : [] }
     private var keepsVelocity: Bool { momentum.constant != 0 || groups.contains { ($0.settings.momentum ?? 0) != 0 } }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
+        try requireUsable(moments, of: name)
         let usual = self
         var changing = ChangingSettings<SGDRule>()
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
@@ -98,7 +104,7 @@ public struct SGD: DirectionalOptimizer {
 
 extension SGD: DescribedOptimizer {
     private enum CodingKeys: CodingKey {
-        case learningRate, momentum, dampening, nesterov, weightDecay, maximize, groups
+        case learningRate, momentum, dampening, nesterov, weightDecay, moments, maximize, groups
     }
 
     public init(from decoder: any Decoder) throws {
@@ -108,6 +114,6 @@ extension SGD: DescribedOptimizer {
             dampening: settings.value(.dampening, or: usual.dampening),
             nesterov: settings.value(.nesterov, or: usual.nesterov),
             weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
-            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+            moments: settings.value(.moments, or: usual.moments), maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
     }
 }

@@ -91,6 +91,32 @@ typedef struct {
     /// Scaled magnitudes below this are left out; a normal number.
     float smallest;
 } descent_power;
+/// The coefficients of one step of Lion.
+typedef struct {
+    float beta1;
+    float one_minus_beta1;
+    float beta2;
+    float one_minus_beta2;
+    float rate;
+    float decay;
+} descent_lion;
+
+/// How the moments of an optimizer are stored.
+typedef enum { descent_moments_float32, descent_moments_bfloat16, descent_moments_coded } descent_moment_type;
+
+/// The moments of an optimizer, as many as it has, from where a gradient's first element has its own.
+///
+/// The first of them has a sign, the others are never negative. Codes have a scale for each group of elements of a row.
+typedef struct {
+    descent_moment_type type;
+    void *_Nullable elements[3];
+    uint8_t *_Nullable scales[3];
+    /// How many elements of a row share a scale: 16 or 32; the last ones may be fewer.
+    intptr_t group_length;
+    /// What random bits are made from, with an element's place in its tensor. Codes share bits in pairs.
+    uint32_t seeds[3];
+    uint32_t place;
+} descent_moments;
 
 /// The kernels of one level, as the list has them.
 typedef struct {

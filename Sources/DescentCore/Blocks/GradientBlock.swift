@@ -148,6 +148,12 @@ public protocol UpdateBlock: GradientBlock {
 
     /// Turns the gradient into Adam's direction, and brings the slots up to date.
     mutating func makeDirection(_ rule: AdamRule)
+
+    /// Carries out one step of Lion on the block.
+    mutating func apply(_ rule: LionRule)
+
+    /// Turns the gradient into Lion's direction, and brings the slot up to date.
+    mutating func makeDirection(_ rule: LionRule)
 }
 
 /// Which slots a stage has, and whether what it writes to them lasts.

@@ -1,66 +1,85 @@
+import CDescentKernels
 public import DescentCore
 
 extension SIMDBlock {
     public mutating func apply(_ rule: SGDRule) {
         guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
-        let kernels = kernels
-        let (parameters, step) = (parameters, SGDCoefficients(rule, rates))
-        let block = self
-        var isFinite = true
-        forEachSegment { gradient, offset, scratchOffset in
-            let count = gradient.rows * gradient.columns
-            let velocity =
-                rule.momentum == 0 ? nil : block.slot(0, offset: offset, scratchOffset: scratchOffset, count: count)
-            let isSegmentFinite = kernels.sgd(
-                gradient, parameters(offset, scratchOffset), velocity: velocity, step)
-            isFinite = isFinite && isSegmentFinite
-            if velocity != nil { block.keepSlot(0, offset: offset, scratchOffset: scratchOffset, count: count) }
+        let (kernels, step) = (kernels, SGDCoefficients(rule, rates))
+        guard rule.momentum != 0 else {
+            return update(slots: 0) { gradient, parameters, _ in
+                kernels.sgd(gradient, parameters, velocity: nil, step)
+            }
         }
-        updateIsFinite = isFinite
-        noteChangedParameters()
+        update(slots: 1) { gradient, parameters, moments in kernels.sgd(gradient, parameters, moments, step) }
     }
 
     public mutating func apply(_ rule: AdamRule) {
-        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
+        guard slotAccess.declares(slots: rule.slotCount) else { return }
         if rule.maximize { scale(by: -1) }
-        let kernels = kernels
-        let parameters = parameters
-        let (block, step) = (self, rule.coefficients(for: rates))
+        let (kernels, step) = (kernels, rule.coefficients(for: rates))
+        update(slots: rule.slotCount) { gradient, parameters, moments in
+            kernels.adam(gradient, parameters, moments, step)
+        }
+    }
+
+    public mutating func apply(_ rule: LionRule) {
+        guard slotAccess.declares(slots: 1) else { return }
+        if rule.maximize { scale(by: -1) }
+        let (kernels, step) = (kernels, descent_lion(rule, rates))
+        update(slots: 1) { gradient, parameters, moments in kernels.lion(gradient, parameters, moments, step) }
+    }
+
+    public mutating func makeDirection(_ rule: AdamRule) {
+        guard slotAccess.declares(slots: rule.slotCount) else { return }
+        if rule.maximize { scale(by: -1) }
+        let (kernels, keepsMoments, step) = (kernels, slotAccess.isKept, rule.coefficients(for: rates))
+        direct(slots: rule.slotCount) { gradient, parameters, moments, direction in
+            kernels.adamDirection(
+                gradient, parameters, moments, into: direction, step, keepsMoments: keepsMoments)
+        }
+    }
+
+    public mutating func makeDirection(_ rule: LionRule) {
+        guard slotAccess.declares(slots: 1) else { return }
+        if rule.maximize { scale(by: -1) }
+        let (kernels, keepsMoments, step) = (kernels, slotAccess.isKept, descent_lion(rule, rates))
+        direct(slots: 1) { gradient, parameters, moments, direction in
+            kernels.lionDirection(
+                gradient, parameters, moments, into: direction, step, keepsMoments: keepsMoments)
+        }
+    }
+
+    /// Has a kernel change parameters and slots, which says whether all parameters are finite afterwards.
+    private mutating func update(
+        slots: Int,
+        _ kernel: (
+            _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>, _ moments: descent_moments
+        ) -> Bool
+    ) {
+        let (parameters, block) = (parameters, self)
         var isFinite = true
         forEachSegment { gradient, offset, scratchOffset in
-            let count = gradient.rows * gradient.columns
-            func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
-                block.slot(index, offset: offset, scratchOffset: scratchOffset, count: count)
-            }
-            let isSegmentFinite = kernels.adam(
-                gradient, parameters(offset, scratchOffset), first: slot(0), second: slot(1),
-                largest: rule.amsgrad ? slot(2) : nil, step)
-            isFinite = isFinite && isSegmentFinite
-            for index in 0..<(rule.amsgrad ? 3 : 2) {
-                block.keepSlot(index, offset: offset, scratchOffset: scratchOffset, count: count)
+            block.withMoments(slots, of: gradient, offset: offset, scratchOffset: scratchOffset) { moments in
+                let isSegmentFinite = kernel(gradient, parameters(offset, scratchOffset), moments)
+                isFinite = isFinite && isSegmentFinite
             }
         }
         updateIsFinite = isFinite
         noteChangedParameters()
     }
 
-    public mutating func makeDirection(_ rule: AdamRule) {
-        guard slotAccess.declares(slots: rule.amsgrad ? 3 : 2) else { return }
-        if rule.maximize { scale(by: -1) }
-        let (kernels, keepsMoments) = (kernels, slotAccess.isKept)
-        let (parameters, direction) = (parameters, scratch.gradient)
-        let (block, step) = (self, rule.coefficients(for: rates))
+    /// Has a kernel write the direction to scratch, which the block goes on with.
+    private mutating func direct(
+        slots: Int,
+        _ kernel: (
+            _ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, _ moments: descent_moments,
+            _ direction: UnsafeMutablePointer<Float>
+        ) -> Void
+    ) {
+        let (parameters, direction, block) = (parameters, scratch.gradient, self)
         forEachSegment { gradient, offset, scratchOffset in
-            let count = gradient.rows * gradient.columns
-            func slot(_ index: Int) -> UnsafeMutablePointer<Float> {
-                block.slot(index, offset: offset, scratchOffset: scratchOffset, count: count)
-            }
-            kernels.adamDirection(
-                gradient, parameters(offset, scratchOffset), first: slot(0), second: slot(1),
-                largest: rule.amsgrad ? slot(2) : nil, into: direction + scratchOffset, step,
-                keepsMoments: keepsMoments)
-            for index in 0..<(rule.amsgrad ? 3 : 2) where keepsMoments {
-                block.keepSlot(index, offset: offset, scratchOffset: scratchOffset, count: count)
+            block.withMoments(slots, of: gradient, offset: offset, scratchOffset: scratchOffset) { moments in
+                kernel(gradient, parameters(offset, scratchOffset), moments, direction + scratchOffset)
             }
         }
         continueInScratch(direction)
@@ -126,4 +145,9 @@ extension SIMDBlock {
             }
         }
     }
+}
+
+extension AdamRule {
+    /// How many slots it uses.
+    fileprivate var slotCount: Int { amsgrad ? 3 : 2 }
 }

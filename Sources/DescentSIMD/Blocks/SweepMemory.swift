@@ -91,6 +91,9 @@ struct TensorAddresses {
     /// The start of a float32 tensor.
     func floats(_ index: Int) -> UnsafeMutablePointer<Float> { bases[index].assumingMemoryBound(to: Float.self) }
 
+    /// The start of a tensor of any type.
+    func bytes(_ index: Int) -> UnsafeMutableRawPointer { bases[index] }
+
     /// The start of a tensor of 16 bits.
     func words(_ index: Int) -> UnsafeMutablePointer<UInt16> { bases[index].assumingMemoryBound(to: UInt16.self) }
 }

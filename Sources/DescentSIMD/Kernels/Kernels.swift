@@ -223,7 +223,7 @@ extension descent_pending {
 }
 
 extension descent_adam {
-    fileprivate init(_ step: AdamRule.Coefficients) {
+    init(_ step: AdamRule.Coefficients) {
         self.init(
             beta1: step.beta1, one_minus_beta1: step.oneMinusBeta1, beta2: step.beta2,
             one_minus_beta2: step.oneMinusBeta2, epsilon: step.epsilon, second_correction: step.secondCorrection,
