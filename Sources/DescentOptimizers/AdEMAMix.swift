@@ -90,11 +90,17 @@ public struct AdEMAMix: DirectionalOptimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return rule.moments.elementwise(
+            .ademamix, decay: rates.weightDecay, rule.moments.correction, rule.moments.rootCorrection, rule.beta3,
+            rule.oneMinusBeta3, rule.alpha)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (moments, alpha, beta3, oneMinusBeta3) = (rule.moments, rule.alpha, rule.beta3, rule.oneMinusBeta3)
-        let correction = Float(moments.firstCorrection)
-        let rootCorrection = Float(moments.secondCorrection.squareRoot())
+        let (correction, rootCorrection) = (moments.correction, moments.rootCorrection)
         if moments.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, first, second, slow in
             first = moments.first(first, gradient)

@@ -68,9 +68,15 @@ public struct AdaBelief: DirectionalOptimizer {
         rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return rule.elementwise(
+            .adabelief, decay: rates.weightDecay, rule.correction, rule.rootCorrection, epsilonRoot)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay, epsilonRoot) = (rules[block.parameterIndex], block.rates.weightDecay, epsilonRoot)
-        let (correction, rootCorrection) = (Float(rule.firstCorrection), Float(rule.secondCorrection.squareRoot()))
+        let (correction, rootCorrection) = (rule.correction, rule.rootCorrection)
         if rule.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, first, second in
             first = rule.first(first, gradient)

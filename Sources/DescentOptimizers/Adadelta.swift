@@ -57,6 +57,13 @@ public struct Adadelta: DirectionalOptimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return ElementwiseRule(
+            .adadelta, gradientFactor: rule.maximize.gradientSign, rates.weightDecay, rule.rho, rule.oneMinusRho,
+            rule.epsilon)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         if rule.maximize { block.scale(by: -1) }

@@ -74,6 +74,13 @@ public struct Adagrad: DirectionalOptimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return ElementwiseRule(
+            .adagrad, gradientFactor: rule.maximize.gradientSign, rates.weightDecay, rule.start, rule.epsilon,
+            rule.factor)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let rule = rules[block.parameterIndex]
         let (decay, start, epsilon, factor) = (block.rates.weightDecay, rule.start, rule.epsilon, rule.factor)

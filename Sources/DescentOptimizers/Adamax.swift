@@ -59,11 +59,20 @@ public struct Adamax: DirectionalOptimizer {
         rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return rule.elementwise(
+            .adamax, decay: rates.weightDecay, epsilon: Self.denominatorEpsilon(rule), rule.correction)
+    }
+
+    /// What keeps the denominator a normal number, which is enough where no square is taken that could be flushed.
+    private static func denominatorEpsilon(_ rule: MomentRule) -> Float {
+        max(rule.givenEpsilon, .leastNormalMagnitude)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
-        let correction = Float(rule.firstCorrection)
-        // No square is taken that could be flushed: it is enough that the denominator is a normal number.
-        let epsilon = max(rule.givenEpsilon, .leastNormalMagnitude)
+        let (correction, epsilon) = (rule.correction, Self.denominatorEpsilon(rule))
         if rule.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, first, largest in
             let decayed = gradient + decay * parameter

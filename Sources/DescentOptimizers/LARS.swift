@@ -91,6 +91,17 @@ public struct LARS: Optimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let (rule, decay) = (rules[parameterIndex], rates.weightDecay)
+        let (sign, ratio) = (rule.maximize.gradientSign, Double(rates.learningRate) * trustRatios[parameterIndex])
+        // Behind a decay the ratio is a factor of its own: in two steps, as of a block, beyond the normal numbers.
+        let isBeyond = ratio != 0 && ratio.isFinite && !Float(ratio).isNormal
+        let power = !isBeyond ? 1 : ratio.magnitude < 1 ? 0x1p100 : 0x1p-100
+        return ElementwiseRule(
+            .lars, gradientFactor: decay == 0 ? sign * ratio : sign, decay, decay == 0 ? 1 : Float(ratio * power),
+            decay == 0 ? 1 : Float(1 / power), rule.momentum, rule.nesterov ? 1 : 0)
+    }
+
     public func update(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         if rule.maximize { block.scale(by: -1) }

@@ -42,6 +42,20 @@ struct MomentRule: Sendable {
         secondCorrection = 1 / (1 - ReproducibleMath.power(decays.second, appliedSteps + 1))
     }
 
+    /// One over the first moment's bias, and over the root of the second's, as formulas multiply by them.
+    var correction: Float { Float(firstCorrection) }
+    var rootCorrection: Float { Float(secondCorrection.squareRoot()) }
+
+    /// A rule of elements with these moments, and numbers of its own behind theirs.
+    func elementwise(
+        _ kernel: ElementwiseRule.Kernel, decay: Float, epsilon: Float? = nil, _ n0: Float, _ n1: Float = 0,
+        _ n2: Float = 0, _ n3: Float = 0, _ n4: Float = 0
+    ) -> ElementwiseRule {
+        ElementwiseRule(
+            kernel, gradientFactor: maximize.gradientSign, decay, beta1, oneMinusBeta1, beta2, oneMinusBeta2,
+            epsilon ?? self.epsilon, n0, n1, n2, n3, n4)
+    }
+
     /// The first moment, with a gradient taken up.
     @inline(__always)
     func first(_ moment: Float, _ gradient: Float) -> Float { (beta1 * moment + oneMinusBeta1 * gradient).flushed }

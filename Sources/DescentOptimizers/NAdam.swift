@@ -79,10 +79,17 @@ public struct NAdam: DirectionalOptimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let (rule, decay) = (rules[parameterIndex], rates.weightDecay)
+        let (coupled, decoupled) = decouplesWeightDecay ? (0, decay) : (decay, 0)
+        return rule.moments.elementwise(
+            .nadam, decay: coupled, rule.moments.rootCorrection, rule.gradientShare, rule.momentShare, decoupled)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (coupled, decoupled) = decouplesWeightDecay ? (0, decay) : (decay, 0)
-        let (moments, correction) = (rule.moments, Float(rule.moments.secondCorrection.squareRoot()))
+        let (moments, correction) = (rule.moments, rule.moments.rootCorrection)
         let (gradientShare, momentShare) = (rule.gradientShare, rule.momentShare)
         if moments.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, first, second in

@@ -99,6 +99,11 @@ public struct NovoGrad: DirectionalOptimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        ElementwiseRule(
+            .novograd, gradientFactor: factors[parameterIndex], rates.weightDecay, rules[parameterIndex].beta1)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         block.scale(by: factors[block.parameterIndex])

@@ -72,6 +72,13 @@ public struct RAdam: DirectionalOptimizer {
         rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let (rule, decay) = (rules[parameterIndex], rates.weightDecay)
+        let (coupled, decoupled) = decouplesWeightDecay ? (0, decay) : (decay, 0)
+        return rule.moments.elementwise(
+            .radam, decay: coupled, rule.factor, decoupled, rule.isRectified ? 1 : 0)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (coupled, decoupled) = decouplesWeightDecay ? (0, decay) : (decay, 0)

@@ -96,6 +96,20 @@ public struct RMSProp: DirectionalOptimizer {
 
     public mutating func prepare(appliedSteps: Int) { changing.apply(to: &rules, at: appliedSteps) }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        let kernel: ElementwiseRule.Kernel =
+            switch (keepsVelocity, centered) {
+            case (false, false): .rmsprop
+            case (true, false): .rmspropMomentum
+            case (false, true): .rmspropCentered
+            case (true, true): .rmspropCenteredMomentum
+            }
+        return ElementwiseRule(
+            kernel, gradientFactor: rule.maximize.gradientSign, rates.weightDecay, rule.alpha, rule.oneMinusAlpha,
+            rule.epsilon, rule.momentum)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         if rule.maximize { block.scale(by: -1) }

@@ -125,9 +125,16 @@ public struct ScheduleFreeAdamW: Optimizer {
         }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return rule.elementwise(
+            .scheduleFreeAdamW, decay: rates.weightDecay, rule.rate(rates), shares[parameterIndex],
+            state.isFresh || rule.isFirst ? 1 : 0)
+    }
+
     public func update(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
-        let rate = Float(Double(block.rates.learningRate) * rule.rateCorrection)
+        let rate = rule.rate(block.rates)
         let isFirst = state.isFresh || rule.isFirst
         let (share, beta1) = (shares[block.parameterIndex], rule.beta1)
         if rule.maximize { block.scale(by: -1) }
@@ -154,6 +161,9 @@ public struct ScheduleFreeAdamW: Optimizer {
 extension MomentRule {
     /// What the rate is multiplied by for the second moment's bias: the root of 1 - beta2^t.
     fileprivate var rateCorrection: Double { (1 / secondCorrection).squareRoot() }
+
+    /// The rate of a step.
+    fileprivate func rate(_ rates: UpdateRates) -> Float { Float(Double(rates.learningRate) * rateCorrection) }
 }
 
 extension ScheduleFreeAdamW: MomentOptimizer {}

@@ -68,10 +68,17 @@ public struct Yogi: DirectionalOptimizer {
         rules.updateEach(appliedSteps: appliedSteps, missedSteps: missedSteps) { $0.prepare(appliedSteps: $1) }
     }
 
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? {
+        let rule = rules[parameterIndex]
+        return rule.elementwise(
+            .yogi, decay: rates.weightDecay, rule.correction, rule.rootCorrection,
+            rule.isFirst ? initialAccumulator : 0)
+    }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let start = rule.isFirst ? initialAccumulator : 0
-        let (correction, rootCorrection) = (Float(rule.firstCorrection), Float(rule.secondCorrection.squareRoot()))
+        let (correction, rootCorrection) = (rule.correction, rule.rootCorrection)
         if rule.maximize { block.scale(by: -1) }
         block.directEach { gradient, parameter, first, second in
             first = rule.first(start + first, gradient)

@@ -117,6 +117,18 @@ typedef struct {
     uint32_t seeds[3];
     uint32_t place;
 } descent_moments;
+/// One step of an optimizer's rule for elements that are contiguous.
+typedef struct {
+    float *_Nonnull parameters;
+    /// As many as the rule has.
+    float *_Nullable slots[4];
+    /// Where the direction is written, which may be the gradient's source; null to move the parameters.
+    float *_Nullable direction;
+    float rate;
+    /// Whether slots are written.
+    bool keeps;
+    float numbers[16];
+} descent_rule;
 
 /// The kernels of one level, as the list has them.
 typedef struct {

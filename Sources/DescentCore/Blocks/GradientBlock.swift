@@ -154,6 +154,14 @@ public protocol UpdateBlock: GradientBlock {
 
     /// Turns the gradient into Lion's direction, and brings the slot up to date.
     mutating func makeDirection(_ rule: LionRule)
+
+    /// Carries out a rule by a kernel; by default there is none.
+    ///
+    /// - Parameters:
+    ///   - rule: What is computed, with the slots of the stage at work.
+    ///   - moves: Whether the parameters are moved; otherwise the gradient is turned into the direction.
+    /// - Returns: Whether there is a kernel; if not, nothing has changed.
+    mutating func carryOut(_ rule: ElementwiseRule, moves: Bool) -> Bool
 }
 
 /// Which slots a stage has, and whether what it writes to them lasts.

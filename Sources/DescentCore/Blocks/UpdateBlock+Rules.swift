@@ -26,6 +26,8 @@ extension UpdateBlock {
         }
     }
 
+    public mutating func carryOut(_ rule: ElementwiseRule, moves: Bool) -> Bool { false }
+
     /// Brings the velocity up to date, and calls a body with the direction of each element.
     private mutating func forEachDirection(
         _ rule: SGDRule, _ body: (_ memory: UnsafeBlockElements, _ index: Int, _ direction: Float) -> Void

@@ -201,7 +201,7 @@ struct BlockWork: Sendable {
             else { return }
             block.slotAccess = access(of: station, isKept: keepsSlots)
             block.rates = rates[block.parameterIndex]
-            optimizers[branch].turnIntoDirection(&block)
+            optimizers[branch].performDirection(of: &block)
         case .rememberGradient(let station):
             if concerns(station, block.parameterIndex) { block.rememberGradient() }
         case .load(let pass):
@@ -291,7 +291,7 @@ struct BlockWork: Sendable {
         }
         if place.isFused {
             if !place.followers.isEmpty { block.slotAccess = own }
-            optimizers[branch].update(&block)
+            optimizers[branch].performUpdate(of: &block)
         } else {
             block.moveParameters()
         }

@@ -99,6 +99,17 @@ public protocol Optimizer: Driving {
     /// of the first. ``GroupedRules/isSame(for:_:)`` knows whose settings are the same.
     func treatsAlike(_ parameter: Int, _ other: Int) -> Bool
 
+    /// The kernel that gives the same as the optimizer's formula in this step, for backends that have it; by default nil.
+    ///
+    /// Where there is one, the engine has it make directions and updates, and asks the optimizer only where the backend
+    /// has none.
+    ///
+    /// - Parameters:
+    ///   - parameterIndex: The position of the parameter in the layout.
+    ///   - rates: Its rates in this step.
+    /// - Returns: The kernel and its numbers.
+    func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule?
+
     /// Updates one block of parameters; called on many threads at once.
     func update(_ block: inout some UpdateBlock)
 
@@ -143,6 +154,7 @@ extension Optimizer {
     public func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double {
         stopForMisuse("\(name) declares that it measures the \(measurement): implement measure(_:of:).")
     }
+    public func elementwiseRule(for parameterIndex: Int, _ rates: UpdateRates) -> ElementwiseRule? { nil }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func relayout(from former: ParameterLayout, to layout: ParameterLayout) {}
     public var requirements: [Requirement] { [] }
