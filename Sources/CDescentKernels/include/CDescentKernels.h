@@ -121,7 +121,7 @@ typedef struct {
 typedef struct {
     float *_Nonnull parameters;
     /// As many as the rule has.
-    float *_Nullable slots[4];
+    float *_Nullable slots[3];
     /// Where the direction is written, which may be the gradient's source; null to move the parameters.
     float *_Nullable direction;
     float rate;

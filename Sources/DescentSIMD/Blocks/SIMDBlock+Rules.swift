@@ -17,7 +17,7 @@ extension SIMDBlock {
                 return block.slot(index, offset: offset, scratchOffset: scratchOffset, count: count)
             }
             let isSegmentFinite = kernels.carryOut(
-                rule, gradient, parameters(offset, scratchOffset), slots: (slot(0), slot(1), slot(2), slot(3)),
+                rule, gradient, parameters(offset, scratchOffset), slots: (slot(0), slot(1), slot(2)),
                 into: moves ? nil : direction + scratchOffset, rate: rate, keepsSlots: keepsSlots)
             isFinite = isFinite && isSegmentFinite
             for index in 0..<slotCount where keepsSlots {

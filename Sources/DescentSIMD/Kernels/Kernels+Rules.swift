@@ -3,10 +3,7 @@ import DescentCore
 
 extension Kernels {
     /// The slots of a rule, as many as it has.
-    typealias RuleSlots = (
-        UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?,
-        UnsafeMutablePointer<Float>?
-    )
+    typealias RuleSlots = (UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?)
 
     /// The numbers of a rule.
     private typealias RuleNumbers = (

@@ -212,7 +212,24 @@ extension KernelRace {
                 }
             }
         }
-        return ofSGD + ofAdam + ofDirection
+        return ofSGD + ofAdam + ofDirection + ElementwiseRule.Kernel.allCases.flatMap(ofRule)
+    }
+
+    private static func ofRule(_ kernel: ElementwiseRule.Kernel) -> [KernelRace] {
+        let rule = ElementwiseRule(kernel, gradientFactor: 1, numbers: SIMD16(repeating: 0.5))
+        let slots = 2..<2 + kernel.slotCount
+        func race(_ operand: Int, writes: Bool, moves: Bool, keeps: Bool = true) -> KernelRace {
+            KernelRace(kernel.rawValue, operand, writes: writes) {
+                let floats = $1.floats
+                $0.carryOut(
+                    rule, $1.gradient(), floats[1], slots: (floats[2], floats[3], floats[4]),
+                    into: moves ? nil : floats[5], rate: 0.1, keepsSlots: keeps)
+            }
+        }
+        let ofMove = (0..<slots.upperBound).map { race($0, writes: $0 > 0, moves: true) }
+        guard kernel.hasDirection else { return ofMove }
+        let lent = ([0, 1, 5] + slots).map { race($0, writes: $0 == 5, moves: false, keeps: false) }
+        return ofMove + lent + slots.map { race($0, writes: true, moves: false) }
     }
 
     private static var conversions: [KernelRace] {
