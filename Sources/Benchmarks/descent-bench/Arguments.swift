@@ -1,15 +1,23 @@
+import Descent
 import ExampleSupport
-import Foundation
 
 /// What the program was called with.
 struct Arguments {
     private(set) var workloads: [Workload] = []
     private(set) var chains: [BenchmarkChain] = []
+    /// Whether every optimizer and stage is measured.
+    private(set) var asksForEvery = false
+    /// Where to draw how long a step takes for models of different sizes.
+    private(set) var plot: String?
+    /// What `Tests/Peers/compare.py --sizes` has written, for the drawing.
+    private(set) var peers: String?
+    private(set) var sizes = Plot.usualSizes
     private(set) var writesJSON = false
     private(set) var waitsForTurns = false
     private(set) var asksForHelp = false
     private(set) var seconds = 3.0
-    private(set) var threads = ProcessInfo.processInfo.activeProcessorCount
+    /// As many as processors that this process may use.
+    private(set) var threads = SIMDBackend().threadCount
 
     /// Reads arguments; without a workload or a chain, all are meant.
     init(_ arguments: [String]) throws {
@@ -19,15 +27,27 @@ struct Arguments {
             case "--json": writesJSON = true
             case "--in-turns": waitsForTurns = true
             case "--help", "-h": asksForHelp = true
-            case "--chain": chains.append(try Self.named(try Self.value(of: argument, &rest), "chain"))
+            case "--every": asksForEvery = true
+            case "--plot": plot = try Self.value(of: argument, &rest)
+            case "--peers": peers = try Self.value(of: argument, &rest)
+            case "--sizes": sizes = try Self.sizes(try Self.value(of: argument, &rest))
+            case "--chain": chains.append(try Self.chain(try Self.value(of: argument, &rest)))
             case "--seconds": seconds = try Self.number(of: argument, &rest) { $0 > 0 && $0.isFinite }
             case "--threads": threads = try Self.number(of: argument, &rest) { $0 >= 1 }
             case _ where argument.hasPrefix("-"): throw BadArgument("there is no option \"\(argument)\"")
-            default: workloads.append(try Self.named(argument, "workload"))
+            default: workloads.append(try Self.workload(argument))
             }
         }
-        if workloads.isEmpty { workloads = Workload.usual }
+        guard !asksForEvery || chains.isEmpty else { throw BadArgument("--every has chains of its own") }
+        guard plot == nil || (chains.isEmpty && workloads.isEmpty && !asksForEvery) else {
+            throw BadArgument("--plot has a chain and workloads of its own")
+        }
+        guard peers == nil || plot != nil else { throw BadArgument("--peers are for --plot") }
+        if asksForEvery { chains = BenchmarkChain.every }
         if chains.isEmpty { chains = BenchmarkChain.usual }
+        if workloads.isEmpty {
+            workloads = chains.contains { $0.roofline == .bytes } ? [.matrices] : Workload.usual
+        }
         guard !waitsForTurns || isSingle else { throw BadArgument("--in-turns needs one workload and one --chain") }
     }
 
@@ -37,7 +57,7 @@ struct Arguments {
     /// The arguments with which a process of its own measures one chain over one workload.
     func forOne(_ workload: Workload, _ chain: BenchmarkChain) -> [String] {
         [
-            workload.rawValue, "--chain", chain.rawValue, "--seconds", "\(seconds)", "--threads", "\(threads)",
+            workload.name, "--chain", chain.name, "--seconds", "\(seconds)", "--threads", "\(threads)",
             "--json",
         ]
     }
@@ -57,11 +77,23 @@ struct Arguments {
         return number
     }
 
-    private static func named<Value: RawRepresentable<String> & CaseIterable>(
-        _ name: String, _ kind: String
-    ) throws -> Value {
-        if let value = Value(rawValue: name) { return value }
-        let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
-        throw BadArgument("there is no \(kind) \"\(name)\"; there are \(known)")
+    private static func sizes(_ text: String) throws -> [Int] {
+        let sizes = text.split(separator: ",").map { Int($0) ?? 0 }
+        guard !sizes.isEmpty, sizes.allSatisfy({ Workload(named: "size-\($0)") != nil }) else {
+            throw BadArgument("--sizes cannot be \"\(text)\"; they are numbers of elements with commas between them")
+        }
+        return sizes
+    }
+
+    private static func chain(_ name: String) throws -> BenchmarkChain {
+        if let chain = BenchmarkChain(named: name) { return chain }
+        let known = BenchmarkChain.all.map(\.name).joined(separator: ", ")
+        throw BadArgument("there is no chain \"\(name)\"; there are \(known)")
+    }
+
+    private static func workload(_ name: String) throws -> Workload {
+        if let workload = Workload(named: name) { return workload }
+        let known = (Workload.all.map(\.name) + ["size-1000 and the like"]).joined(separator: ", ")
+        throw BadArgument("there is no workload \"\(name)\"; there are \(known)")
     }
 }

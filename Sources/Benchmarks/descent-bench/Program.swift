@@ -30,20 +30,34 @@ struct Program {
                 subject: Subject(arguments.workloads[0], arguments.chains[0], on: backend), seconds: arguments.seconds
             ).run(console)
         }
-        if !arguments.writesJSON {
-            console.write("\(backend.instructionSet.rawValue), threads: \(backend.threadCount)")
-            console.write(ResultTable.header)
-        }
+        if let plot = arguments.plot { return try draw(plot) }
+        try writeTitles(backend)
         for workload in arguments.workloads {
-            for chain in arguments.chains {
-                let measurement = try measure(workload, chain, on: backend)
-                if arguments.writesJSON {
-                    try console.write(json: measurement)
-                } else {
-                    console.write(ResultTable.line(measurement))
-                }
-            }
+            for chain in arguments.chains { try write(try measure(workload, chain, on: backend)) }
         }
+    }
+
+    /// Measures models of different sizes, and draws how long they take.
+    private func draw(_ path: String) throws {
+        try writeTitles(SIMDBackend(threads: arguments.threads))
+        let plot = try Plot(arguments, write)
+        try PlotDrawing(plot).text.write(toFile: path, atomically: true, encoding: .utf8)
+    }
+
+    private func writeTitles(_ backend: SIMDBackend) throws {
+        guard !arguments.writesJSON else { return }
+        let threads = "\(backend.instructionSet.rawValue), threads: \(backend.threadCount)"
+        guard arguments.asksForEvery else {
+            console.write(threads)
+            return console.write(ResultTable.header)
+        }
+        console.write("\(Machine.processor), \(threads)\n")
+        console.write(EveryTable.header)
+    }
+
+    private func write(_ measurement: Measurement) throws {
+        if arguments.writesJSON { return try console.write(json: measurement) }
+        console.write(arguments.asksForEvery ? EveryTable.line(measurement) : ResultTable.line(measurement))
     }
 
     private func measure(

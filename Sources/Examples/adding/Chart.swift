@@ -1,3 +1,5 @@
+import ExampleSupport
+
 /// Curves over the steps of a training, both axes logarithmic: a cliff takes one step, learning takes thousands.
 struct Chart {
     /// A number to compare with.

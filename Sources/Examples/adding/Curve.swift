@@ -1,3 +1,5 @@
+import ExampleSupport
+
 /// A number for each step of a training, to be drawn.
 struct Curve {
     /// What it is called in a legend.

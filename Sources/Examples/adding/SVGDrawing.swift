@@ -1,3 +1,4 @@
+import ExampleSupport
 import Foundation
 
 /// Two charts, one above the other, as an SVG file.

@@ -1,3 +1,5 @@
+import ExampleSupport
+
 /// A chart in an SVG file: axes, ticks, and a line of medians in a band from the smallest to the largest number.
 struct SVGPanel {
     private static let binCount = 160

@@ -1,3 +1,5 @@
+import ExampleSupport
+
 /// A chart in characters, 80 columns wide: in each column the median of the steps that fall on it.
 struct TerminalChart {
     private static let columnCount = 71

@@ -1,4 +1,5 @@
 import Descent
+import ExampleSupport
 
 /// One way to train: what the gradients go through, and how many sequences one backward pass takes.
 struct Variant: Sendable {

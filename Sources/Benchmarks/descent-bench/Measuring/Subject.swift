@@ -23,12 +23,12 @@ struct Subject {
         let layout = try workload.layout
         parameters = TensorSet(zeros: layout, chain.parameterType)
         wideParameters = chain.parameterType == .float32 ? nil : TensorSet(zeros: layout)
-        others = chain == .elsewhere ? TensorSet(zeros: layout) : nil
+        others = chain.placement == .elsewhere ? TensorSet(zeros: layout) : nil
         SampleNumbers.parameters.fill(&parameters)
         var gradients = TensorSet(zeros: layout, chain.gradientType)
-        SampleNumbers.gradients.fill(&gradients)
+        (chain.hasScaledGradients ? SampleNumbers.gradients : .unscaledGradients).fill(&gradients)
         self.gradients = gradients
-        transposed = chain == .transposed ? TransposedGradients(gradients) : nil
+        transposed = chain.placement == .transposed ? TransposedGradients(gradients) : nil
         pipeline = try chain.pipeline(for: parameters, on: backend)
     }
 

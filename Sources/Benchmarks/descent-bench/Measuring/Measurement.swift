@@ -27,12 +27,18 @@ struct Measurement: Codable {
     let sweeps: Int
     /// What the plan reads and writes for each element in one update.
     let bytesPerElement: Int
+    /// Whether that is more than some parameters take.
+    let bytesAreUpperBound: Bool
     /// What the process held at most, while it ran nothing but this chain and its roofline.
     let peakResidentBytes: Int
+    let processor: String
+    let operatingSystem: String
     let threads: Int
     let instructionSet: String
     /// The chain's time over that of another, in turns; for variants of others.
     var timeOverRival: Double?
+    /// Its bytes over those of the other.
+    var bytesOverRival: Double?
     /// The other chain.
     var rival: String?
     /// For the chain with micro-batches.

@@ -14,6 +14,8 @@ struct SampleNumbers {
     static let parameters = SampleNumbers(seed: 0x9e37_79b9, factor: 0x1p-13)
     /// Gradients with a deviation of 0.009, times the first loss scale of `Unscale(.dynamic())`.
     static let gradients = SampleNumbers(seed: 0x85eb_ca6b, factor: 4)
+    /// The same as without a loss scale.
+    static let unscaledGradients = SampleNumbers(seed: 0x85eb_ca6b, factor: 0x1p-14)
 
     /// The number at a place.
     @inline(__always)

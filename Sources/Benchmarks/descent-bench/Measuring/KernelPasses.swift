@@ -8,23 +8,24 @@ import Descent
 ///
 /// It works on the pipeline's own parameters and slots: a pass writes into memory that the pipeline shares with it for
 /// that long. Passes leave other numbers there than steps of the chain would, of about the same magnitude.
-struct Roofline {
+struct KernelPasses: Roofline {
     /// What gradients are multiplied by, which a kernel does in any case: about what unscaling and clipping would do.
     private static let factor: Float = 0x1p-20
     private let blocks: [BlockExtent]
     private let workspace: SIMDWorkspace
+    private let isAdam: Bool
 
-    /// Makes what passes over a subject's tensors need.
-    init(for subject: Subject) {
+    /// Makes what passes over a subject's tensors need, with the kernel of AdamW or of SGD with momentum.
+    init(for subject: Subject, isAdam: Bool) {
+        self.isAdam = isAdam
         blocks = subject.backend.blocks(of: subject.pipeline.layout)
         workspace = subject.backend.makeWorkspace(for: subject.pipeline.layout, blocks: blocks)
     }
 
-    /// Runs the passes that stand for one step.
     func step(of subject: Subject) -> StepTime {
         let slots = subject.pipeline.slotNames.compactMap { subject.pipeline.slot(named: $0) }
         var time = StepTime()
-        guard subject.chain == .accumulate else {
+        guard subject.chain.microBatchCount > 1 else {
             time.add(read(subject), microBatch: 1, of: 1)
             time.add(update(subject, from: subject.gradients, slots, firstSlot: 0), microBatch: 1, of: 1)
             return time
@@ -53,7 +54,7 @@ struct Roofline {
         let sweep = Sweep(
             gradients: gradients, parameters: subject.float32Parameters, slots: slots, blocks: blocks,
             runsBackwards: true)
-        if subject.chain == .clip {
+        guard isAdam else {
             let optimizer = BenchmarkChain.descent
             let rule = SGDRule(
                 momentum: optimizer.momentum.unroundedValue(at: 0), dampening: optimizer.dampening, nesterov: false,

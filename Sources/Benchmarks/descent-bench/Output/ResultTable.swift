@@ -4,7 +4,7 @@ import Foundation
 /// Measurements for people, a line each.
 struct ResultTable {
     private static let columns = Columns(
-        "workload    ", "chain     ", "   elements", "median", "   min", "roofline", "of it", "sweeps", "bytes",
+        "workload    ", "chain             ", "   elements", "median", "   min", "roofline", "of it", "sweeps", "bytes",
         "           peak", "notes", leftAligned: [0, 1, 10])
 
     /// The titles of the columns.
@@ -17,7 +17,8 @@ struct ResultTable {
         return columns.line(
             measurement.workload, measurement.chain, "\(measurement.elements)", number(time.median, 3),
             number(time.minimum, 3), number(measurement.rooflineNanosecondsPerElement.median, 3),
-            number(measurement.rooflineRatio, 2), "\(measurement.sweeps)", "\(measurement.bytesPerElement)",
+            number(measurement.rooflineRatio, 2), "\(measurement.sweeps)",
+            "\(measurement.bytesAreUpperBound ? "<" : "")\(measurement.bytesPerElement)",
             "\(number(peak / 0x1p20, 0)) MB " + number(peak / Double(measurement.elements), 1, width: 5),
             notes(measurement))
     }

@@ -1,33 +1,33 @@
 import Foundation
 
 /// Elements of an SVG file.
-enum SVG {
+package enum SVG {
     /// A line of text that starts at a point.
-    static func text(_ text: String, x: Double, y: Double, _ attributes: String) -> String {
+    package static func text(_ text: String, x: Double, y: Double, _ attributes: String) -> String {
         "<text x=\"\(number(x))\" y=\"\(number(y))\" \(attributes)>\(escaped(text))</text>"
     }
 
-    /// A power of ten that ends at a point.
-    static func powerOfTen(_ exponent: Int, x: Double, y: Double) -> String {
-        "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"end\">10"
+    /// A power of ten that ends at a point, or lies around it.
+    package static func powerOfTen(_ exponent: Int, x: Double, y: Double, anchor: String = "end") -> String {
+        "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">10"
             + "<tspan dy=\"-5\" font-size=\"9.5\">\(exponent < 0 ? "\u{2212}" : "")\(abs(exponent))</tspan></text>"
     }
 
     /// A straight line.
-    static func line(_ from: (Double, Double), _ to: (Double, Double), _ attributes: String) -> String {
+    package static func line(_ from: (Double, Double), _ to: (Double, Double), _ attributes: String) -> String {
         "<line x1=\"\(number(from.0))\" y1=\"\(number(from.1))\" x2=\"\(number(to.0))\" y2=\"\(number(to.1))\" "
             + "\(attributes)/>"
     }
 
     /// A line through points, in a curve's style.
-    static func path(_ points: [(Double, Double)], _ style: CurveStyle) -> String {
+    package static func path(_ points: [(Double, Double)], _ style: CurveStyle) -> String {
         let dashes = style.dashes.map { " stroke-dasharray=\"\($0)\"" } ?? ""
         return "<path d=\"\(steps(points))\" fill=\"none\" stroke=\"\(style.color)\" stroke-width=\"2\" "
             + "stroke-linejoin=\"round\"\(dashes)/>"
     }
 
     /// An area with points around it, in the faint color of a curve.
-    static func area(_ points: [(Double, Double)], _ style: CurveStyle) -> String {
+    package static func area(_ points: [(Double, Double)], _ style: CurveStyle) -> String {
         "<path d=\"\(steps(points))Z\" fill=\"\(style.color)\" fill-opacity=\"0.13\"/>"
     }
 
