@@ -4,8 +4,8 @@ import Descent
 ///
 /// They run over memory of their own, on as many threads and in blocks as long as the pipeline's. A pass takes all streams
 /// a kilobyte at a time: what a sweep only reads is combined into one number, what it also writes has its bits flipped in
-/// place, and what it only writes is overwritten. The last of several passes goes backwards as a pipeline's last sweep does,
-/// so that both start on what an earlier one has left in the cache.
+/// place, and what it only writes is overwritten. The last of several passes may go backwards, as a pipeline's last sweep
+/// does, to start on what an earlier one has left in the cache; whether that takes less time is tried first.
 ///
 /// It is the speed of memory as plain loops find it. Over tensors that stay in the cache, loops of wider instructions, such
 /// as those of the library's kernels, may take less time.
@@ -20,6 +20,7 @@ final class BarePasses: Roofline {
     private let places: TensorSet
     private let blocks: [BlockExtent]
     private let workspace: SIMDWorkspace
+    private var endsBackwards = false
 
     /// Makes what passes over as many elements as a subject has need.
     init(for subject: Subject) throws {
@@ -36,13 +37,26 @@ final class BarePasses: Roofline {
         blocks = backend.blocks(of: layout)
         workspace = backend.makeWorkspace(for: layout, blocks: blocks)
         memory = StreamMemory(sweeps, elementCount: count, blockCount: blockCount, stripLength: Self.stripLength)
+        endsBackwards = sweeps.count > 1 && isFasterBackwards()
     }
 
-    func step(of subject: Subject) -> StepTime {
+    /// The faster of three steps each way, in turns.
+    private func isFasterBackwards() -> Bool {
+        var (forwards, backwards) = (Double.infinity, Double.infinity)
+        for _ in 0..<3 {
+            forwards = min(forwards, step(endingBackwards: false).whole)
+            backwards = min(backwards, step(endingBackwards: true).whole)
+        }
+        return backwards < forwards
+    }
+
+    func step(of subject: Subject) -> StepTime { step(endingBackwards: endsBackwards) }
+
+    private func step(endingBackwards endsBackwards: Bool) -> StepTime {
         var time = StepTime()
         for (index, sweep) in sweeps.enumerated() {
-            let isLast = index > 0 && index == sweeps.count - 1
-            time.add(pass(memory.streams(of: sweep), backwards: isLast), microBatch: 1, of: 1)
+            let backwards = endsBackwards && index == sweeps.count - 1
+            time.add(pass(memory.streams(of: sweep), backwards: backwards), microBatch: 1, of: 1)
         }
         return time
     }
@@ -105,7 +119,7 @@ private final class StreamMemory {
     }
 }
 
-/// What one pass reads and writes. Threads go over parts of it that do not overlap.
+/// What one pass reads and writes; threads go over parts of it that do not overlap.
 private struct Streams: @unchecked Sendable {
     typealias Vector = SIMD16<UInt32>
 

@@ -40,6 +40,7 @@ struct Plot {
     /// - Parameters:
     ///   - arguments: Which sizes, for how long each, and where peers' lines are.
     ///   - report: Is told of each measurement.
+    /// - Throws: What measuring, reading peers' lines and the report throw.
     init(_ arguments: Arguments, _ report: (Measurement) throws -> Void) throws {
         let peers = try arguments.peers.map {
             try JSONDecoder().decode(Peers.self, from: Data(contentsOf: URL(fileURLWithPath: $0)))
