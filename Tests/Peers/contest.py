@@ -1,8 +1,8 @@
-"""One workload: Descent and its peers, in turns."""
+"""One workload and one chain: Descent and its peers, in turns."""
 
+import math
 import statistics
 
-from forms import PEERS
 from peer import Peer, PeerFailure
 from trial import Trial
 
@@ -10,8 +10,11 @@ from trial import Trial
 class Contest:
     """Keeps a process alive for Descent and for each peer in its fastest form, and has them take turns."""
 
-    def __init__(self, workload, options, log):
+    def __init__(self, workload, chain, candidates, options, log):
+        """`candidates` are the peers by name, each with its forms."""
         self.workload = workload
+        self.chain = chain
+        self.candidates = candidates
         self.options = options
         self.log = log
         self.failures = {}
@@ -27,7 +30,7 @@ class Contest:
         try:
             self.description = self.descent.ready(self.options.limit)
             self.versions["Descent"] = f"Descent on {self.description['instructionSet']}"
-            for name in self.options.peers:
+            for name in self.candidates:
                 self._choose(name)
             self.times = {name: [] for name in ["Descent", *self.peers]}
             self.ratios = {name: [] for name in self.peers}
@@ -49,25 +52,29 @@ class Contest:
         for name, trial in self.trials.items():
             for form, result in trial.results.items():
                 if isinstance(result, str):
-                    yield f"{self.workload}, {name}, {form}: {result}"
+                    yield f"{self.workload}, {self.chain}, {name}, {form}: {result}"
         for name, why in self.failures.items():
-            yield f"{self.workload}, {name}: {why}"
+            yield f"{self.workload}, {self.chain}, {name}: {why}"
+
+    @property
+    def elements(self):
+        return sum(math.prod(tensor["shape"]) for tensor in self.description["tensors"])
 
     def turn(self, peer, seconds):
         return peer.turn(seconds, 60 + 10 * seconds)
 
     def _bench_command(self):
         options = self.options
-        return [options.bench, self.workload, "--chain", "full", "--in-turns"] + [
+        return [options.bench, self.workload, "--chain", self.chain, "--in-turns"] + [
             "--seconds", str(options.seconds), "--threads", str(options.threads)
         ]  # fmt: skip
 
     def _choose(self, name):
         """Has a peer take part in its fastest form."""
-        self.trials[name] = trial = Trial(name, PEERS[name], self)
+        self.trials[name] = trial = Trial(name, self.candidates[name], self)
         try:
             self.peers[name] = trial.run()
-            self.log(f"{self.workload}: {name} takes part: {trial.winning_form}")
+            self.log(f"{self.workload}, {self.chain}: {name} takes part: {trial.winning_form}")
         except PeerFailure as failure:
             self._leave_out(name, failure)
 
@@ -85,7 +92,7 @@ class Contest:
                 self._leave_out(name, failure)
         if not names:
             self.times["Descent"].append(self.turn(self.descent, self.options.seconds))
-        self.log(f"{self.workload}: round {number + 1} of {self.options.rounds}")
+        self.log(f"{self.workload}, {self.chain}: round {number + 1} of {self.options.rounds}")
 
     def _pair(self, name, descent_is_first):
         pair = [self.descent, self.peers[name]]
@@ -97,5 +104,5 @@ class Contest:
         self.ratios[name].append(times[name] / times["Descent"])
 
     def _leave_out(self, name, failure):
-        self.log(f"{self.workload}: {name} failed: {failure}")
+        self.log(f"{self.workload}, {self.chain}: {name} failed: {failure}")
         self.failures[name] = str(failure)

@@ -20,6 +20,9 @@ class Peers:
     script: str
     forms: dict
     variations: dict
+    # What three steps have to have led to the same of, and to what share of it.
+    same: tuple = ("changeNorm", "momentNorm")
+    tolerance: float = 1e-3
 
 
 def eager(optimizer, clips_with_foreach):

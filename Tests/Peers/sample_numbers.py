@@ -1,7 +1,7 @@
 """Numbers that are about normally distributed, each made from its place alone.
 
-The same ones as `Sources/Benchmarks/descent-bench/SampleNumbers.swift` makes, bit for bit: the four bytes of a hash of the place,
-added, less their mean 510, times a power of two.
+The same ones as `Sources/Benchmarks/descent-bench/Workloads/SampleNumbers.swift` makes, bit for bit: the four bytes of a hash of
+the place, added, less their mean 510, times a power of two.
 """
 
 import math
@@ -10,6 +10,7 @@ import numpy
 
 PARAMETERS = (0x9E3779B9, 2.0**-13)
 GRADIENTS = (0x85EBCA6B, 4.0)
+UNSCALED_GRADIENTS = (0x85EBCA6B, 2.0**-14)
 CHUNK = 1 << 22
 
 

@@ -30,7 +30,7 @@ class Trial:
         return self.winner
 
     def _try(self, form, settings):
-        self.contest.log(f"{self.contest.workload}: {self.name} is tried: {form}")
+        self.contest.log(f"{self.contest.workload}, {self.contest.chain}: {self.name} is tried: {form}")
         peer = self._start(settings)
         try:
             self._check(peer.ready(self.contest.options.limit))
@@ -40,7 +40,7 @@ class Trial:
             peer.end()
             return
         self.results[form] = time
-        self.contest.log(f"{self.contest.workload}: {time:.2f} ns")
+        self.contest.log(f"{self.contest.workload}, {self.contest.chain}: {time:.2f} ns")
         if self.winner is None or time < self.results[self.winning_form]:
             if self.winner is not None:
                 self.winner.end()
@@ -62,6 +62,6 @@ class Trial:
         """Refuses a form that has not done what Descent has."""
         description = self.contest.description
         self.contest.versions[self.name] = ready["version"]
-        for key in ("changeNorm", "momentNorm"):
-            if not abs(ready[key] / description[key] - 1) <= 1e-3:
+        for key in self.peers.same:
+            if not abs(ready[key] / description[key] - 1) <= self.peers.tolerance:
                 raise PeerFailure(f"does other work: {key} {ready[key]}, Descent {description[key]}")
