@@ -20,7 +20,7 @@ struct PeerTurns {
         let threads: Int
         /// The L2 norm of what the first steps changed the parameters by.
         let changeNorm: Double
-        /// The L2 norm of the first moment after them.
+        /// The L2 norm of AdamW's first moment after them; 0 where there is none of float32.
         let momentNorm: Double
     }
 
@@ -44,8 +44,14 @@ struct PeerTurns {
                 tensors: layout.map { .init(name: $0.name, shape: $0.shape) },
                 instructionSet: subject.backend.instructionSet.rawValue, threads: subject.backend.threadCount,
                 changeNorm: SampleNumbers.parameters.distance(to: subject.parameters),
-                momentNorm: subject.pipeline.slot(named: "AdamW.first moment").map(SampleNumbers.zeros.distance) ?? 0))
+                momentNorm: momentNorm))
         while readLine() != nil { try console.write(json: try turn()) }
+    }
+
+    private var momentNorm: Double {
+        let moment = subject.pipeline.slot(named: "AdamW.first moment")
+        guard let moment, moment.elementType == .float32 else { return 0 }
+        return SampleNumbers.zeros.distance(to: moment)
     }
 
     /// Steps for a tenth of the time to warm up, then measures each of at least three steps.
