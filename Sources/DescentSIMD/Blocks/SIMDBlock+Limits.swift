@@ -1,4 +1,4 @@
-public import DescentCore
+import DescentCore
 
 /// Operations on elements, one by one, that kernels carry out as they read: repairing, clamping, clipping rows.
 ///
