@@ -127,7 +127,8 @@ extension KernelRace {
 
     /// A race for each operand of each kernel.
     static var all: [KernelRace] {
-        reductions + ElementType.allCases.flatMap(materializing) + updates + conversions + transpositions
+        reductions + ElementType.allCases.flatMap(materializing) + updates + conversions + transpositions + units
+            + averages
     }
 
     private static var transpositions: [KernelRace] {
@@ -158,10 +159,6 @@ extension KernelRace {
             KernelRace("addCenteredSquares", 0, writes: false) {
                 var total = 0.0
                 $0.addCenteredSquares($1.floats[0], rows: 1, columns: length, means: $1.floats[1], to: &total)
-            },
-            KernelRace("unitMeans", 0, writes: false) {
-                PortableKernels.unitMeans($1.floats[0], segments: 1, stride: length, units: length, into: $1.floats[1])
-                _ = $0
             },
         ]
     }
@@ -268,5 +265,48 @@ extension KernelRace {
                 $0.narrowAtRandom($1.floats[1], .float16, into: $1.words, count: length, seed: 7, first: 0)
             },
         ]
+    }
+}
+
+extension KernelRace {
+    private static var units: [KernelRace] {
+        (0..<2).map { operand in
+            KernelRace("unitMeans", operand, writes: operand == 1) {
+                $0.unitMeans($1.floats[0], segments: 1, stride: length, units: length, into: $1.floats[1])
+            }
+        }
+            + (0..<2).map { operand in
+                // Each unit is clipped: its norm is 1, and half of the parameter's is less.
+                KernelRace("clipUnits", operand, writes: operand == 0) {
+                    $0.clipUnits(
+                        $1.floats[0], stride: length, by: $1.floats[1], parameterStride: length, segments: 1,
+                        units: length, factor: 0.5, minimumNorm: 0.001, epsilon: 1e-6)
+                }
+            }
+            + (0..<2).map { operand in
+                KernelRace("subtractUnitMeans", operand, writes: operand == 0) {
+                    $0.subtractUnitMeans($1.floats[0], segments: 1, units: length, factor: 2, means: $1.floats[1])
+                }
+            }
+    }
+
+    private static var averages: [KernelRace] {
+        [false, true].flatMap { replaces in
+            (0..<2).map { operand in
+                KernelRace("blend", operand, writes: operand == 1 || replaces) {
+                    $0.blend($1.floats[0], into: $1.floats[1], count: length, weight: 0.5, replacing: replaces)
+                }
+            }
+        } + [
+            KernelRace("subtract", 0, writes: false) {
+                $0.subtract($1.floats[0], from: $1.floats[1], count: length)
+            },
+            KernelRace("subtract", 1, writes: true) {
+                $0.subtract($1.floats[0], from: $1.floats[1], count: length)
+            },
+        ]
+            + ElementType.allCases.map { type in
+                KernelRace("count \(type)", 0, writes: false, type) { _ = $0.count($1.gradient(type), below: 1) }
+            }
     }
 }

@@ -2,3 +2,6 @@
 ///
 /// Reductions name their lanes, so that the order of additions is part of the program.
 enum ReferenceKernels {}
+
+/// Sixteen floats side by side.
+typealias Lanes = SIMD16<Float>
