@@ -5,7 +5,8 @@ TRIAL(materialize) {
         if (trial->variant == GRADIENTS) {
             // In place.
             float *memory = results(trial, trial->count);
-            const descent_pending pending = {memory, descent_float32, 1, trial->count, 0.37f, NULL};
+            const descent_pending pending = {
+                .source = memory, .type = descent_float32, .rows = 1, .columns = trial->count, .factor = 0.37f};
             kernels->materialize(&pending, memory);
         } else {
             const descent_pending pending = gradient(trial, trial->variant);
@@ -28,7 +29,8 @@ TRIAL(accumulate) {
         }
         default: {
             // Onto a sum, in place of the gradient.
-            const descent_pending itself = {destination, descent_float32, 1, size_of(&pending), 1, NULL};
+            const descent_pending itself = {
+                .source = destination, .type = descent_float32, .rows = 1, .columns = size_of(&pending), .factor = 1};
             fold(trial, kernels->accumulate(&itself, floats(trial, size_of(&pending)), destination, 0.5f));
         }
         }

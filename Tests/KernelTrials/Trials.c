@@ -217,3 +217,29 @@ descent_pending gradient(trial *trial, int variant) {
         .means = form == 2 ? floats(trial, rows) : NULL,
     };
 }
+
+descent_pending limited_gradient(trial *trial, int variant) {
+    static const float ends[][2] = {
+        {-__builtin_inff(), __builtin_inff()}, {-1, 2}, {-0.5f, 0.5f}, {-0.0f, 1}, {-__builtin_inff(), 0},
+    };
+    const descent_element_type type = (descent_element_type)(variant % 3);
+    const int form = variant / 3 % 5;
+    const intptr_t rows = form == 1 ? 1 : form == 4 ? 19 : 5, columns = trial->count / rows;
+    return (descent_pending){
+        .source = elements(trial, type, rows * columns),
+        .type = type,
+        .rows = rows,
+        .columns = columns,
+        .factor = form == 1 ? 1 : 0.37f,
+        .means = form >= 3 ? floats(trial, rows) : NULL,
+        .limits =
+            {
+                .is_active = true,
+                .repairs = form == 1 ? 0 : -1,
+                .factor = form % 2 == 0 ? 1 : -1.5f,
+                .lower = ends[form][0],
+                .upper = ends[form][1],
+                .row_factors = form == 2 || form == 4 ? floats(trial, rows) : NULL,
+            },
+    };
+}
