@@ -69,7 +69,7 @@ import Testing
         for distance in [1, 2, 3, 4, 8, 16, 32, 48, 64] {
             expectNoCorrelation(first, first, shifted: distance, "\(distance) apart")
         }
-        expectNoCorrelation(first, noise[0]["layer1.weight"], "tensors")
+        expectNoCorrelation(first, noise[0].arrays[1], "tensors")
         expectNoCorrelation(first, noise[1]["layer0.weight"], "steps")
         expectNoCorrelation(first, other, "seeds")
     }

@@ -32,7 +32,7 @@ import Testing
         for first in 0...70 { #expect(same(level, noise, first: first, count: 150), "from \(first)") }
     }
 
-    @Test(arguments: KernelTests.levels, [0, 1e-44, 1e-20, 1e19] as [Float])
+    @Test(arguments: KernelTests.levels, [0, 0x1p-148, 1e-20, 1e19] as [Float])
     func `deviations of any size give the bits of the definition`(_ level: InstructionSet, _ deviation: Float) {
         let noise = NormalNoise(deviation: deviation, seed: 1, parameter: 0, step: 0)
         #expect(same(level, noise, first: 7, count: 10_000))
