@@ -115,7 +115,7 @@ struct BlockWork: Sendable {
         guard end.contains(.update), let branch = owners[block.parameterIndex] else { return }
         block.slotAccess = accesses.ofStation(branches[branch].station, isKept: true)
         block.rates = rates[block.parameterIndex]
-        optimizers[branch].update(&block)
+        optimizers[branch].performUpdate(of: &block)
         guard checksResult else { return }
         let isFinite = block.parametersAreFinite()
         for tensor in 0..<block.tensorCount {
