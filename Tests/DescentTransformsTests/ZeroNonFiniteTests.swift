@@ -156,4 +156,44 @@ import Testing
         #expect(gradients.bits == repaired.bits)
         #expect(report.counts.map(\.count) == [4])
     }
+
+    @Test func `its count takes no sweep, whether a norm is measured or nothing is`() throws {
+        let parameters = TensorSet(zeros: layout)
+        let repaired = try Pipeline(for: parameters) {
+            ZeroNonFinite()
+            ClipByGlobalNorm(1)
+        } driving: {
+            AdamW()
+        }
+        #expect(repaired.sweepCount == 2)
+        #expect(repaired.explain().contains("measure the number of elements that are not finite for ZeroNonFinite"))
+        let unchecked = try Pipeline(for: parameters, configuration: .init(nonFinite: .propagate)) {
+            ZeroNonFinite()
+        } driving: {
+            SGD(learningRate: 1)
+        }
+        #expect(unchecked.sweepCount == 1)
+        #expect(unchecked.explain().contains("measure the number of elements that are not finite for ZeroNonFinite"))
+    }
+
+    @Test func `it counts behind and before other stages, step after step`() throws {
+        for (stages, count): ([any Stage], Int) in [
+            ([ZeroNonFinite()], 7), ([Scale(by: 0.5), ZeroNonFinite()], 7),
+            ([ZeroNonFinite(), ClipByGlobalNorm(1)], 7),
+            ([ClipByValue(1), ZeroNonFinite()], 4), ([Accumulate(steps: 1), ZeroNonFinite()], 7),
+            ([ZeroNonFinite(), Accumulate(steps: 1)], 7), ([ZeroNonFinite().only { $0.rank == 1 }], 1),
+        ] {
+            let backend = SIMDBackend(threads: 2, blockLength: 16, elementsPerThread: 16)
+            let configuration = PipelineConfiguration(nonFinite: .propagate)
+            var chain = try Chain(for: layout, configuration: configuration, on: backend) { stages }
+            for expected in [count, 0, count] {
+                var gradients = expected == 0 ? TensorSet.random(layout, seed: 3) : spoiled().gradients
+                guard case .applied(let report) = try chain.transform(&gradients) else {
+                    Issue.record("not applied by \(stages)")
+                    continue
+                }
+                #expect(report.counts.map(\.count) == [expected], "\(stages)")
+            }
+        }
+    }
 }

@@ -47,7 +47,8 @@ final class ThreadScratch: @unchecked Sendable {
     var allocatedBytes: Int {
         4
             * (lent.count + (buffers + slots + transposed).count { $0 != nil } * elementCount
-                + (rows == nil ? 0 : rowCount) + (factorsOfRows == nil ? 0 : rowCount) + (panel.memory == nil ? 0 : max(Panel.length, elementCount)))
+                + (rows == nil ? 0 : rowCount) + (factorsOfRows == nil ? 0 : rowCount)
+                + (panel.memory == nil ? 0 : max(Panel.length, elementCount)))
     }
 
     /// The working copy of the gradient.
