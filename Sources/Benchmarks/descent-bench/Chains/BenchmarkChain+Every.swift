@@ -84,8 +84,12 @@ extension BenchmarkChain {
     ]
 
     private static let storage: [BenchmarkChain] = [
-        // Moments of 8 bits, "adamw-int8", belong here once `moments:` takes them.
+        // "adamw-int8", AdamW(moments: .int8), belongs here once `ElementType` has it.
         clipped("adamw+bfloat16", "AdamW with moments in bfloat16") { AdamW(moments: .bfloat16) },
+        clipped("lion+bfloat16", "Lion with its moment in bfloat16") { Lion(moments: .bfloat16) },
+        clipped("sgd-momentum+bfloat16", "SGD with momentum, kept in bfloat16") {
+            SGD(learningRate: 0.01, momentum: 0.9, moments: .bfloat16)
+        },
         configured("half-gradients", "AdamW, from Float16 gradients") { $0.gradientType = .float16 },
         configured("copy", "AdamW, with a second copy of the parameters in bfloat16") {
             $0.configuration = PipelineConfiguration(parameterCopy: .bfloat16)

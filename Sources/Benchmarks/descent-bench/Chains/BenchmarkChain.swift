@@ -48,12 +48,18 @@ struct BenchmarkChain: Sendable {
     /// All chains: those for stages around one optimizer, then every optimizer and stage.
     static let all = full + every
     /// The chains that are measured unless others are asked for.
-    static let usual = ["full", "full+norms", "clip", "accumulate", "half"].compactMap { BenchmarkChain(named: $0) }
+    static let usual = ["full", "full+norms", "clip", "accumulate", "half"].map(existing)
 
     /// The chain of a name.
     init?(named name: String) {
         guard let chain = Self.all.first(where: { $0.name == name }) else { return nil }
         self = chain
+    }
+
+    /// The chain of a name that the program itself uses.
+    static func existing(_ name: String) -> BenchmarkChain {
+        guard let chain = BenchmarkChain(named: name) else { preconditionFailure("There is no chain \"\(name)\".") }
+        return chain
     }
 
     /// A chain with settings as usual.

@@ -36,7 +36,7 @@ struct Measuring {
                 nanosecondsPerElement: nanoseconds(turns.first.map { $0.adding / count }),
                 timeOverBarePass: (1 / turns.ratio(\.adding)).shortened)
         }
-        if let rival = chain.rival.flatMap({ BenchmarkChain(named: $0) }) {
+        if let rival = chain.rival.map(BenchmarkChain.existing) {
             var other = try Subject(workload, rival, on: backend)
             let bytes = try PlannedTraffic(of: other).bytesPerElement
             measurement.rival = rival.name

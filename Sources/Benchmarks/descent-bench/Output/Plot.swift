@@ -26,7 +26,6 @@ struct Plot {
     static let usualSizes = [
         1_000, 3_162, 10_000, 31_623, 100_000, 316_228, 1_000_000, 3_162_278, 10_000_000, 31_622_777, 100_000_000,
     ]
-    private static let chain = "full"
 
     /// Where it was measured.
     let machine: String
@@ -45,7 +44,7 @@ struct Plot {
         let peers = try arguments.peers.map {
             try JSONDecoder().decode(Peers.self, from: Data(contentsOf: URL(fileURLWithPath: $0)))
         }
-        guard let chain = BenchmarkChain(named: Self.chain) else { preconditionFailure("there is no \(Self.chain)") }
+        let chain = BenchmarkChain.existing("full")
         var measurements: [Measurement] = []
         for size in arguments.sizes.sorted() {
             let own = OwnProcess(arguments: arguments.forOne(Workload(elementCount: size), chain))
