@@ -36,12 +36,12 @@ PACKAGES = {"torchao": "torchao", "bitsandbytes": "bitsandbytes"}
 CHAINS = [*OPTIMIZERS, EIGHT_BITS]
 NAMES = ["PyTorch eager", "torch.compile", *PACKAGES]
 SCRIPT = "torch_optimizer.py"
-# The chains' first moments have other names; that trajectories are the same is for replay.py.
+# Not all of them have a first moment. That trajectories are the same is for replay.py.
 SAME = ("changeNorm",)
 
 
 def peers(chain):
-    """The peers of a chain, each with its forms, and for each that is left out why."""
+    """The peers of a chain by name, each with its forms; and why others are left out, by name."""
     if chain == EIGHT_BITS:
         return packages()
     name, settings, is_fused = OPTIMIZERS[chain]

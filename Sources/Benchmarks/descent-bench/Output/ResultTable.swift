@@ -4,7 +4,8 @@ import Foundation
 /// Measurements for people, a line each.
 struct ResultTable {
     private static let columns = Columns(
-        "workload    ", "chain                   ", "   elements", "median", "   min", "roofline", "of it", "sweeps", "bytes",
+        "workload    ", "chain                   ", "   elements", "median", "   min", "roofline", "of it", "sweeps",
+        "bytes",
         "           peak", "notes", leftAligned: [0, 1, 10])
 
     /// The titles of the columns.
