@@ -22,6 +22,8 @@ extension SIMDBlock {
         guard memory.parameters != nil else { return }
         if isStrided { return clipUnits(factor: factor, minimumNorm: minimumNorm, epsilon: epsilon) }
         if let limits, self.factor != 1 || limits.rowFactors != nil { materialize() }
+        // Rows are those of all tensors.
+        if self.factors != nil { materialize() }
         if !Float(self.factor).isNormal { bringFactorIntoRange() }
         let clip = RowClip(factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
         let (kernels, factors, parameters) = (kernels, scratch.rowFactors, parameters)
@@ -61,7 +63,7 @@ extension SIMDBlock {
     private mutating func beginLimits(joining isJoined: Bool?) {
         sumIsFinite = nil
         if factors != nil { materialize() }
-        if isJoined == true, factor == 1 { return }
+        if isJoined == true, factor == 1, limits != nil { return }
         if limits != nil { materialize() }
         if !Float(factor).isNormal { bringFactorIntoRange() }
         if isStrided { centerUnits() }
@@ -73,10 +75,10 @@ extension SIMDBlock {
     /// Carries limits out, and leaves pending what comes after them.
     mutating func applyLimits() {
         guard limits != nil else { return }
-        let pending = factor
-        factor = 1
+        let (pending, pendingOfEach) = (factor, factors)
+        (factor, factors) = (1, nil)
         materialize()
-        factor = pending
+        (factor, factors) = (pending, pendingOfEach)
     }
 
     /// The L2 norm of limited elements; nil where it takes more than one pass to measure.
@@ -112,7 +114,7 @@ extension SIMDBlock {
     /// Whether the sum of squares, which is kept for a norm, shows that elements are finite and stay so when they are
     /// multiplied.
     private mutating func provesFinite() -> Bool {
-        guard limits == nil, !isCentered, !isStrided, Float(factor).isNormal else { return false }
+        guard limits == nil, factors == nil, !isCentered, !isStrided, Float(factor).isNormal else { return false }
         let squares = sourceSquares ?? sumOfSourceSquares()
         // Each square has been rounded.
         let bound = squares.squareRoot() * abs(factor) * (1 + 0x1p-10)

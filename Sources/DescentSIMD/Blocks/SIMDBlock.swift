@@ -29,7 +29,7 @@ public struct SIMDBlock: UpdateBlock {
     /// In Double, so that the factors of several stages are rounded once.
     var factor: Double = 1
     var isCentered = false
-    /// What is done to elements before the factor; nil for nothing. Nothing else is centered then.
+    /// What is done to elements before the factor, and nothing else is centered then; nil for nothing.
     var limits: ElementLimits?
     /// The sum of the source's squares, if it is known and finite.
     var sourceSquares: Double?
@@ -246,7 +246,7 @@ public struct SIMDBlock: UpdateBlock {
 
     public mutating func isFinite() -> Bool {
         if let sumIsFinite, factor == 1, !isCentered { return sumIsFinite }
-        if factor != 1 || isCentered || limits != nil { return nonFiniteCount() == 0 }
+        if factor != 1 || factors != nil || isCentered || limits != nil { return nonFiniteCount() == 0 }
         readSource()
         let (kernels, source, stride, length) = (kernels, source, sourceStride, region.segmentLength)
         return (0..<region.segmentCount).allSatisfy { kernels.isFinite(source + $0 * stride, count: length) }
