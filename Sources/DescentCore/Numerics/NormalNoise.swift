@@ -84,9 +84,10 @@ public struct NormalNoise: Sendable, Equatable {
     /// The logarithm to base 2 of (n + 1/2) / 2^31, for n below 2^31, in floats.
     private static func logarithm(_ n: UInt32) -> Float {
         let uniform = Float(n) + 0.5
-        let root: UInt32 = 0x3f35_04f3
-        let exponent = (uniform.bitPattern &- root) >> 23
-        var t = Float(bitPattern: uniform.bitPattern &- exponent << 23) - 1
+        // Of a significand from sqrt(1/2) to sqrt(2); that of 1/2 is -1.
+        let root: Int32 = 0x3f35_04f3
+        let exponent = (Int32(bitPattern: uniform.bitPattern) - root) >> 23
+        var t = Float(bitPattern: uniform.bitPattern &- UInt32(bitPattern: exponent << 23)) - 1
         // Next to 1 it is the distance from 1 that has all of its digits.
         if exponent == 31 { t = -0x1p-31 * (Float(n ^ 0x7fff_ffff) + 0.5) }
         let square = t * t
@@ -95,7 +96,7 @@ public struct NormalNoise: Sendable, Equatable {
         let third = 0x1.25fd34p-2 + t * -0x1.fdb32cp-3
         let fourth = 0x1.df51a4p-3 + t * -0x1.2a9f5p-3
         let logarithm = t * ((first + square * second) + (square * square) * (third + square * fourth))
-        return logarithm + Float(Int32(bitPattern: exponent) - 31)
+        return logarithm + Float(exponent - 31)
     }
 }
 
