@@ -97,6 +97,8 @@ public struct AdEMAMix: DirectionalOptimizer {
             rule.oneMinusBeta3, rule.alpha)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (moments, alpha, beta3, oneMinusBeta3) = (rule.moments, rule.alpha, rule.beta3, rule.oneMinusBeta3)

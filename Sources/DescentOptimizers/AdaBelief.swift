@@ -74,6 +74,8 @@ public struct AdaBelief: DirectionalOptimizer {
             .adabelief, decay: rates.weightDecay, rule.correction, rule.rootCorrection, epsilonRoot)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay, epsilonRoot) = (rules[block.parameterIndex], block.rates.weightDecay, epsilonRoot)
         let (correction, rootCorrection) = (rule.correction, rule.rootCorrection)

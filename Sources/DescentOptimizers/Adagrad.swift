@@ -81,6 +81,8 @@ public struct Adagrad: DirectionalOptimizer {
             rule.factor)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let rule = rules[block.parameterIndex]
         let (decay, start, epsilon, factor) = (block.rates.weightDecay, rule.start, rule.epsilon, rule.factor)

@@ -70,6 +70,8 @@ public struct Adamax: DirectionalOptimizer {
         max(rule.givenEpsilon, .leastNormalMagnitude)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (correction, epsilon) = (rule.correction, Self.denominatorEpsilon(rule))

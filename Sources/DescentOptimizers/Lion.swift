@@ -71,6 +71,8 @@ public struct Lion: DirectionalOptimizer {
 
     public mutating func prepare(appliedSteps: Int) { changing.apply(to: &rules, at: appliedSteps) }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) { block.makeDirection(rules[block.parameterIndex]) }
 
     public func update(_ block: inout some UpdateBlock) { block.apply(rules[block.parameterIndex]) }

@@ -86,6 +86,8 @@ public struct NAdam: DirectionalOptimizer {
             .nadam, decay: coupled, rule.moments.rootCorrection, rule.gradientShare, rule.momentShare, decoupled)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (coupled, decoupled) = decouplesWeightDecay ? (0, decay) : (decay, 0)

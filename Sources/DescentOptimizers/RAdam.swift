@@ -79,6 +79,8 @@ public struct RAdam: DirectionalOptimizer {
             .radam, decay: coupled, rule.factor, decoupled, rule.isRectified ? 1 : 0)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let (coupled, decoupled) = decouplesWeightDecay ? (0, decay) : (decay, 0)

@@ -110,6 +110,8 @@ public struct RMSProp: DirectionalOptimizer {
             rule.epsilon, rule.momentum)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         if rule.maximize { block.scale(by: -1) }

@@ -75,6 +75,8 @@ public struct Yogi: DirectionalOptimizer {
             rule.isFirst ? initialAccumulator : 0)
     }
 
+    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
+
     public func makeDirection(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let start = rule.isFirst ? initialAccumulator : 0

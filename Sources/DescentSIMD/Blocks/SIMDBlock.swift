@@ -111,9 +111,12 @@ public struct SIMDBlock: UpdateBlock {
 
     // MARK: Lazy operations
 
-    public mutating func scale(by factor: Float) { self.factor *= Double(factor) }
+    public mutating func scale(by factor: Float) { scale(by: Double(factor)) }
 
-    @_disfavoredOverload public mutating func scale(by factor: Double) { self.factor *= factor }
+    @_disfavoredOverload public mutating func scale(by factor: Double) {
+        guard let factors else { return self.factor *= factor }
+        for tensor in 0..<tensorCount { factors[tensor] *= factor }
+    }
 
     public mutating func subtractRowMeans() {
         guard rank > 1 else { return }
