@@ -132,8 +132,6 @@ public struct ScheduleFreeAdamW: Optimizer {
             state.isFresh || rule.isFirst ? 1 : 0)
     }
 
-    public func treatsAlike(_ parameter: Int, _ other: Int) -> Bool { rules.isSame(for: parameter, other) }
-
     public func update(_ block: inout some UpdateBlock) {
         let (rule, decay) = (rules[block.parameterIndex], block.rates.weightDecay)
         let rate = rule.rate(block.rates)

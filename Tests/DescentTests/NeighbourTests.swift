@@ -1,4 +1,5 @@
 import Descent
+import Synchronization
 import TestSupport
 import Testing
 
@@ -24,19 +25,48 @@ import Testing
         return try ParameterLayout(parameters)
     }
 
-    private static func pipeline(_ parameters: TensorSet, _ threads: Int, groups: Bool, norms: Bool) throws -> Pipeline {
-        let bias = ParameterGroup.named(prefix: "p1", weightDecay: 0)
-        return try Pipeline(
-            for: parameters,
-            on: SIMDBackend(threads: threads, elementsPerThread: 512)
-        ) {
+    /// What stands in front of the optimizer.
+    enum Chain: CaseIterable { case plain, norms, limits }
+
+    /// Which optimizer.
+    enum Method: String, CaseIterable {
+        case adamW, grouped, amsgrad, sgd, lion, rmsProp, adagrad, adadelta, adamax, nAdam, rAdam, adaBelief, yogi,
+            adEMAMix
+
+        var optimizer: any Optimizer {
+            switch self {
+            case .adamW: AdamW(learningRate: 0.01, weightDecay: 0.1)
+            case .grouped:
+                AdamW(
+                    learningRate: 0.01, weightDecay: 0.1, groups: [ParameterGroup.named(prefix: "p1", weightDecay: 0)])
+            case .amsgrad: Adam(learningRate: 0.01, amsgrad: true, maximize: true)
+            case .sgd: SGD(learningRate: 0.01, momentum: 0.9, maximize: true)
+            case .lion: Lion(learningRate: 0.01)
+            case .rmsProp: RMSProp(learningRate: 0.01, momentum: 0.5, centered: true)
+            case .adagrad: Adagrad(learningRate: 0.01)
+            case .adadelta: Adadelta(learningRate: 0.01)
+            case .adamax: Adamax(learningRate: 0.01)
+            case .nAdam: NAdam(learningRate: 0.01)
+            case .rAdam: RAdam(learningRate: 0.01)
+            case .adaBelief: AdaBelief(learningRate: 0.01)
+            case .yogi: Yogi(learningRate: 0.01)
+            case .adEMAMix: AdEMAMix(learningRate: 0.01)
+            }
+        }
+    }
+
+    private static func pipeline(
+        _ parameters: TensorSet, _ threads: Int, _ method: Method, _ chain: Chain
+    ) throws -> Pipeline {
+        try Pipeline(for: parameters, on: SIMDBackend(threads: threads, elementsPerThread: 512)) {
             Unscale(.static(8))
             Freeze(prefix: "p40")
             Centralize()
-            if norms { ClipByNorm(0.5) }
+            if chain == .norms { ClipByNorm(0.5) }
+            if chain == .limits { ClipByValue(0.3) }
             ClipByGlobalNorm(1)
         } driving: {
-            AdamW(learningRate: 0.01, weightDecay: 0.1, groups: groups ? [bias] : [])
+            method.optimizer
         }
     }
 
@@ -53,11 +83,11 @@ import Testing
     }
 
     private static func train(
-        _ place: Place, threads: Int, groups: Bool, norms: Bool
+        _ place: Place, threads: Int, _ method: Method, _ chain: Chain
     ) throws -> (bits: [UInt32], outcomes: [String], norms: [Double]) {
         let layout = try layout()
         var parameters = gradients(layout, step: 100, spoiled: false)
-        var pipeline = try pipeline(parameters, threads, groups: groups, norms: norms)
+        var pipeline = try pipeline(parameters, threads, method, chain)
         var outcomes: [String] = []
         var seen: [Double] = []
         for step in 0..<6 {
@@ -87,25 +117,61 @@ import Testing
         for tensors in [parameters] + pipeline.slotNames.compactMap({ pipeline.slot(named: $0) }) {
             for parameter in layout {
                 tensors.withElements(of: parameter.name) { elements in
-                    for index in elements.indices { bits.append(elements[index].isNaN ? 0 : elements[index].bitPattern) }
+                    for index in elements.indices {
+                        bits.append(elements[index].isNaN ? 0 : elements[index].bitPattern)
+                    }
                 }
             }
         }
         return (bits, outcomes, seen)
     }
 
-    @Test(arguments: [false, true], [false, true]) func `neighbours get the bits that each alone would get`(
-        groups: Bool, norms: Bool
+    @Test(arguments: Method.allCases, Chain.allCases) func `neighbours get the bits that each alone would get`(
+        _ method: Method, _ chain: Chain
     ) throws {
-        let expected = try Self.train(.apart, threads: 1, groups: groups, norms: norms)
+        let expected = try Self.train(.apart, threads: 1, method, chain)
         #expect(expected.outcomes.filter { $0 == "applied" }.count >= 4)
         #expect(expected.outcomes[3].contains("\"p33\""))
-        for threads in [1, 3] {
-            let result = try Self.train(.together, threads: threads, groups: groups, norms: norms)
+        for threads in method == .adamW ? [1, 3] : [1] {
+            let result = try Self.train(.together, threads: threads, method, chain)
             #expect(result.bits == expected.bits, "\(threads) threads")
             #expect(result.outcomes == expected.outcomes)
             #expect(result.norms.map(\.bitPattern) == expected.norms.map(\.bitPattern))
         }
+    }
+
+    /// Counts the tensors of the blocks that it is handed.
+    private struct Counting: GradientTransform {
+        final class Largest: Sendable {
+            let count = Mutex(0)
+        }
+        let largest = Largest()
+        var effect: StageEffect { .linear }
+        var treatsParametersAlike: Bool { true }
+        func transform(_ block: inout some GradientBlock) {
+            let count = block.tensorCount
+            largest.count.withLock { $0 = max($0, count) }
+        }
+    }
+
+    @Test func `a stage that treats all parameters alike is handed several at once, unless a host holds them`() throws {
+        let layout = try Self.layout()
+        var parameters = Self.gradients(layout, step: 7, spoiled: false)
+        var gradients = Self.gradients(layout, step: 8, spoiled: false)
+        let counting = Counting()
+        var pipeline = try Pipeline(for: parameters) {
+            counting
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
+        _ = try parameters.withUnsafeTensors { (own) throws(DescentError) in
+            try gradients.withUnsafeTensors { (incoming) throws(DescentError) in
+                try pipeline.step(unsafeParameters: own, unsafeGradients: incoming)
+            }
+        }
+        #expect(counting.largest.count.withLock { $0 } == 1)
+        _ = try pipeline.step(&parameters, gradients: gradients)
+        #expect(counting.largest.count.withLock { $0 } == 7)
     }
 
     @Test func `neighbours are joined that are whole, alike and side by side, up to the length of a block`() throws {
