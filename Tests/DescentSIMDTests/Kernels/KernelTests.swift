@@ -8,8 +8,9 @@ import Testing
 ///
 /// Those of one level: what others give is compared with them by ``KernelTrialTests``, which has more counts too.
 @Suite struct KernelTests {
-    private static let levels = [InstructionSet.portable]
-    private static let counts = Array(0...20) + [31, 32, 33, 63, 64, 65, 70, 4_097]
+    private static let compared = [InstructionSet.portable]
+    static let levels = InstructionSet.allCases.filter(\.isAvailable)
+    static let counts = Array(0...20) + [31, 32, 33, 63, 64, 65, 70, 4_097]
 
     private let reference = ReferenceArithmetic()
 
@@ -17,7 +18,7 @@ import Testing
         first.bitPattern == second.bitPattern || (first.isNaN && second.isNaN)
     }
 
-    @Test(arguments: levels, [false, true]) func `reductions give the bits of the reference`(
+    @Test(arguments: compared, [false, true]) func `reductions give the bits of the reference`(
         _ level: InstructionSet, _ special: Bool
     ) {
         let wide = Kernels(level)
@@ -44,7 +45,7 @@ import Testing
         }
     }
 
-    @Test(arguments: levels, [false, true]) func `row means and centered norms give the bits of the reference`(
+    @Test(arguments: compared, [false, true]) func `row means and centered norms give the bits of the reference`(
         _ level: InstructionSet, _ special: Bool
     ) {
         let wide = Kernels(level)
@@ -94,7 +95,7 @@ import Testing
         }
     }
 
-    @Test(arguments: levels, [false, true]) func `updates give the bits of the reference`(
+    @Test(arguments: compared, [false, true]) func `updates give the bits of the reference`(
         _ level: InstructionSet, _ special: Bool
     ) {
         for (amsgrad, decoupled) in [(false, true), (true, false)] {
@@ -128,7 +129,7 @@ import Testing
         }
     }
 
-    @Test(arguments: InstructionSet.allCases.filter(\.isAvailable))
+    @Test(arguments: levels)
     func `every mixture of signed zeros gives the bits of the reference`(
         _ level: InstructionSet
     ) {
@@ -184,7 +185,7 @@ import Testing
         }
     }
 
-    @Test(arguments: levels, [false, true]) func `materializing and accumulating give the bits of the reference`(
+    @Test(arguments: compared, [false, true]) func `materializing and accumulating give the bits of the reference`(
         _ level: InstructionSet, _ special: Bool
     ) {
         compare(level, special: special, buffers: 3) { kernels, gradient, memory in
@@ -194,7 +195,7 @@ import Testing
         }
     }
 
-    @Test(arguments: levels, [ElementType.float16, .bfloat16])
+    @Test(arguments: compared, [ElementType.float16, .bfloat16])
     func `kernels that widen as they load give the bits of widening first`(
         _ level: InstructionSet, _ type: ElementType
     ) {
@@ -249,7 +250,7 @@ import Testing
         }
     }
 
-    @Test(arguments: levels) func `matrices of all kinds of sizes are transposed, and nothing beside them is touched`(
+    @Test(arguments: compared) func `matrices of all kinds of sizes are transposed, and nothing beside them is touched`(
         _ level: InstructionSet
     ) {
         let (wide, source) = (Kernels(level), KernelFloats(70 * 70, seed: 9, special: true))
@@ -271,7 +272,7 @@ import Testing
         }
     }
 
-    @Test(arguments: levels) func `conversions give the bits of the reference, for every pattern of 16 bits`(
+    @Test(arguments: compared) func `conversions give the bits of the reference, for every pattern of 16 bits`(
         _ level: InstructionSet
     ) {
         let wide = Kernels(level)
