@@ -99,6 +99,8 @@ private struct KernelRace {
                     hasRun.store(true, ordering: .relaxed)
                 } else {
                     arrived.store(1, ordering: .relaxed)
+                    // A read before the kernel's own loads and stores may be forgotten by the sanitizer until it stores.
+                    for _ in 0..<1_000 where isWritten && !hasRun.load(ordering: .relaxed) { sched_yield() }
                     touch(touched, element)
                 }
             }
