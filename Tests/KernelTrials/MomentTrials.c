@@ -1,0 +1,126 @@
+#include "Trial.h"
+
+/// How many ways of storing moments there are: float32, bfloat16, and codes in groups of 32 and of 16.
+#define STORAGES 4
+
+/// Moments of a gradient, in one of the ways; the first has a sign.
+static descent_moments stored_moments(trial *trial, const descent_pending *pending, int storage, int slots) {
+    const intptr_t count = size_of(pending);
+    descent_moments moments = {
+        .type = storage == 0 ? descent_moments_float32
+            : storage == 1   ? descent_moments_bfloat16
+                             : descent_moments_coded,
+        .group_length = storage == 2 ? 32 : 16,
+        .place = random_bits(trial),
+    };
+    const intptr_t groups = (pending->columns + moments.group_length - 1) / moments.group_length * pending->rows;
+    for (int slot = 0; slot < slots; slot++) {
+        moments.seeds[slot] = random_bits(trial);
+        switch (moments.type) {
+        case descent_moments_float32:
+            moments.elements[slot] = slot == 0 ? results(trial, count) : magnitudes(trial, count);
+            break;
+        case descent_moments_bfloat16:
+            moments.elements[slot] = stored_results(trial, descent_bfloat16, count);
+            break;
+        case descent_moments_coded:
+            // Any bytes are codes, and scales.
+            moments.elements[slot] = stored_results(trial, descent_float16, (count + 1) / 2);
+            moments.scales[slot] = stored_results(trial, descent_float16, (groups + 1) / 2);
+            break;
+        }
+    }
+    return moments;
+}
+
+TRIAL(sgd_stored) {
+    while (next_case(trial, STORAGES * GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant / STORAGES);
+        const bool looks_ahead = trial->variant % 2 == 1;
+        const descent_sgd step = {1, 0.01f, 0.1f, 0.9f, 1, 0.9f, looks_ahead};
+        float *parameters = results(trial, size_of(&pending));
+        const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, 1);
+        fold(trial, kernels->sgd_stored(&pending, parameters, &moments, &step));
+    }
+}
+
+static descent_adam adam_step(int variant) {
+    return (descent_adam){
+        .beta1 = 0.9f,
+        .one_minus_beta1 = 0.1f,
+        .beta2 = 0.999f,
+        .one_minus_beta2 = 0.001f,
+        .epsilon = 1e-8f,
+        .second_correction = 22.4f,
+        .rate = 0.05f,
+        .coupled_decay = variant % 3 == 1 ? 0.1f : 0,
+        .decoupled_factor = variant % 3 == 0 ? 0.999f : 1,
+        .first_correction = 5.26f,
+        .decoupled_decay = variant % 3 == 0 ? 0.1f : 0,
+    };
+}
+
+TRIAL(adam_stored) {
+    while (next_case(trial, 2 * STORAGES * GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant / (2 * STORAGES));
+        const descent_adam step = adam_step(trial->variant);
+        float *parameters = results(trial, size_of(&pending));
+        const int slots = trial->variant / STORAGES % 2 == 0 ? 2 : 3;
+        const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, slots);
+        fold(trial, kernels->adam_stored(&pending, parameters, &moments, &step));
+    }
+}
+
+TRIAL(adam_direction_stored) {
+    while (next_case(trial, 4 * STORAGES * GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant / (4 * STORAGES));
+        const descent_adam step = adam_step(trial->variant);
+        const float *parameters = floats(trial, size_of(&pending));
+        float *destination = results(trial, size_of(&pending));
+        const int slots = trial->variant / STORAGES % 2 == 0 ? 2 : 3;
+        const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, slots);
+        const bool keeps = trial->variant / (2 * STORAGES) % 2 == 0;
+        kernels->adam_direction_stored(&pending, parameters, &moments, destination, &step, keeps);
+    }
+}
+
+static const descent_lion lion_step = {0.9f, 0.1f, 0.99f, 0.01f, 0.01f, 0.1f};
+
+TRIAL(lion) {
+    while (next_case(trial, STORAGES * GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant / STORAGES);
+        float *parameters = results(trial, size_of(&pending));
+        const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, 1);
+        fold(trial, kernels->lion(&pending, parameters, &moments, &lion_step));
+    }
+}
+
+TRIAL(lion_direction) {
+    while (next_case(trial, 2 * STORAGES * GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant / (2 * STORAGES));
+        const float *parameters = floats(trial, size_of(&pending));
+        float *destination = results(trial, size_of(&pending));
+        const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, 1);
+        const bool keeps = trial->variant / STORAGES % 2 == 0;
+        kernels->lion_direction(&pending, parameters, &moments, destination, &lion_step, keeps);
+    }
+}
+
+TRIAL(decode_moments) {
+    while (next_case(trial, 4)) {
+        const descent_pending rows = {.rows = 1, .columns = trial->count};
+        const descent_moments moments = stored_moments(trial, &rows, 2 + trial->variant % 2, 1);
+        float *destination = results(trial, trial->count);
+        kernels->decode_moments(&moments, trial->variant / 2 == 0, 1, trial->count, destination);
+    }
+}
+
+TRIAL(encode_moments) {
+    while (next_case(trial, 4)) {
+        const descent_pending rows = {.rows = 1, .columns = trial->count};
+        const descent_moments moments = stored_moments(trial, &rows, 2 + trial->variant % 2, 1);
+        const bool is_signed = trial->variant / 2 == 0;
+        const float *source = is_signed ? floats(trial, trial->count) : magnitudes(trial, trial->count);
+        kernels->encode_moments(source, is_signed, is_signed ? 0 : 1, 1, trial->count, &moments);
+    }
+}
