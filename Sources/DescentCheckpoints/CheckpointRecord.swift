@@ -95,7 +95,7 @@ struct CheckpointRecord {
     ///
     /// - Throws: `DescentError` with code `invalidFile` for positions that no parameter has.
     static func layout(of slot: Slot, in layout: ParameterLayout) throws(DescentError) -> ParameterLayout {
-        guard slot.shape != nil || slot.parameters != nil else { return layout }
+        guard slot.shape != nil || slot.parameters != nil || slot.elementType.byteCount == 1 else { return layout }
         var isUsed: [Bool]?
         if let positions = slot.parameters {
             isUsed = [Bool](repeating: false, count: layout.count)
@@ -107,7 +107,7 @@ struct CheckpointRecord {
                 isUsed?[position] = true
             }
         }
-        return try DescentCore.Slot.layout(slot.shape ?? .parameter, of: layout, isUsed: isUsed)
+        return try DescentCore.Slot.layout(slot.shape ?? .parameter, slot.elementType, of: layout, isUsed: isUsed)
     }
 
     func makeLayout() throws(DescentError) -> ParameterLayout {

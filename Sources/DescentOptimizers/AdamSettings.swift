@@ -14,7 +14,7 @@ public struct AdamSettings: Sendable {
     public var weightDecay: Schedule
     /// Whether the denominator is made of the largest second moment so far.
     public var amsgrad: Bool
-    /// How moments are stored: float32, or bfloat16 for half the memory.
+    /// How moments are stored: float32, bfloat16 for half the memory, or int8 for a quarter.
     public var moments: ElementType
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
@@ -70,7 +70,8 @@ extension AdamOptimizer {
     ///   - weightDecay: What the parameter adds to its gradient (`Adam`, by default 0), or the share of it, times the
     ///     learning rate, that a step takes away (`AdamW`, by default 0.01); finite and at least 0, or a schedule of such.
     ///   - amsgrad: Whether to use the largest second moment so far.
-    ///   - moments: How moments are stored: float32, or bfloat16 for half the memory.
+    ///   - moments: How moments are stored: float32, bfloat16 for half the memory, or int8 for a quarter: codes of 8 bits
+    ///     in groups of up to 32 (``DescentCore/ElementType/int8``), but for small parameters.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters, such as `.vectorsWithoutDecay`.
     public init(
@@ -107,8 +108,10 @@ extension AdamOptimizer {
     }
     public var groupSettings: [GroupSettings.Name] { [.beta1, .beta2, .epsilon, .maximize] }
     public var slots: [Slot] {
-        let names = ["first moment", "second moment"] + (settings.amsgrad ? ["largest second moment"] : [])
-        return names.map { Slot($0, settings.moments) }
+        let squares = ["second moment"] + (settings.amsgrad ? ["largest second moment"] : [])
+        // Squares have no sign, and a wider range.
+        let type = settings.moments == .int8 ? .uint8 : settings.moments
+        return [Slot("first moment", settings.moments)] + squares.map { Slot($0, type) }
     }
 
     public init(from decoder: any Decoder) throws {
@@ -144,9 +147,12 @@ func adamRules(
     return (rules, changing)
 }
 
-/// Refuses moments of a type that has not got the range of gradients and their squares.
+/// Refuses moments of a type that has not got the range of gradients and their squares, or no sign.
 func requireUsable(_ moments: ElementType, of optimizer: String) throws(DescentError) {
     try DescentError.require(
         moments != .float16, optimizer,
         "moments of \(moments) lose small squares; use bfloat16, which has float32's range.")
+    try DescentError.require(
+        moments != .uint8, optimizer,
+        "moments of \(moments) have no sign; use int8, with which squares are kept in uint8.")
 }

@@ -14,7 +14,7 @@ public struct Lion: DirectionalOptimizer {
     /// The decay of the moment.
     public var beta2: Schedule
     public var weightDecay: Schedule
-    /// How the moment is stored: float32, or bfloat16 for half the memory.
+    /// How the moment is stored: float32, bfloat16 for half the memory, or int8 for a quarter.
     public var moments: ElementType
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
@@ -30,7 +30,7 @@ public struct Lion: DirectionalOptimizer {
     ///   - beta2: The decay of the moment, in 0..<1, or a schedule of such.
     ///   - weightDecay: The share of a parameter, times the learning rate, that a step takes away; at least 0,
     ///     or a schedule of such.
-    ///   - moments: How the moment is stored: float32, or bfloat16 for half the memory.
+    ///   - moments: How the moment is stored: float32, bfloat16 for half the memory, or int8 for a quarter.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters.
     public init(
@@ -57,8 +57,12 @@ public struct Lion: DirectionalOptimizer {
         var changing = ChangingSettings<LionRule>()
         rules = try GroupedRules(groups, of: name, in: layout) { settings, owner throws(DescentError) in
             changing.beginRule()
-            let beta1 = try changing.add(settings.beta1, or: usual.beta1, "beta1", of: owner, in: .decay) { $0.beta1 = $1 }
-            let beta2 = try changing.add(settings.beta2, or: usual.beta2, "beta2", of: owner, in: .decay) { $0.beta2 = $1 }
+            let beta1 = try changing.add(settings.beta1, or: usual.beta1, "beta1", of: owner, in: .decay) {
+                $0.beta1 = $1
+            }
+            let beta2 = try changing.add(settings.beta2, or: usual.beta2, "beta2", of: owner, in: .decay) {
+                $0.beta2 = $1
+            }
             return LionRule(beta1: beta1, beta2: beta2, maximize: settings.maximize ?? usual.maximize)
         }
         self.changing = changing
@@ -87,6 +91,7 @@ extension Lion: DescribedOptimizer {
             learningRate: settings.value(.learningRate, or: usual.learningRate),
             beta1: settings.value(.beta1, or: usual.beta1), beta2: settings.value(.beta2, or: usual.beta2),
             weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
-            moments: settings.value(.moments, or: usual.moments), maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+            moments: settings.value(.moments, or: usual.moments),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
     }
 }

@@ -17,7 +17,7 @@ public struct SGD: DirectionalOptimizer {
     /// Whether the update looks ahead along the velocity.
     public var nesterov: Bool
     public var weightDecay: Schedule
-    /// How the velocity is stored: float32, or bfloat16 for half the memory.
+    /// How the velocity is stored: float32, bfloat16 for half the memory, or int8 for a quarter.
     public var moments: ElementType
     /// Whether parameters climb along the gradient instead of descending.
     public var maximize: Bool
@@ -34,7 +34,7 @@ public struct SGD: DirectionalOptimizer {
     ///   - dampening: The share of the gradient that the velocity does not take up, in 0...1.
     ///   - nesterov: Whether to look ahead; needs momentum and no dampening.
     ///   - weightDecay: What the parameter adds to its gradient, finite and at least 0, or a schedule of such.
-    ///   - moments: How the velocity is stored: float32, or bfloat16 for half the memory.
+    ///   - moments: How the velocity is stored: float32, bfloat16 for half the memory, or int8 for a quarter.
     ///   - maximize: Whether to climb.
     ///   - groups: Settings for some of the parameters.
     public init(
@@ -114,6 +114,7 @@ extension SGD: DescribedOptimizer {
             dampening: settings.value(.dampening, or: usual.dampening),
             nesterov: settings.value(.nesterov, or: usual.nesterov),
             weightDecay: settings.value(.weightDecay, or: usual.weightDecay),
-            moments: settings.value(.moments, or: usual.moments), maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
+            moments: settings.value(.moments, or: usual.moments),
+            maximize: settings.value(.maximize, or: usual.maximize), groups: settings.value(.groups, or: usual.groups))
     }
 }

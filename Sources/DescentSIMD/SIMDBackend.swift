@@ -52,6 +52,8 @@ public struct SIMDBackend: TensorBackend {
 
     public var takesStoredParameters: Bool { true }
 
+    public var takesCodedSlots: Bool { true }
+
     public func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> TensorSet {
         TensorSet(zeros: layout, elementType)
     }

@@ -149,6 +149,7 @@ package struct PlainTensors: TensorStorage, @unchecked Sendable {
             case .float32: values.withUnsafeBytes { Array($0) }
             case .float16: values.map { Binary16($0).bitPattern }.withUnsafeBytes { Array($0) }
             case .bfloat16: values.map { BFloat16($0).bitPattern }.withUnsafeBytes { Array($0) }
+            case .int8, .uint8: values.map { UInt8($0) }
             }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 4)
         defer { buffer.deallocate() }
@@ -170,6 +171,7 @@ package struct PlainTensors: TensorStorage, @unchecked Sendable {
             case .float32: Array(buffer.bindMemory(to: Float.self))
             case .float16: buffer.bindMemory(to: UInt16.self).map { Float(Binary16(bitPattern: $0)) }
             case .bfloat16: buffer.bindMemory(to: UInt16.self).map { Float(BFloat16(bitPattern: $0)) }
+            case .int8, .uint8: buffer.map { Float($0) }
             }
         return result
     }
@@ -263,6 +265,7 @@ package struct PlainBlock: UpdateBlock {
         case .column, .matrixRow, .matrixColumn, .tensor:
             // Every block of a parameter sees them, and none that is a part of it can change them.
             if sweep.handsWholeTensors { sweep.slots[slot].storage.values[parameterIndex] = values }
+        case .group, .uncoded: break
         }
     }
 

@@ -41,6 +41,7 @@ package final class StridedMemory {
             case .float32: floats[position] = value
             case .float16: words[position] = Binary16(value).bitPattern
             case .bfloat16: words[position] = BFloat16(value).bitPattern
+            case .int8, .uint8: preconditionFailure("gradients and parameters are not stored in 8 bits")
             }
         }
     }
@@ -71,6 +72,7 @@ package final class StridedMemory {
             case .float32: floats[place]
             case .float16: Float(Binary16(bitPattern: words[place]))
             case .bfloat16: Float(BFloat16(bitPattern: words[place]))
+            case .int8, .uint8: preconditionFailure("gradients and parameters are not stored in 8 bits")
             }
         }
     }

@@ -23,6 +23,11 @@ public protocol TensorBackend: Sendable {
     /// Pipelines refuse what needs it where it is false, the default.
     var takesStoredParameters: Bool { get }
 
+    /// Whether blocks read and write slots that are kept in codes of 8 bits, ``ElementType/int8`` and ``ElementType/uint8``.
+    ///
+    /// Pipelines refuse such slots where it is false, the default.
+    var takesCodedSlots: Bool { get }
+
     /// Makes tensors of a layout, filled with zeros.
     func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> Tensors
 
@@ -73,6 +78,8 @@ extension TensorBackend {
     public func neighbours(
         among blocks: [BlockExtent], of layout: ParameterLayout, where isAlike: (Int, Int) -> Bool
     ) -> [Range<Int>] { [] }
+
+    public var takesCodedSlots: Bool { false }
 
     public func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> Workspace {
         makeWorkspace(for: layout, blocks: tensors)

@@ -40,6 +40,11 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
         case matrixColumn = "matrix column"
         /// One for the whole tensor; as with columns, only a stage that is handed whole tensors can change it.
         case tensor
+        /// One for each group of elements that share a scale in a slot of 8 bits; the pipeline keeps it beside that slot,
+        /// and no stage sees it.
+        case group
+        /// One for each element of those parameters that a slot of 8 bits does not keep in codes; kept in the same way.
+        case uncoded = "uncoded element"
     }
 
     /// What the slot is kept for.
@@ -67,7 +72,7 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
     package var isOfRows: Bool {
         switch shape {
         case .row, .column, .matrixRow, .matrixColumn: true
-        case .parameter, .tensor: false
+        case .parameter, .tensor, .group, .uncoded: false
         }
     }
 
@@ -75,22 +80,29 @@ public struct Slot: Sendable, Hashable, ExpressibleByStringLiteral {
     ///
     /// - Parameters:
     ///   - shape: How many numbers it keeps of a parameter.
+    ///   - elementType: How they are stored.
     ///   - layout: The parameters.
     ///   - isUsed: For each, whether its owner works on it; of others nothing is kept. Nil for all.
     /// - Returns: A layout of the same names in the same order, in which those of which nothing is kept are empty.
     /// - Throws: ``DescentError`` if all of it together is more than memory can hold.
     package static func layout(
-        _ shape: Shape, of layout: ParameterLayout, isUsed: [Bool]? = nil
+        _ shape: Shape, _ elementType: ElementType = .float32, of layout: ParameterLayout, isUsed: [Bool]? = nil
     ) throws(DescentError) -> ParameterLayout {
-        if shape == .parameter, isUsed?.contains(false) != true { return layout }
+        let isOfCodes = shape == .group || elementType.isCoded
+        if shape == .parameter, !isOfCodes, isUsed?.contains(false) != true { return layout }
         var kept: [ParameterDescription] = []
         for (index, parameter) in layout.enumerated() {
-            guard isUsed?[index] ?? true, parameter.count > 0 else {
+            let groups = CodeGroups(parameter)
+            let isKept = isOfCodes ? groups.areUsed : shape != .uncoded || !groups.areUsed
+            guard isUsed?[index] ?? true, parameter.count > 0, isKept else {
                 kept.append(try ParameterDescription(parameter.name, shape: [0]))
                 continue
             }
             switch shape {
-            case .parameter: kept.append(parameter)
+            case .parameter, .uncoded: kept.append(parameter)
+            case .group:
+                kept.append(
+                    try ParameterDescription(parameter.name, shape: [groups.lineCount, groups.countOfLine]))
             case .row: kept.append(try ParameterDescription(parameter.name, shape: [parameter.rowCount]))
             case .column: kept.append(try ParameterDescription(parameter.name, shape: [parameter.columnCount]))
             case .matrixRow: kept.append(try ParameterDescription(parameter.name, shape: [parameter.matrices.rowCount]))

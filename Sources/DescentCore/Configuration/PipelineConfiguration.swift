@@ -55,6 +55,9 @@ public struct PipelineConfiguration: Sendable, Hashable {
             parameterCopy == nil || lowPrecisionParameters == .refuse, "Pipeline",
             "parameters that may be stored in 16 bits need no copy in 16 bits: set lowPrecisionParameters or parameterCopy."
         )
+        try DescentError.require(
+            parameterCopy?.isCoded != true, "Pipeline",
+            "a copy of the parameters in 8 bits cannot be read without scales: use bfloat16 or float16.")
         guard let limit = nonFinite.skipLimit else { return }
         try DescentError.require(
             limit >= 1, "Pipeline", "the limit of skipped steps is \(limit); it has to be at least 1.")

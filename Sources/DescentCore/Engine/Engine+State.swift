@@ -75,7 +75,7 @@ extension Engine {
     }
 
     private func slots(_ declared: [Slot], at position: Int) -> [SavedSlot<Backend.Tensors>] {
-        zip(declared, sweeps.slots[slotTable.ofComponents[position]]).map {
+        zip(Slot.stored(declared), sweeps.slots[slotTable.ofComponents[position]]).map {
             SavedSlot(name: $0.name, shape: $0.shape, tensors: $1)
         }
     }

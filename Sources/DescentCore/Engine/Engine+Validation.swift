@@ -7,6 +7,7 @@ extension Engine {
     ) throws(DescentError) {
         if let gradients = tensors.gradients {
             try layout.requireMatch(of: gradients.layout, as: "gradients")
+            try requireNumbers(gradients, as: "gradients")
             try validate(weight: weight, lossScale: lossScale)
             try requirePresent(
                 tensors.isAbsent, closesWindow: closesWindow, hasOutput: tensors.output != nil && !tensors.isOutOfPlace)
@@ -33,12 +34,22 @@ extension Engine {
         }
         if let parameters = tensors.parameters {
             try layout.requireMatch(of: parameters.layout, as: "parameters")
+            try requireNumbers(parameters, as: "parameters")
             if let updated = tensors.updatedParameters { try requireStored(updated, as: parameters) }
             return try requireTrainable(parameters)
         }
         guard let stage = chain.readerOfParameters else { return }
         throw DescentError(
             .missingParameter, stage: stage, "\(stage) looks at the parameters: hand them over with the gradients.")
+    }
+
+    /// Refuses tensors in codes of 8 bits, which mean nothing without scales.
+    private func requireNumbers(_ tensors: Backend.Tensors, as role: String) throws(DescentError) {
+        guard let index = elementTypes(of: tensors).firstIndex(where: \.isCoded) else { return }
+        throw DescentError(
+            .elementTypeMismatch, parameter: layout[index].name,
+            "The \(role) are stored in \(elementTypes(of: tensors)[index]), which only moments of optimizers can be; use "
+                + "float32, bfloat16 or float16.")
     }
 
     /// Refuses other memory for parameters that does not fit them.

@@ -84,11 +84,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
                 name: stages[window.position].name, settings: window.settings, slot: slot, window: parts.window)
         }
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
+        try slotTable.requireKept(by: backend)
         sweeps = try SweepRunner(
             backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole,
             parameterCopy: configuration.parameterCopy,
             adopting: resumption.slots(for: slotTable)
-        ) { parts.areUpdatedAlike($0, $1, by: design.owners) }
+        ) { [slotTable] in slotTable.isJoinable && parts.areUpdatedAlike($0, $1, by: design.owners) }
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
         reporter = StepReporter(configuration.reporting, for: layout)

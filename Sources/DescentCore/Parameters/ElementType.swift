@@ -6,14 +6,39 @@ public enum ElementType: String, Sendable, Hashable, Codable, CaseIterable {
     case float16
     /// The upper half of a float32: 8 bits of precision, the range of float32.
     case bfloat16
+    /// Slots alone: codes of 8 bits for numbers of either sign, which share a power of two in groups.
+    ///
+    /// A code has a sign, 4 bits of exponent and 3 of significand, as float8 E4M3FNUZ has them: 2^-7 times its number
+    /// lies between -1.875 and 1.875 and is at least 2^-17 unless it is 0. The code 0x80 is NaN.
+    case int8
+    /// Slots alone: codes of 8 bits for numbers that are never negative, which share a power of two in groups.
+    ///
+    /// A code has 5 bits of exponent with a bias of 15, and 3 of significand: 2^-16 times its number lies between 0 and 1.75
+    /// and is at least 2^-33 unless it is 0. The code 0xff is NaN. It is also what the powers of two themselves are stored
+    /// in, as E8M0 of the OCP Microscaling formats 1.0 has them: a byte b is 2^(b - 127).
+    case uint8
+
+    /// The types that tensors of gradients and parameters can have.
+    public static let allCases: [ElementType] = [.float32, .float16, .bfloat16]
 
     /// The size of an element in bytes.
-    public var byteCount: Int { self == .float32 ? 4 : 2 }
+    public var byteCount: Int {
+        switch self {
+        case .float32: 4
+        case .float16, .bfloat16: 2
+        case .int8, .uint8: 1
+        }
+    }
+
+    /// Whether elements are codes, which mean a number only with the scale of their group.
+    package var isCoded: Bool { self == .int8 || self == .uint8 }
 
     /// The nearest number that the type can store, ties to even; NaN stays NaN.
+    ///
+    /// What codes can store depends on their group: for them it is the number itself.
     public func rounded(_ value: Float) -> Float {
         switch self {
-        case .float32: value
+        case .float32, .int8, .uint8: value
         case .float16: Float(Binary16(value))
         case .bfloat16: Float(BFloat16(value))
         }

@@ -71,7 +71,7 @@ struct Explanation {
         guard shape != .parameter || kept.elementCount < layout.elementCount else {
             return "  \(bytes) B for each element: \(slots.names[index])"
         }
-        let unit = shape == .parameter ? "element" : shape.rawValue
+        let unit = shape == .parameter || shape == .uncoded ? "element" : shape.rawValue
         return
             "  \(bytes) B for each of \(count(kept.elementCount, unit)), \(bytes * kept.elementCount) B: \(slots.names[index])"
     }

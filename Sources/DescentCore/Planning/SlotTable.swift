@@ -65,20 +65,37 @@ struct SlotTable: Sendable {
         ofMasters = masters.lowerBound
     }
 
+    /// Whether small tensors may be worked on as one: random bits for rounding are made of each tensor's own places.
+    var isJoinable: Bool { types.allSatisfy { $0 == .float32 } }
+
+    /// Refuses slots in codes where the backend has not got them.
+    func requireKept(by backend: some TensorBackend) throws(DescentError) {
+        guard !backend.takesCodedSlots, let index = types.firstIndex(where: \.isCoded) else { return }
+        throw DescentError(
+            .invalidSetting,
+            "\(names[index]) is to be kept in \(types[index]) on \(type(of: backend)), whose takesCodedSlots is false: use "
+                + "moments of bfloat16 or float32.")
+    }
+
     private mutating func add(
-        _ slots: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool]?, _ isAveraged: [Bool]? = nil
+        _ declared: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool]?, _ isAveraged: [Bool]? = nil
     ) throws(DescentError) -> Range<Int> {
+        let slots = Slot.stored(declared)
         try DescentError.require(
             Set(slots.map(\.name)).count == slots.count, owner, "two of its slots have the same name.")
         let first = names.count
         for slot in slots {
             try DescentError.require(
-                slot.shape == .parameter || slot.elementType == .float32, owner,
+                slot.shape == .parameter || slot.elementType == .float32 || slot.shape == .group, owner,
                 "its slot \(slot.name) keeps a number for each \(slot.shape.rawValue) in \(slot.elementType); use float32."
             )
+            try DescentError.require(
+                !slot.elementType.isCoded || slot.role == .buffer, owner,
+                "its slot \(slot.name) is an average of the parameters in \(slot.elementType), which is too coarse.")
             layouts.append(
                 try Slot.layout(
-                    slot.shape, of: layout, isUsed: slot.role == .parameterAverage ? isAveraged ?? isUsed : isUsed))
+                    slot.shape, slot.elementType, of: layout,
+                    isUsed: slot.role == .parameterAverage ? isAveraged ?? isUsed : isUsed))
         }
         names += slots.map { "\(owner).\($0.name)" }
         ownNames += slots.map(\.name)

@@ -41,7 +41,8 @@ extension PipelineState {
             for slot in component.slots {
                 let isKept = positions.map { $0.map { slot.tensors.layout[$0].count > 0 } ?? false }
                 var tensors = backend.makeTensors(
-                    try Slot.layout(slot.shape, of: layout, isUsed: isKept), slot.tensors.elementType)
+                    try Slot.layout(slot.shape, slot.tensors.elementType, of: layout, isUsed: isKept),
+                    slot.tensors.elementType)
                 for (new, old) in positions.enumerated() {
                     guard let old, isKept[new] else { continue }
                     try slot.tensors.withBytes(of: old) { source throws(DescentError) in

@@ -79,7 +79,7 @@ public struct SavedSlot<Tensors: TensorStorage>: Sendable {
     func firstMismatch(in layout: ParameterLayout) -> Int? {
         let found = tensors.layout
         guard found.count == layout.count else { return 0 }
-        guard let whole = try? Slot.layout(shape, of: layout) else { return 0 }
+        guard let whole = try? Slot.layout(shape, tensors.elementType, of: layout) else { return 0 }
         return layout.indices.first { index in
             found[index].name != layout[index].name
                 || (found[index].count > 0 && found[index].count != whole[index].count)

@@ -121,6 +121,7 @@ struct Resumption<Tensors: TensorStorage> {
         _ state: inout State, slots: [Slot], name: String, at index: Int
     ) throws(DescentError) {
         guard let component = saved[index] else { return }
+        let slots = Slot.stored(slots)
         if allowsOtherSlots {
             try requireSameStorage(slots, of: component, name: name)
         } else {

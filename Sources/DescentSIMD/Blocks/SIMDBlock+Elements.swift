@@ -38,6 +38,7 @@ extension SIMDBlock {
             case .matrixRow: memory.handsWholeTensors ? memory.shapes[parameterIndex].matrixRowCount : 0
             case .matrixColumn: memory.handsWholeTensors ? memory.shapes[parameterIndex].matrixColumnCount : 0
             case .tensor: 1
+            case .group, .uncoded: 0
             }
         let address = tensors.floats(parameterIndex) + (isRows ? firstRow : 0)
         guard !slotAccess.isKept || !(isRows || memory.handsWholeTensors) else {
@@ -52,7 +53,9 @@ extension SIMDBlock {
         if region.stride != 0 { return copyBack(elements) }
         noteChangedParameters()
         guard slotAccess.isKept else { return }
-        for index in 0..<slotAccess.count { keepSlot(index, offset: region.start, scratchOffset: 0, count: count) }
+        for index in 0..<slotAccess.count where memory.slots[slotAccess.first + index].shape == .parameter {
+            keepSlot(index, offset: region.start, scratchOffset: 0, count: count)
+        }
     }
 
     private func elements(_ start: UnsafeMutablePointer<Float>?) -> UnsafeMutableBufferPointer<Float> {
@@ -137,14 +140,18 @@ extension SIMDBlock {
         _ index: Int, offset: Int, scratchOffset: Int, count: Int, isLent: Bool = false
     ) -> UnsafeMutablePointer<Float> {
         let tensors = memory.slots[slotAccess.first + index]
-        if tensors.elementType == .float32 {
-            let address = tensors.floats(parameterIndex) + offset
+        if let floats = storedFloats(tensors) {
+            let address = floats + offset
             guard isLent else { return address }
             let copy = scratch.slot(index) + scratchOffset
             copy.update(from: address, count: count)
             return copy
         }
         let copy = scratch.slot(index) + scratchOffset
+        if tensors.elementType.isCoded {
+            decode(index, offset: offset, count: count, into: copy)
+            return copy
+        }
         kernels.widen(tensors.words(parameterIndex) + offset, tensors.elementType, into: copy, count: count)
         return copy
     }
@@ -152,9 +159,10 @@ extension SIMDBlock {
     /// Rounds a slot that was widened into scratch back to where it is stored.
     func keepSlot(_ index: Int, offset: Int, scratchOffset: Int, count: Int) {
         let tensors = memory.slots[slotAccess.first + index]
-        guard tensors.elementType != .float32 else { return }
-        let words = tensors.words(parameterIndex) + offset
+        guard storedFloats(tensors) == nil else { return }
         let copy = scratch.slot(index) + scratchOffset
+        if tensors.elementType.isCoded { return encode(copy, index, offset: offset, count: count) }
+        let words = tensors.words(parameterIndex) + offset
         if tensors.elementType == .bfloat16 {
             kernels.narrowAtRandom(
                 copy, .bfloat16, into: words, count: count, seed: roundingSeed(slot: index), first: offset)
@@ -167,8 +175,8 @@ extension SIMDBlock {
     private func returnSlot(_ index: Int, segment: Int) {
         let tensors = memory.slots[slotAccess.first + index]
         let (offset, scratchOffset) = (region.start + segment * region.stride, segment * region.segmentLength)
-        if tensors.elementType == .float32 {
-            (tensors.floats(parameterIndex) + offset).update(
+        if let floats = storedFloats(tensors) {
+            (floats + offset).update(
                 from: scratch.slot(index) + scratchOffset, count: region.segmentLength)
         } else {
             keepSlot(index, offset: offset, scratchOffset: scratchOffset, count: region.segmentLength)

@@ -235,7 +235,7 @@ extension ElementType {
     /// The smallest magnitude that becomes infinite when it is rounded to nearest.
     fileprivate var smallestOverflow: Float {
         switch self {
-        case .float32: .infinity
+        case .float32, .int8, .uint8: .infinity
         case .float16: 65_520
         case .bfloat16: Float(bitPattern: 0x7f7f_8000)
         }

@@ -302,6 +302,8 @@ struct BlockShape {
     let hasUnitsLast: Bool
     let matrixRowCount: Int
     let matrixColumnCount: Int
+    /// Which elements share a scale in slots of 8 bits.
+    let codeGroups: CodeGroups
 
     init(_ parameter: ParameterDescription) {
         rank = parameter.rank
@@ -309,6 +311,7 @@ struct BlockShape {
         columnCount = parameter.columnCount
         hasUnitsLast = parameter.outputAxis == .last
         let matrices = parameter.matrices
+        codeGroups = CodeGroups(parameter)
         (matrixRowCount, matrixColumnCount) = (matrices.rowCount, matrices.columnCount)
     }
 }

@@ -61,9 +61,14 @@ public final class SIMDWorkspace: @unchecked Sendable {
             slots.deallocate()
             slots = .allocate(capacity: tensors.count)
         }
+        var coded = 0
         for index in tensors.indices {
             let shape = index < shapes.count ? shapes[index] : .parameter
             slots.initializeElement(at: index, to: TensorAddresses(tensors[index], shape))
+            // Behind the slots of an owner come the scales and the rest of the first that is in codes, then of the next.
+            guard shape == .group || shape == .uncoded else { continue }
+            while coded < index, !slots[coded].needsCompanion { coded += 1 }
+            if coded < index { slots[coded].add(slots[index]) }
         }
         return UnsafePointer(slots.baseAddress)
     }

@@ -62,12 +62,26 @@ struct TensorAddresses {
     let elementType: ElementType
     /// How many numbers there are of a parameter, where the tensors are those of a slot.
     let shape: Slot.Shape
+    /// Of a slot in codes of 8 bits, where the scales start, and the float32 numbers of parameters without codes.
+    private(set) var scales: UnsafePointer<UnsafeMutableRawPointer>?
+    private(set) var uncoded: UnsafePointer<UnsafeMutableRawPointer>?
 
     init(_ tensors: TensorSet, _ shape: Slot.Shape = .parameter) {
         bases = tensors.bases
         views = tensors.views
         elementType = tensors.elementType
         self.shape = shape
+    }
+
+    /// Whether it is in codes, and what is kept beside it is not known yet.
+    var needsCompanion: Bool { shape == .parameter && elementType.isCoded && (scales == nil || uncoded == nil) }
+
+    /// Takes note of what is kept beside a slot in codes.
+    mutating func add(_ companion: TensorAddresses) {
+        switch companion.shape {
+        case .group: scales = companion.bases
+        default: uncoded = companion.bases
+        }
     }
 
     /// How a tensor lies; nil for one in row-major order without gaps, of the type that all have.

@@ -54,7 +54,25 @@ extension Kernels {
         }
     }
 
-    /// The same for Lion.
+    /// Writes the numbers that the codes of a slot stand for.
+    func decode(
+        _ moments: descent_moments, isSigned: Bool, rows: Int, columns: Int,
+        into destination: UnsafeMutablePointer<Float>
+    ) {
+        withUnsafePointer(to: moments) { table.pointee.decode_moments($0, isSigned, rows, columns, destination) }
+    }
+
+    /// Rounds numbers at random to codes of a slot, the position of which says which random bits they take.
+    func encode(
+        _ source: UnsafePointer<Float>, isSigned: Bool, slot: Int, rows: Int, columns: Int,
+        into moments: descent_moments
+    ) {
+        withUnsafePointer(to: moments) {
+            table.pointee.encode_moments(source, isSigned, Int32(slot), rows, columns, $0)
+        }
+    }
+
+    /// The same as ``adamDirection(_:_:_:into:_:keepsMoments:)`` for Lion.
     func lionDirection(
         _ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, _ moments: descent_moments,
         into destination: UnsafeMutablePointer<Float>, _ step: descent_lion, keepsMoments: Bool

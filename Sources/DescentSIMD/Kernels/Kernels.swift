@@ -238,6 +238,7 @@ extension descent_element_type {
         case .float32: self = descent_float32
         case .float16: self = descent_float16
         case .bfloat16: self = descent_bfloat16
+        case .int8, .uint8: stopForMisuse("Codes of 8 bits are no gradients.")
         }
     }
 }

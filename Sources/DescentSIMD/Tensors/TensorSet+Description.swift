@@ -32,6 +32,7 @@ extension TensorSet: CustomStringConvertible {
                 let offset = index * elementType.byteCount
                 switch elementType {
                 case .float32: return bytes.load(fromByteOffset: offset, as: Float.self)
+                case .int8, .uint8: return Float(bytes.load(fromByteOffset: offset, as: UInt8.self))
                 case .float16: return Float(Binary16(bitPattern: bytes.load(fromByteOffset: offset, as: UInt16.self)))
                 case .bfloat16: return Float(BFloat16(bitPattern: bytes.load(fromByteOffset: offset, as: UInt16.self)))
                 }

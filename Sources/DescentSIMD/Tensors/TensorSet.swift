@@ -137,7 +137,8 @@ public struct TensorSet: TensorStorage {
     public mutating func withMutableBitPatterns<Result>(
         of name: String, _ body: (inout MutableSpan<UInt16>) throws -> Result
     ) rethrows -> Result {
-        stopUnless(elementType != .float32, "The elements of this set are float32 and have no 16-bit patterns.")
+        stopUnless(
+            elementType.byteCount == 2, "The elements of this set are \(elementType) and have no 16-bit patterns.")
         return try withMutableBuffer(of: name, elementType, as: UInt16.self, body)
     }
 
@@ -163,6 +164,8 @@ public struct TensorSet: TensorStorage {
 
     /// The elements of a tensor as an array, in row-major order; what is set is rounded to the set's element type.
     ///
+    /// Of codes of 8 bits, which only slots have, these are the codes as whole numbers, and they cannot be set.
+    ///
     /// - Precondition: There is a tensor with that name, and as many values as it has elements.
     public subscript(name: String) -> [Float] {
         get {
@@ -173,6 +176,7 @@ public struct TensorSet: TensorStorage {
                 buffer(name, of: .float16, as: UInt16.self).map { Float(Binary16(bitPattern: $0)) }
             case .bfloat16:
                 buffer(name, of: .bfloat16, as: UInt16.self).map { Float(BFloat16(bitPattern: $0)) }
+            case .int8, .uint8: buffer(name, of: elementType, as: UInt8.self).map { Float($0) }
             }
         }
         set {
@@ -189,6 +193,7 @@ public struct TensorSet: TensorStorage {
                 _ = buffer(name, of: .float16, as: UInt16.self).update(from: newValue.map { Binary16($0).bitPattern })
             case .bfloat16:
                 _ = buffer(name, of: .bfloat16, as: UInt16.self).update(from: newValue.map { BFloat16($0).bitPattern })
+            case .int8, .uint8: stopForMisuse("Codes of 8 bits mean nothing without the scales of their groups.")
             }
         }
     }

@@ -80,7 +80,7 @@ extension TensorBackend {
         let types = Set(file.entries.map(\.type))
         return try self.tensors(
             ParameterLayout(file, outputAxis: outputAxis),
-            types.count == 1 ? types.first?.elementType ?? .float32 : .float32, from: file, prefix: "")
+            types.count == 1 ? types.first?.floatType ?? .float32 : .float32, from: file, prefix: "")
     }
 
     /// Makes tensors of a layout with the contents of those in a file, if all are there and fit.
@@ -131,7 +131,7 @@ extension SafetensorsFile {
                     .shapeMismatch, parameter: name,
                     "\"\(path)\" has \(name.quotedBriefly) with shape \(entry.shape); it is to be \(parameter.shape).")
             }
-            let fits = entry.type.elementType == elementType || elementType == .float32
+            let fits = entry.type.elementType == elementType || (elementType == .float32 && entry.type.byteCount > 1)
             guard entry.type.elementType != nil, fits else {
                 throw DescentError(
                     .elementTypeMismatch, parameter: name,
@@ -165,4 +165,9 @@ extension SafetensorsFile {
             }
         }
     }
+}
+
+extension SafetensorsType {
+    /// The type of tensors by themselves; codes of 8 bits are none, because they mean nothing without scales.
+    fileprivate var floatType: ElementType? { byteCount > 1 ? elementType : nil }
 }

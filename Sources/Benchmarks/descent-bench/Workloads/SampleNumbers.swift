@@ -41,6 +41,7 @@ struct SampleNumbers {
                         elements[index] = number(at: first &+ UInt32(truncatingIfNeeded: index))
                     }
                 }
+            case .int8, .uint8: preconditionFailure("gradients and parameters are not stored in 8 bits")
             case .float16:
                 tensors.withMutableBitPatterns(of: parameter.name) { elements in
                     for index in elements.indices {
