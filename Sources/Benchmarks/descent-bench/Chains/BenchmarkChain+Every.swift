@@ -84,8 +84,8 @@ extension BenchmarkChain {
     ]
 
     private static let storage: [BenchmarkChain] = [
-        // "adamw-int8", AdamW(moments: .int8), belongs here once `ElementType` has it.
         clipped("adamw+bfloat16", "AdamW with moments in bfloat16") { AdamW(moments: .bfloat16) },
+        clipped("adamw+int8", "AdamW with moments in codes of 8 bits") { AdamW(moments: .int8) },
         clipped("lion+bfloat16", "Lion with its moment in bfloat16") { Lion(moments: .bfloat16) },
         clipped("sgd-momentum+bfloat16", "SGD with momentum, kept in bfloat16") {
             SGD(learningRate: 0.01, momentum: 0.9, moments: .bfloat16)
