@@ -180,7 +180,7 @@ extension Engine {
         counters.noteUpdate(leavingOut: absence.isLeftOut)
         let diverged = divergedParameter()
         for statistic in plan.late { combineBlocks(of: statistic) }
-        reporter.report.records.fillCounts(measurements)
+        reporter.report.records.fillCounts { measurements.values($0) }
         let failure = chain.finish(
             nil, nonFinite: accumulation?.window.overflow, diverged: diverged, measurements.statistics)
         accumulation?.window.close()

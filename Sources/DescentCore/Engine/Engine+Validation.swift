@@ -45,7 +45,9 @@ extension Engine {
 
     /// Refuses tensors in codes of 8 bits, which mean nothing without scales.
     private func requireNumbers(_ tensors: Backend.Tensors, as role: String) throws(DescentError) {
-        guard let index = elementTypes(of: tensors).firstIndex(where: \.isCoded) else { return }
+        guard tensors.elementType.isCoded || tensors.mixedElementTypes?.contains(where: \.isCoded) ?? false,
+            let index = elementTypes(of: tensors).firstIndex(where: \.isCoded)
+        else { return }
         throw DescentError(
             .elementTypeMismatch, parameter: layout[index].name,
             "The \(role) are stored in \(elementTypes(of: tensors)[index]), which only moments of optimizers can be; use "

@@ -24,9 +24,11 @@ struct StepRecords: Sendable {
     }
 
     /// Fills in the counts that were not known when they were written down.
-    mutating func fillCounts(_ measurements: Measurements) {
+    ///
+    /// - Parameter counted: Gives what a statistic has counted, parameter by parameter.
+    mutating func fillCounts(_ counted: (_ statistic: Int) -> [Double]) {
         for place in awaited {
-            let values = measurements.values(place.statistic)
+            let values = counted(place.statistic)
             counts[place.record].count = values.indices.reduce(0) {
                 place.selection?[$1] ?? true ? $0 + Int(values[$1]) : $0
             }

@@ -86,7 +86,8 @@ struct SlotTable: Sendable {
         let first = names.count
         for slot in slots {
             try DescentError.require(
-                slot.shape == .parameter || slot.elementType == .float32 || slot.shape == .group, owner,
+                slot.shape == .parameter || slot.elementType == .float32
+                    || (slot.shape == .group && slot.elementType == .uint8), owner,
                 "its slot \(slot.name) keeps a number for each \(slot.shape.rawValue) in \(slot.elementType); use float32."
             )
             try DescentError.require(

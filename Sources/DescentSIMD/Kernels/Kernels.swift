@@ -242,6 +242,3 @@ extension descent_element_type {
         }
     }
 }
-
-/// Arithmetic of blocks in plain Swift loops, at the level that the package is compiled for.
-enum PortableKernels {}

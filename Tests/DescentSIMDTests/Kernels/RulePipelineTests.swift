@@ -49,6 +49,7 @@ import Testing
         } driving: {
             driving
         }
+        var applied: [UInt32] = []
         for step in 0..<7 as Range<UInt64> {
             var gradients = TensorSet.random(layout, seed: step + 2)
             if kind == .zeros { gradients = gradients.pruned(seed: step) }
@@ -57,9 +58,12 @@ import Testing
                 for parameter in layout { stored[parameter.name] = gradients[parameter.name] }
                 gradients = stored
             }
-            #expect(try pipeline.step(&parameters, gradients: gradients).isApplied)
+            let outcome = try pipeline.step(&parameters, gradients: gradients)
+            // Whatever goes beyond float32 does so with and without a kernel.
+            if step == 0, case .skipped(let reason) = outcome { Issue.record("the first step is skipped: \(reason)") }
+            applied.append(outcome.isApplied ? 1 : 0)
         }
-        return try parameters.bits + pipeline.slotNames.flatMap { try #require(pipeline.slot(named: $0)).bits }
+        return try applied + parameters.bits + pipeline.slotNames.flatMap { try #require(pipeline.slot(named: $0)).bits }
     }
 
     @Test(arguments: RuleExample.all, Kind.allCases) func `pipelines give the bits of the optimizer's own formula`(
