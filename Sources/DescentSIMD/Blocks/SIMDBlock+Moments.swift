@@ -25,6 +25,7 @@ extension SIMDBlock {
     ///
     /// - Returns: Where they lie; nil where kernels cannot use them as they are stored, or not all in one way.
     private func moments(_ count: Int, offset: Int) -> descent_moments? {
+        if let plain = plainMoments(count, offset: offset) { return plain }
         var moments = descent_moments()
         guard let type = momentType(0) else { return nil }
         moments.type = type
@@ -39,6 +40,17 @@ extension SIMDBlock {
                 let address = tensors.bytes(parameterIndex) + offset * tensors.elementType.byteCount
                 moments.setSlot(index, address, scales(tensors, at: offset), seed: momentSeed(index, tensors))
             }
+        }
+        return moments
+    }
+
+    /// Slots that are all stored in float32, which most are: found out with as little as that takes.
+    func plainMoments(_ count: Int, offset: Int) -> descent_moments? {
+        let slots = memory.slots + slotAccess.first
+        var moments = descent_moments()
+        for index in 0..<count {
+            guard slots[index].elementType == .float32, slots[index].shape == .parameter else { return nil }
+            moments.setSlot(index, slots[index].floats(parameterIndex) + offset)
         }
         return moments
     }

@@ -56,8 +56,18 @@ extension SIMDBlock {
             _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>, _ moments: descent_moments
         ) -> Bool
     ) {
-        let (parameters, block) = (parameters, self)
+        let parameters = parameters
         var isFinite = true
+        if region.segmentCount == 1, factors == nil, slots > 0,
+            let moments = plainMoments(slots, offset: region.start)
+        {
+            forEachSegment { gradient, offset, scratchOffset in
+                isFinite = kernel(gradient, parameters(offset, scratchOffset), moments)
+            }
+            updateIsFinite = isFinite
+            return noteChangedParameters()
+        }
+        let block = self
         forEachSegment { gradient, offset, scratchOffset in
             block.withMoments(slots, of: gradient, offset: offset, scratchOffset: scratchOffset) { moments in
                 let isSegmentFinite = kernel(gradient, parameters(offset, scratchOffset), moments)
