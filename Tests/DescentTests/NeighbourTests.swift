@@ -129,6 +129,8 @@ import Testing
     @Test(arguments: Method.allCases, Chain.allCases) func `neighbours get the bits that each alone would get`(
         _ method: Method, _ chain: Chain
     ) throws {
+        // What stands in front does not know the optimizer.
+        guard chain == .norms || method == .adamW else { return }
         let expected = try Self.train(.apart, threads: 1, method, chain)
         #expect(expected.outcomes.filter { $0 == "applied" }.count >= 4)
         #expect(expected.outcomes[3].contains("\"p33\""))

@@ -29,7 +29,10 @@ extension SIMDBlock {
     }
 
     public mutating func measureNorms(_ norm: Norm, into norms: UnsafeMutablePointer<Double>) {
-        if tensorCount == 1 { return norms[0] = self.norm(norm) }
+        if tensorCount == 1 {
+            norms[0] = self.norm(norm)
+            return
+        }
         applyLimits()
         readSource()
         let (source, columns, kernels, factor, factors) = (source, columnCount, kernels, factor, factors)

@@ -114,7 +114,10 @@ public struct SIMDBlock: UpdateBlock {
     public mutating func scale(by factor: Float) { scale(by: Double(factor)) }
 
     @_disfavoredOverload public mutating func scale(by factor: Double) {
-        guard let factors else { return self.factor *= factor }
+        guard let factors else {
+            self.factor *= factor
+            return
+        }
         for tensor in 0..<tensorCount { factors[tensor] *= factor }
     }
 

@@ -63,7 +63,8 @@ import Testing
             if step == 0, case .skipped(let reason) = outcome { Issue.record("the first step is skipped: \(reason)") }
             applied.append(outcome.isApplied ? 1 : 0)
         }
-        return try applied + parameters.bits + pipeline.slotNames.flatMap { try #require(pipeline.slot(named: $0)).bits }
+        return try applied + parameters.bits
+            + pipeline.slotNames.flatMap { try #require(pipeline.slot(named: $0)).bits }
     }
 
     @Test(arguments: RuleExample.all, Kind.allCases) func `pipelines give the bits of the optimizer's own formula`(
