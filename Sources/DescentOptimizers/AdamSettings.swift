@@ -71,7 +71,7 @@ extension AdamOptimizer {
     ///     learning rate, that a step takes away (`AdamW`, by default 0.01); finite and at least 0, or a schedule of such.
     ///   - amsgrad: Whether to use the largest second moment so far.
     ///   - moments: How moments are stored: float32, bfloat16 for half the memory, or int8 for a quarter: codes of 8 bits
-    ///     in groups of up to 32 (``DescentCore/ElementType/int8``), but for small parameters.
+    ///     in groups of up to 32 (`ElementType.int8`), but for small parameters.
     ///   - maximize: Whether to climb: g = -g first.
     ///   - groups: Settings for some of the parameters, such as `.vectorsWithoutDecay`.
     public init(

@@ -3,7 +3,7 @@ public import DescentCore
 /// Adds Gaussian noise whose variance falls with the number of applied steps t: g + N(0, eta / (1 + t)^gamma).
 ///
 /// Random numbers are made from the seed, the step, the parameter and the element's place in it, counted row by row, so
-/// that they do not depend on threads, blocks, sweeps or processors: see ``NormalNoise``. Neelakantan et al., "Adding
+/// that they do not depend on threads, blocks, sweeps or processors: see `NormalNoise`. Neelakantan et al., "Adding
 /// gradient noise improves learning for very deep networks" (2015).
 public struct AddNoise: GradientTransform {
     /// The variance of the first step's noise.
