@@ -96,6 +96,7 @@ final class Bucket {
         case .bfloat16:
             let elements = start.assumingMemoryBound(to: UInt16.self)
             for index in 0..<shardLength { sum[index] += Float(BFloat16(bitPattern: elements[index])) * factor }
+        case .int8, .uint8: preconditionFailure("gradients are not stored in 8 bits")
         }
     }
 
