@@ -1,7 +1,8 @@
 #include "Trial.h"
 
-/// How many ways of storing moments there are: float32, bfloat16, and codes in groups of 32 and of 16.
-#define STORAGES 4
+/// How many ways of storing moments there are: float32, bfloat16, and codes in groups that are interleaved, and of 32
+/// and of 16.
+#define STORAGES 5
 
 /// Moments of a gradient, in one of the ways; the first has a sign.
 static descent_moments stored_moments(trial *trial, const descent_pending *pending, int storage, int slots) {
@@ -10,10 +11,14 @@ static descent_moments stored_moments(trial *trial, const descent_pending *pendi
         .type = storage == 0 ? descent_moments_float32
             : storage == 1   ? descent_moments_bfloat16
                              : descent_moments_coded,
-        .group_length = storage == 2 ? 32 : 16,
+        .are_interleaved = storage == 2,
+        .group_length = storage == 3 ? 32 : 16,
         .place = random_bits(trial),
     };
-    const intptr_t groups = (pending->columns + moments.group_length - 1) / moments.group_length * pending->rows;
+    const intptr_t runs = pending->columns < 512 ? 1 : pending->columns / 512;
+    const intptr_t of_row =
+        moments.are_interleaved ? 16 * runs : (pending->columns + moments.group_length - 1) / moments.group_length;
+    const intptr_t groups = of_row * pending->rows;
     for (int slot = 0; slot < slots; slot++) {
         moments.seeds[slot] = random_bits(trial);
         switch (moments.type) {
@@ -107,19 +112,19 @@ TRIAL(lion_direction) {
 }
 
 TRIAL(decode_moments) {
-    while (next_case(trial, 4)) {
+    while (next_case(trial, 6)) {
         const descent_pending rows = {.rows = 1, .columns = trial->count};
-        const descent_moments moments = stored_moments(trial, &rows, 2 + trial->variant % 2, 1);
+        const descent_moments moments = stored_moments(trial, &rows, 2 + trial->variant % 3, 1);
         float *destination = results(trial, trial->count);
-        kernels->decode_moments(&moments, trial->variant / 2 == 0, 1, trial->count, destination);
+        kernels->decode_moments(&moments, trial->variant / 3 == 0, 1, trial->count, destination);
     }
 }
 
 TRIAL(encode_moments) {
-    while (next_case(trial, 4)) {
+    while (next_case(trial, 6)) {
         const descent_pending rows = {.rows = 1, .columns = trial->count};
-        const descent_moments moments = stored_moments(trial, &rows, 2 + trial->variant % 2, 1);
-        const bool is_signed = trial->variant / 2 == 0;
+        const descent_moments moments = stored_moments(trial, &rows, 2 + trial->variant % 3, 1);
+        const bool is_signed = trial->variant / 3 == 0;
         const float *source = is_signed ? floats(trial, trial->count) : magnitudes(trial, trial->count);
         kernels->encode_moments(source, is_signed, is_signed ? 0 : 1, 1, trial->count, &moments);
     }

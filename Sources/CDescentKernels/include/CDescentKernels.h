@@ -107,11 +107,14 @@ typedef enum { descent_moments_float32, descent_moments_bfloat16, descent_moment
 /// The moments of an optimizer, as many as it has, from where a gradient's first element has its own.
 ///
 /// The first of them has a sign, the others are never negative. Codes have a scale for each group of elements of a row.
+/// Where groups are interleaved, a row is made of runs of 512 elements, the last of them with what is left, up to 1,023: of
+/// each, every sixteenth element shares a scale, of which a run has 16.
 typedef struct {
     descent_moment_type type;
     void *_Nullable elements[3];
     uint8_t *_Nullable scales[3];
-    /// How many elements of a row share a scale: 16 or 32; the last ones may be fewer.
+    bool are_interleaved;
+    /// How many elements that follow on each other share a scale otherwise, up to 32; the last of a row may be fewer.
     intptr_t group_length;
     /// What random bits are made from, with an element's place in its tensor. Codes share bits in pairs.
     uint32_t seeds[3];

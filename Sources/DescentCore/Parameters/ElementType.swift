@@ -8,14 +8,15 @@ public enum ElementType: String, Sendable, Hashable, Codable, CaseIterable {
     case bfloat16
     /// Slots alone: codes of 8 bits for numbers of either sign, which share a power of two in groups.
     ///
-    /// A code has a sign, 4 bits of exponent and 3 of significand, as float8 E4M3FNUZ has them: 2^-7 times its number
-    /// lies between -1.875 and 1.875 and is at least 2^-17 unless it is 0. The code 0x80 is NaN.
+    /// A code has a sign, 4 bits of exponent with a bias of 7, and 3 of significand, as E4M3 of the OCP 8-bit floating point
+    /// formats 1.0: its number lies between -448 and 448, and is at least 2^-9 unless it is 0. No code is NaN: where a number
+    /// of a group is not finite, its power of two is NaN, and with it all of the group.
     case int8
     /// Slots alone: codes of 8 bits for numbers that are never negative, which share a power of two in groups.
     ///
-    /// A code has 5 bits of exponent with a bias of 15, and 3 of significand: 2^-16 times its number lies between 0 and 1.75
-    /// and is at least 2^-33 unless it is 0. The code 0xff is NaN. It is also what the powers of two themselves are stored
-    /// in, as E8M0 of the OCP Microscaling formats 1.0 has them: a byte b is 2^(b - 127).
+    /// A code has 5 bits of exponent with a bias of 15, and 3 of significand: the upper bits of a float16 without its sign.
+    /// Its number lies between 0 and 57,344, and is at least 2^-17 unless it is 0. It is also what the powers of two
+    /// themselves are stored in, as E8M0 of the OCP Microscaling formats 1.0 has them: a byte b is 2^(b - 127), 255 is NaN.
     case uint8
 
     /// The types that tensors of gradients and parameters can have.

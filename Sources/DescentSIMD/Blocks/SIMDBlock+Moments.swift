@@ -30,7 +30,7 @@ extension SIMDBlock {
         guard let type = momentType(0) else { return nil }
         moments.type = type
         moments.place = UInt32(truncatingIfNeeded: offset)
-        moments.group_length = memory.shapes[parameterIndex].codeGroups.length
+        moments.setGroups(memory.shapes[parameterIndex].codeGroups)
         for index in 0..<count {
             guard momentType(index) == type else { return nil }
             let tensors = memory.slots[slotAccess.first + index]
@@ -97,7 +97,7 @@ extension SIMDBlock {
         var moments = descent_moments()
         moments.type = descent_moments_coded
         moments.place = UInt32(truncatingIfNeeded: offset)
-        moments.group_length = groups.length
+        moments.setGroups(groups)
         moments.setSlot(
             0, tensors.bytes(parameterIndex) + offset, scales(tensors, at: offset), seed: momentSeed(index, tensors))
         let columns = min(count, groups.lineLength)
@@ -120,6 +120,12 @@ extension SIMDBlock {
 }
 
 extension descent_moments {
+    /// Says which elements share a scale.
+    fileprivate mutating func setGroups(_ groups: CodeGroups) {
+        are_interleaved = groups.areInterleaved
+        group_length = groups.length
+    }
+
     /// Says where a slot lies.
     fileprivate mutating func setSlot(
         _ index: Int, _ address: UnsafeMutableRawPointer, _ scale: UnsafeMutablePointer<UInt8>? = nil, seed: UInt32 = 0

@@ -49,7 +49,7 @@ public enum SafetensorsType: String, Sendable, Hashable, CaseIterable {
         case .float32: self = .float32
         case .float16: self = .float16
         case .bfloat16: self = .bfloat16
-        case .int8: self = .float8E4M3FNUZ
+        case .int8: self = .float8E4M3
         case .uint8: self = .uint8
         }
     }
@@ -60,7 +60,7 @@ public enum SafetensorsType: String, Sendable, Hashable, CaseIterable {
         case .float32: .float32
         case .float16: .float16
         case .bfloat16: .bfloat16
-        case .float8E4M3FNUZ: .int8
+        case .float8E4M3: .int8
         case .uint8: .uint8
         default: nil
         }

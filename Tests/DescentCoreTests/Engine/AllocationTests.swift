@@ -46,6 +46,16 @@ import Testing
                 }
             }
         ),
+        (
+            "moments in 8 bits", .float32,
+            {
+                try Pipeline(for: $0, on: SIMDBackend(threads: 1)) {
+                    ClipByGlobalNorm(1)
+                } driving: {
+                    AdamW(moments: .int8)
+                }
+            }
+        ),
     ]
 
     @Test func `the count of allocations counts`() {
@@ -61,7 +71,7 @@ import Testing
         _ index: Int
     ) throws {
         let (name, type, make) = Self.pipelines[index]
-        let layout = try makeLayout([[400, 9], [400], [5, 4, 3], [5]])
+        let layout = try makeLayout([[500, 9], [500], [5, 4, 3], [5]])
         var parameters = TensorSet.random(layout, seed: 1)
         var gradients = TensorSet(zeros: layout, type)
         for parameter in layout { gradients[parameter.name] = parameters[parameter.name] }
