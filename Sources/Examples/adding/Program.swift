@@ -1,3 +1,4 @@
+import Descent
 import ExampleSupport
 import Foundation
 
@@ -17,6 +18,7 @@ struct Program {
     static func main() {
         let console = Console()
         do {
+            if CommandLine.arguments.dropFirst() == ["--moments"] { exit(try compareMoments(console) ? 0 : 1) }
             let file = try drawingFile()
             let runs = try train(console)
             try draw(runs, console, to: file)
@@ -35,7 +37,11 @@ struct Program {
     private static func drawingFile() throws -> URL {
         let arguments = CommandLine.arguments.dropFirst()
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
-            throw BadArgument("usage: adding [file to draw into, instead of adding.svg]")
+            throw BadArgument(
+                """
+                usage: adding [file]      trains in four ways, and draws into the file, instead of adding.svg
+                       adding --moments   trains with moments in float32 and in 8 bits, from five seeds each
+                """)
         }
         let file = URL(fileURLWithPath: arguments.first ?? "adding.svg")
         let folder = file.deletingLastPathComponent().path
@@ -58,6 +64,16 @@ struct Program {
             plain: try Training.run(.plain, seed: seed, console))
         console.write()
         return runs
+    }
+
+    /// Trains with moments in float32 and in 8 bits, and says whether they end alike: the errors on held-out sequences.
+    private static func compareMoments(_ console: Console) throws -> Bool {
+        let comparison = try SeedComparison(seeds: 1...5, "float32 moments", "8-bit moments", console) {
+            isCoded, seed in
+            try Training.run(.clipped(moments: isCoded ? .int8 : .float32), seed: seed, console).heldOutError
+        }
+        for line in comparison.lines { console.write(line) }
+        return comparison.agrees
     }
 
     /// Draws the charts for the terminal and into a file.

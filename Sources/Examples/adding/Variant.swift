@@ -19,13 +19,18 @@ struct Variant: Sendable {
     private static let learningRate: Schedule = 0.01
 
     /// AdamW behind a clip of the whole gradient.
-    static let clipped = Variant(
-        name: "AdamW, clipped", microBatchSize: Training.batchSize, clips: true, style: .clipped
-    ) { parameters throws(DescentError) in
-        try Pipeline(for: parameters) {
-            ClipByGlobalNorm(maximumNorm)
-        } driving: {
-            AdamW(learningRate: learningRate)
+    static let clipped = clipped(moments: .float32)
+
+    /// The same, with AdamW's moments stored in a type.
+    static func clipped(moments: ElementType) -> Variant {
+        Variant(
+            name: "AdamW, clipped", microBatchSize: Training.batchSize, clips: true, style: .clipped
+        ) { parameters throws(DescentError) in
+            try Pipeline(for: parameters) {
+                ClipByGlobalNorm(maximumNorm)
+            } driving: {
+                AdamW(learningRate: learningRate, moments: moments)
+            }
         }
     }
 

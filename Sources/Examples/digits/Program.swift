@@ -1,3 +1,4 @@
+import Descent
 import DigitsModel
 import ExampleSupport
 import Foundation
@@ -22,6 +23,14 @@ struct Program {
         #endif
         do {
             let program = try Program()
+            if CommandLine.arguments.dropFirst() == ["--moments"] { exit(try program.compareMoments() ? 0 : 1) }
+            guard CommandLine.arguments.count == 1 else {
+                throw BadArgument(
+                    """
+                    usage: digits             trains in four ways
+                           digits --moments   trains with moments in float32 and in 8 bits, from five seeds each
+                    """)
+            }
             let accuracy = try program.run()
             guard accuracy >= requiredAccuracy else {
                 program.console.complain(
@@ -66,6 +75,21 @@ struct Program {
             \(comparison.finding)
             """)
         return comparison.chain.last.accuracy
+    }
+
+    /// Trains the full chain with moments in float32 and in 8 bits, and says whether they end alike: the losses over the
+    /// held-out images, which tell more than accuracies.
+    private func compareMoments() throws -> Bool {
+        let count = Self.epochCount * Training.microBatchCount(of: digits.count)
+        let comparison = try SeedComparison(seeds: 1...5, "float32 moments", "8-bit moments", console) {
+            isCoded, seed in
+            let chain = Variant.chain(microBatchCount: count, moments: isCoded ? .int8 : .float32)
+            var training = try Training(chain, on: digits, heldOut: heldOut, seed: seed)
+            for _ in 0..<Self.epochCount { _ = try training.runEpoch() }
+            return training.heldOutLoss
+        }
+        for line in comparison.lines { console.write(line) }
+        return comparison.agrees
     }
 
     private func training(_ variant: Variant) throws -> Training {

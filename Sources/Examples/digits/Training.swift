@@ -41,6 +41,11 @@ struct Training {
     /// The plan of the pipeline, in words.
     var plan: String { pipeline.explain() }
 
+    /// The mean loss over the held-out images, with the parameters as they are now.
+    var heldOutLoss: Double {
+        CrossEntropy(Perceptron(parameters).forward(heldOut.images).logits, heldOut.labels).value
+    }
+
     /// Goes over all images once.
     ///
     /// - Throws: `DescentError` if gradients still overflow at the smallest loss scale.

@@ -42,9 +42,11 @@ struct Variant: Sendable {
 
     /// All of it: micro-batches gathered, unscaled, centralized, clipped twice, and a schedule for the rate.
     ///
-    /// - Parameter microBatchCount: How many the whole training has, so that the schedule ends with it.
+    /// - Parameters:
+    ///   - microBatchCount: How many the whole training has, so that the schedule ends with it.
+    ///   - moments: How AdamW's moments are stored.
     /// - Returns: The variant.
-    static func chain(microBatchCount: Int) -> Variant {
+    static func chain(microBatchCount: Int, moments: ElementType = .float32) -> Variant {
         let window = 4
         let steps = microBatchCount / window
         return Variant(name: "Float16, full chain", precision: .float16) { parameters throws(DescentError) in
@@ -55,7 +57,9 @@ struct Variant: Sendable {
                 ClipByGlobalNorm(0.5)
                 ClipLayerwise(default: 0.4)
             } driving: {
-                AdamW(learningRate: .warmupCosine(peak: 2 * learningRate, warmup: steps / 20, total: steps))
+                AdamW(
+                    learningRate: .warmupCosine(peak: 2 * learningRate, warmup: steps / 20, total: steps),
+                    moments: moments)
             }
         }
     }

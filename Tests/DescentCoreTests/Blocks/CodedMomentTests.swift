@@ -6,7 +6,8 @@ import Testing
 
 /// Moments in codes of 8 bits: kept, resumed, and as good as float32 for training.
 @Suite struct CodedMomentTests {
-    @Test(arguments: CodedTraining.names) func `moments in codes give the same bits with any number of threads, at every level`(
+    @Test(arguments: CodedTraining.names)
+    func `moments in codes give the same bits with any number of threads, at every level`(
         _ name: String
     ) throws {
         var results: [TensorSet] = []
@@ -22,7 +23,9 @@ import Testing
         for result in results.dropFirst() { #expect(result == results[0]) }
     }
 
-    @Test(arguments: CodedTraining.names) func `training with moments in codes ends near that with float32`(_ name: String) throws {
+    @Test(arguments: CodedTraining.names) func `training with moments in codes ends near that with float32`(
+        _ name: String
+    ) throws {
         var losses: [Double] = []
         for type in [ElementType.float32, .int8] {
             var parameters = try CodedTraining.parameters()
@@ -37,7 +40,8 @@ import Testing
         #expect(abs(losses[1] / losses[0] - 1) < 0.1, "\(losses)")
     }
 
-    @Test(arguments: CodedTraining.names) func `a pipeline with moments in codes is saved and resumed with the same bits`(
+    @Test(arguments: CodedTraining.names)
+    func `a pipeline with moments in codes is saved and resumed with the same bits`(
         _ name: String
     ) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("descent-\(UUID().uuidString)")

@@ -78,7 +78,9 @@ import Testing
         var parameters = start
         var pipeline = try CodedTraining.pipeline("AdamW", .int8, parameters)
         try CodedTraining.train(&pipeline, &parameters, steps: 0..<2)
-        let (codes, scales) = (pipeline.slot(named: "AdamW.first moment"), pipeline.slot(named: "AdamW.first moment scales"))
+        let (codes, scales) = (
+            pipeline.slot(named: "AdamW.first moment"), pipeline.slot(named: "AdamW.first moment scales")
+        )
         var larger = try TensorSet(parameters.layout.map { $0 } + [ParameterDescription("new", shape: [80, 600])])
         for parameter in parameters.layout { larger[parameter.name] = parameters[parameter.name] }
         try pipeline.relayout(for: larger)
