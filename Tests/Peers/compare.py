@@ -3,6 +3,7 @@
     python3 -m venv ~/peers && ~/peers/bin/pip install -r Tests/Peers/requirements.txt
     ~/peers/bin/python Tests/Peers/compare.py
     ~/peers/bin/python Tests/Peers/compare.py --optimizers
+    ~/peers/bin/python Tests/Peers/compare.py gpt2-small --chains full int8 half+int8
     ~/peers/bin/python Tests/Peers/compare.py --sizes 1000 100000 10000000 --json peers.json
 
 All do the same to the same numbers: unscale and check that all is finite, centralize, clip by the global norm, AdamW.
@@ -13,6 +14,9 @@ alone: no gradient is made, and what PyTorch changes in place is put back outsid
 
 "PyTorch eager" is what PyTorch documents: a GradScaler, clip_grad_norm_ and AdamW over the model's own tensors.
 "PyTorch by hand" goes further: the fused AdamW unscales and clips, and tensors may be stacked.
+
+With --chains, Descent runs other chains than its `full`, which its peers have still: what they have no counterpart of,
+as moments of 8 bits.
 
 With --optimizers, each optimizer that both have is compared behind a clip by the global norm alone, over 24 matrices
 (optimizers.py says which and how); with --sizes, models of so many elements, for descent-bench --plot.
@@ -54,7 +58,7 @@ def main():
     failures = left_out + [failure for contest in contests for failure in contest.all_failures()]
     if failures:
         print("\n".join(["", "Failed or left out:", *(f"- {failure}" for failure in failures)]))
-    barred = [contest for contest in contests if contest.workload in report.BARS and contest.chain == "full"]
+    barred = [contest for contest in contests if (contest.workload, contest.chain) in report.BARS]
     verdicts = [report.verdict(contest) for contest in barred] if report.EAGER in options.peers else []
     if verdicts:
         print("\n".join(["", *(f"- {line}" for _, line in verdicts)]))
@@ -68,7 +72,7 @@ def log(line):
 def pairs(options):
     """What is compared: workloads and chains."""
     if options.optimizers is None:
-        return [(workload, "full") for workload in options.workloads]
+        return [(workload, chain) for workload in options.workloads for chain in options.chains]
     return [(workload, chain) for workload in options.workloads for chain in options.optimizers]
 
 
@@ -84,6 +88,8 @@ def show(contests, options):
     """Prints the tables, and writes JSON."""
     if options.optimizers is None:
         columns = {"workload": lambda contest: contest.workload, "elements": lambda contest: f"{contest.elements:,}"}
+        if options.chains != ["full"]:
+            columns["Descent's chain"] = lambda contest: contest.chain
     else:
         columns = {"chain": lambda contest: contest.chain, "workload": lambda contest: contest.workload}
     title = next(iter(columns.values()))
@@ -96,7 +102,7 @@ def show(contests, options):
 
 
 def read_options():
-    workloads = list(report.BARS)
+    workloads = list(dict.fromkeys(workload for workload, _ in report.BARS))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "workloads", nargs="*", metavar="workload",
@@ -108,6 +114,7 @@ def read_options():
         "--optimizers", nargs="*", choices=optimizers.CHAINS, metavar="chain",
         help=f"compare these optimizers behind a clip: {', '.join(optimizers.CHAINS)}; all by default",
     )  # fmt: skip
+    parser.add_argument("--chains", nargs="+", default=["full"], help="which chains Descent runs; full by default")
     parser.add_argument("--sizes", nargs="+", type=int, help="compare models of so many elements")
     parser.add_argument("--json", help="a file to write everything to, for descent-bench --plot --peers")
     parser.add_argument("--rounds", type=int, default=7)

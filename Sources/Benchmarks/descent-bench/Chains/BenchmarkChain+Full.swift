@@ -34,6 +34,10 @@ extension BenchmarkChain {
             adam
         }.with { $0.microBatchCount = windowLength },
         variant("half", "full, from Float16 gradients") { $0.gradientType = .float16 },
+        eightBits("int8", "full, with moments in codes of 8 bits"),
+        eightBits("half+int8", "full, from Float16 gradients, with moments in codes of 8 bits").with {
+            $0.gradientType = .float16
+        },
         variant("transposed", "full, from gradients that lie with their columns as rows") {
             $0.placement = .transposed
         },
@@ -56,9 +60,19 @@ extension BenchmarkChain {
             .with { $0.rival = "norm" },
     ]
 
+    /// `full` with smaller moments.
+    private static func eightBits(_ name: String, _ summary: String) -> BenchmarkChain {
+        inFrontOfAdam(name, summary, AdamW(learningRate: 0.001, weightDecay: 0.01, moments: .int8)) { Centralize() }
+            .with {
+                $0.rival = "full"
+                $0.roofline = .bytes
+            }
+    }
+
     /// Stages between unscaling and clipping, in front of AdamW.
     private static func inFrontOfAdam(
-        _ name: String, _ summary: String, @ChainBuilder _ stages: @escaping @Sendable () -> [any Stage]
+        _ name: String, _ summary: String, _ adam: AdamW = adam,
+        @ChainBuilder _ stages: @escaping @Sendable () -> [any Stage]
     ) -> BenchmarkChain {
         BenchmarkChain(name, summary) {
             Unscale(.dynamic())
