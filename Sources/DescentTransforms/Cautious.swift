@@ -29,12 +29,7 @@ public struct Cautious: GradientTransform {
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) { factors = layout.map { _ in 1 } }
 
     public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {
-        if measurement == Self.size { return Double(block.count) }
-        return block.withUpdateAndGradient { update, gradient in
-            var agreeing = 0
-            for index in update.indices { agreeing += Self.agrees(update[index], gradient[index]) ? 1 : 0 }
-            return Double(agreeing)
-        }
+        Double(measurement == Self.size ? block.count : block.agreeingCount())
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
@@ -47,15 +42,7 @@ public struct Cautious: GradientTransform {
     }
 
     public func transform(_ block: inout some GradientBlock) {
-        let factor = factors[block.parameterIndex]
-        block.withUpdateAndGradient { update, gradient in
-            for index in update.indices { update[index] *= Self.agrees(update[index], gradient[index]) ? factor : 0 }
-        }
-    }
-
-    /// Whether the product of two numbers is above 0, even if Float cannot hold it.
-    @inline(__always) private static func agrees(_ update: Float, _ gradient: Float) -> Bool {
-        Double(update) * Double(gradient) > 0
+        block.scaleAgreeing(by: factors[block.parameterIndex])
     }
 }
 

@@ -78,6 +78,30 @@ import Testing
         #expect(model.shares.contains { $0 < 1 })
     }
 
+    /// The gradient is then read where it lies, times a factor, or kept as stages have made it.
+    @Test(
+        arguments: [
+            [Scale(by: 0.3)], [ClipByValue(0.7)], [ClipByValue(0.7), Scale(by: 0.3)],
+            [Scale(by: 1e-30), Scale(by: 1e-9)],
+        ] as [[any Stage]]) func `behind stages, the plain backend gives the same bits`(_ stages: [any Stage]) throws
+    {
+        var parameters = TensorSet.random(layout, seed: 1)
+        var plain = PlainTensors(parameters)
+        var pipeline = try makePipeline(parameters, stages)
+        var other = try GradientPipeline(for: plain, on: PlainBackend()) {
+            stages
+        } driving: {
+            SGD(learningRate: 0.1, momentum: 0.9).then { Cautious() }
+        }
+        for seed in 2..<5 as Range<UInt64> {
+            let gradients = TensorSet.random(layout, seed: seed).pruned(seed: seed)
+            let outcome = try pipeline.step(&parameters, gradients: gradients)
+            let expected = try other.step(&plain, gradients: PlainTensors(gradients))
+            #expect(outcome.report?.values == expected.report?.values)
+            #expect(parameters.arrays == plain.values)
+        }
+    }
+
     @Test func `the plain backend gives the same bits`() throws {
         let start = TensorSet.random(layout, seed: 1)
         var (parameters, model) = (PlainTensors(start), Model(start))

@@ -22,3 +22,19 @@ TRIAL(count_below) {
         fold(trial, kernels->count_below(&pending, limits[trial->variant % 4]));
     }
 }
+
+TRIAL(count_agreeing) {
+    while (next_case(trial, GRADIENTS + LIMITED_GRADIENTS)) {
+        const int variant = trial->variant;
+        const descent_pending pending =
+            variant < GRADIENTS ? gradient(trial, variant) : limited_gradient(trial, variant - GRADIENTS);
+        fold(trial, kernels->count_agreeing(&pending, floats(trial, size_of(&pending))));
+    }
+}
+
+TRIAL(scale_agreeing) {
+    while (next_case(trial, 2 * GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant / 2);
+        kernels->scale_agreeing(&pending, results(trial, size_of(&pending)), trial->variant % 2 == 0 ? 1 : 1.7f);
+    }
+}

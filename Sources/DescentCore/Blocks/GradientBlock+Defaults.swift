@@ -159,6 +159,20 @@ extension GradientBlock {
     }
 
     public mutating func rememberGradient() {}
+
+    public mutating func agreeingCount() -> Int {
+        withUpdateAndGradient { update, gradient in
+            var count = 0
+            for index in update.indices where agree(update[index], gradient[index]) { count += 1 }
+            return count
+        }
+    }
+
+    public mutating func scaleAgreeing(by factor: Float) {
+        withUpdateAndGradient { update, gradient in
+            for index in update.indices { update[index] *= agree(update[index], gradient[index]) ? factor : 0 }
+        }
+    }
 }
 
 extension UpdateBlock {
@@ -185,3 +199,6 @@ extension UpdateBlock {
         slotAccess = access
     }
 }
+
+/// Whether the product of two numbers is above 0, even if Float cannot hold it.
+private func agree(_ update: Float, _ gradient: Float) -> Bool { Double(update) * Double(gradient) > 0 }

@@ -105,8 +105,19 @@ public protocol GradientBlock {
     /// - Parameter slot: The slot, counted among all slots of the pipeline.
     mutating func load(slot: Int)
 
-    /// Keeps a copy of the elements as they are now, for ``UnsafeBlockElements/original``; by default nothing is kept.
+    /// Keeps the elements as they are now, for ``UnsafeBlockElements/original``; by default nothing is kept.
     mutating func rememberGradient()
+
+    /// The number of elements of an update that agree with the gradient which the optimizer made it of: whose product with
+    /// it is above 0, even if Float cannot hold that.
+    ///
+    /// - Precondition: The stage stands behind an optimizer and has ``Requirement/gradient`` among its requirements.
+    mutating func agreeingCount() -> Int
+
+    /// Multiplies the elements of an update by a factor that ``agreeingCount()`` counts, and the others by 0; NaN stays NaN.
+    ///
+    /// - Precondition: The stage stands behind an optimizer and has ``Requirement/gradient`` among its requirements.
+    mutating func scaleAgreeing(by factor: Float)
 }
 
 /// A block that an optimizer updates parameters with.

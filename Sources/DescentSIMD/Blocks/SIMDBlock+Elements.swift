@@ -19,7 +19,7 @@ extension SIMDBlock {
             gradient: UnsafeMutableBufferPointer(start: source, count: count),
             parameters: elements(memory.parameters == nil ? nil : parameters(region.start, 0)),
             output: elements(nil), slots: UnsafeBufferPointer(start: slots, count: access.count),
-            original: elements(remembersGradient && access.readsGradient ? scratch.original : nil),
+            original: elements(access.readsGradient ? rememberedElements() : nil),
             scratch: scratch.lent)
     }
 
@@ -92,10 +92,10 @@ extension SIMDBlock {
     }
 
     /// The gradient that an optimizer made its update of, with rows as rows.
-    private func transposedOriginal() -> UnsafeMutableBufferPointer<Float> {
-        guard remembersGradient, slotAccess.readsGradient else { return elements(nil) }
+    private mutating func transposedOriginal() -> UnsafeMutableBufferPointer<Float> {
+        guard slotAccess.readsGradient, let original = rememberedElements() else { return elements(nil) }
         let rows = scratch.transposed(2 + slotAccess.count)
-        transpose(from: scratch.original, region.segmentLength, into: rows)
+        transpose(from: original, region.segmentLength, into: rows)
         return elements(rows)
     }
 

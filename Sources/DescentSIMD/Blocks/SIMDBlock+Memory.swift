@@ -48,10 +48,15 @@ extension SIMDBlock {
     mutating func materialize() {
         sumIsFinite = nil
         sourceSquares = nil
-        let kernels = kernels
         if isWorkingCopy, factor == 1, factors == nil, !isCentered, limits == nil { return }
-        let destination = scratch.gradient
-        forEachSegment { gradient, _, scratchOffset in kernels.materialize(gradient, into: destination + scratchOffset)
+        materialize(into: scratch.gradient)
+    }
+
+    /// Writes the elements to scratch, with every pending operation applied, and goes on with them there.
+    mutating func materialize(into destination: UnsafeMutablePointer<Float>) {
+        let kernels = kernels
+        forEachSegment { gradient, _, scratchOffset in
+            kernels.materialize(gradient, into: destination + scratchOffset)
         }
         continueInScratch(destination)
     }

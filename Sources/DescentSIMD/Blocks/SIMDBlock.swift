@@ -35,8 +35,8 @@ public struct SIMDBlock: UpdateBlock {
     var sourceSquares: Double?
     /// What the last accumulation told of its result, until the result is worked on.
     var sumIsFinite: Bool?
-    /// Whether scratch holds a copy of the gradient as it was before an optimizer worked on it.
-    var remembersGradient = false
+    /// The gradient as it was before an optimizer worked on it, if that is remembered.
+    var remembered: RememberedGradient?
     /// What the last update told of the parameters, until something else writes to them.
     var updateIsFinite: Bool?
     /// What has been done with the block's parameters, whether they have changed, and whether they have been written since.
@@ -150,12 +150,6 @@ public struct SIMDBlock: UpdateBlock {
         sourceStride = region.stride
         forgetPending()
         means = MeansCache()
-    }
-
-    public mutating func rememberGradient() {
-        materialize()
-        scratch.original.update(from: source, count: count)
-        remembersGradient = true
     }
 
     // MARK: Operations that read

@@ -24,13 +24,16 @@ enum BlockOperation: Sendable, Equatable {
     case measuredUpdate
     case load
     case differenceFromRemembered
+    case agreeing
 
     /// What a gradient may go through on its way to the end of a chain.
     static let transforms: [BlockOperation] = [
         .scale(0.37), .scale(-2), .subtractRowMeans, .clamp(-0.5...0.75), .zeroNonFinite, .clipRows, .norm(.l1),
         .norm(.l2), .norm(.lInfinity), .norm(.lp(3)), .nonFiniteCount, .count(below: 0.5), .histogram,
-        .parameterNorm(.l2), .accumulate(factor: 0.5, overwriting: true), .accumulate(factor: 2, overwriting: false),
+        .parameterNorm(.l2), .accumulate(factor: 0.5, overwriting: true),
+        .accumulate(factor: 2, overwriting: false),
         .squareEach, .addNormalNoise(seed: 5), .load, .differenceFromRemembered,
+        .agreeing,
     ]
 
     /// What may be at the end.
@@ -76,6 +79,14 @@ enum BlockOperation: Sendable, Equatable {
                 for index in memory.original.indices { memory.gradient[index] -= memory.original[index] / 4 }
                 return [Double(memory.original.count)]
             }
+        case .agreeing:
+            block.rememberGradient()
+            block.scale(by: Float(-0.5))
+            block.transformEach { $0 += 0.25 }
+            block.slotAccess.readsGradient = true
+            let count = block.agreeingCount()
+            block.scaleAgreeing(by: 1.5)
+            return [Double(count)]
         case .squareEach: block.transformEach { $0 *= $0 }
         case .sgd(let momentum, let nesterov, let isFirst):
             block.apply(
