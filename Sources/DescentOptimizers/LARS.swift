@@ -70,16 +70,9 @@ public struct LARS: Optimizer {
     }
 
     public func measure(_ measurement: TensorMeasurement, of block: inout some UpdateBlock) -> Double {
-        let sign: Float = rules[block.parameterIndex].maximize ? -1 : 1
+        // That of -g + decay * p is that of g - decay * p.
         let decay = block.rates.weightDecay
-        return block.withUnsafeElements { memory in
-            var sum = 0.0
-            for index in memory.gradient.indices {
-                let decayed = Double(sign * memory.gradient[index] + decay * memory.parameters[index])
-                sum += decayed * decayed
-            }
-            return sum.squareRoot()
-        }
+        return block.decayedNorm(rules[block.parameterIndex].maximize ? -decay : decay)
     }
 
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {

@@ -58,3 +58,12 @@ TRIAL(centered_squares) {
 TRIAL(is_finite) {
     while (next_case(trial, 1)) fold(trial, kernels->is_finite(floats(trial, trial->count), trial->count));
 }
+
+TRIAL(sum_of_decayed_squares) {
+    // Without means, of each type plain and with a factor.
+    while (next_case(trial, 6)) {
+        const descent_pending pending = gradient(trial, trial->variant);
+        const float *parameters = floats(trial, size_of(&pending));
+        fold(trial, kernels->sum_of_decayed_squares(&pending, parameters, trial->variant == 0 ? -0.1f : 0.1f));
+    }
+}

@@ -188,6 +188,17 @@ extension UpdateBlock {
 
     public mutating func updateNorm() -> Double { .nan }
 
+    public mutating func decayedNorm(_ decay: Float) -> Double {
+        if decay == 0 { return norm(.l2) }
+        return withUnsafeElements { memory in
+            var combiner = Norm.Combiner(.l2)
+            for index in memory.gradient.indices {
+                combiner.add(Double((memory.gradient[index] + decay * memory.parameters[index]).magnitude))
+            }
+            return combiner.value
+        }
+    }
+
     public mutating func blendParameters(into slot: Int, weight: Float, replacing: Bool) {
         let access = slotAccess
         guard access.declares(slots: slot + 1) else { return }

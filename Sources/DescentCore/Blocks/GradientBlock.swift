@@ -137,6 +137,12 @@ public protocol UpdateBlock: GradientBlock {
     /// The L2 norm of what has been added to the parameters since they were remembered; by default NaN, for unknown.
     mutating func updateNorm() -> Double
 
+    /// The L2 norm of what weight decay makes of the gradient: of g + decay * p.
+    ///
+    /// Without decay it is that of g, whatever the parameters are; like ``GradientBlock/norm(_:)`` it is finite exactly if
+    /// every element is.
+    mutating func decayedNorm(_ decay: Float) -> Double
+
     /// Writes the parameters to the copy that the sweep keeps of them, rounded to its element type.
     mutating func copyParameters()
 

@@ -110,6 +110,29 @@ extension SIMDBlock {
         if replacing { noteChangedParameters() }
     }
 
+    public mutating func decayedNorm(_ decay: Float) -> Double {
+        if decay == 0 { return norm(.l2) }
+        if isCentered || limits != nil { materialize() }
+        let (kernels, parameters) = (kernels, parameters)
+        var combiner = Norm.Combiner(.l2)
+        var isMeasured = true
+        forEachSegment { gradient, offset, scratchOffset in
+            let norm = kernels.decayedNorm(gradient, parameters(offset, scratchOffset), decay)
+            combiner.add(norm ?? 0)
+            isMeasured = isMeasured && norm != nil
+        }
+        if isMeasured { return combiner.value }
+        materialize()
+        combiner = Norm.Combiner(.l2)
+        forEachSegment { gradient, offset, scratchOffset in
+            let values = parameters(offset, scratchOffset)
+            for index in 0..<gradient.rows * gradient.columns {
+                combiner.add(Double((gradient.floats[index] + decay * values[index]).magnitude))
+            }
+        }
+        return combiner.value
+    }
+
     public mutating func parametersAreFinite() -> Bool {
         if let updateIsFinite { return updateIsFinite && parametersFit() }
         let (kernels, parameters, region) = (kernels, parameters, region)

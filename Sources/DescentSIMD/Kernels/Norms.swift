@@ -1,3 +1,4 @@
+import CDescentKernels
 import DescentCore
 
 extension Kernels {
@@ -20,6 +21,15 @@ extension Kernels {
             combiner.add(contiguousNorm(norm, source, count: rows * columns, minus: 0))
         }
         return combiner.value
+    }
+
+    /// The L2 norm of g + decay * p, of a gradient without means and limits; nil where one pass cannot measure it.
+    func decayedNorm(_ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, _ decay: Float) -> Double? {
+        let squares = withUnsafePointer(to: descent_pending(gradient)) {
+            table.pointee.sum_of_decayed_squares($0, parameters, decay)
+        }
+        let smallest = Self.smallestMeanSquare * Double(gradient.rows * gradient.columns)
+        return squares.isFinite && squares >= smallest ? squares.squareRoot() : nil
     }
 
     /// Adds up the squares of rows without their means, which are recorded on the way, row after row.

@@ -10,6 +10,7 @@ enum BlockOperation: Sendable, Equatable {
     case clipRows
     case norm(Norm)
     case parameterNorm(Norm)
+    case decayedNorm(Float)
     case nonFiniteCount
     case count(below: Float)
     case histogram
@@ -30,7 +31,7 @@ enum BlockOperation: Sendable, Equatable {
     static let transforms: [BlockOperation] = [
         .scale(0.37), .scale(-2), .subtractRowMeans, .clamp(-0.5...0.75), .zeroNonFinite, .clipRows, .norm(.l1),
         .norm(.l2), .norm(.lInfinity), .norm(.lp(3)), .nonFiniteCount, .count(below: 0.5), .histogram,
-        .parameterNorm(.l2), .accumulate(factor: 0.5, overwriting: true),
+        .parameterNorm(.l2), .decayedNorm(0.3), .decayedNorm(0), .accumulate(factor: 0.5, overwriting: true),
         .accumulate(factor: 2, overwriting: false),
         .squareEach, .addNormalNoise(seed: 5), .load, .differenceFromRemembered,
         .agreeing,
@@ -61,6 +62,7 @@ enum BlockOperation: Sendable, Equatable {
         case .clipRows: block.clipRows(factor: 0.5, minimumNorm: 0.001, epsilon: 1e-6)
         case .norm(let norm): return [block.norm(norm)]
         case .parameterNorm(let norm): return [block.parameterNorm(norm)]
+        case .decayedNorm(let decay): return [block.decayedNorm(decay)]
         case .nonFiniteCount: return [Double(block.nonFiniteCount())]
         case .count(let limit): return [Double(block.count(below: limit))]
         case .histogram:

@@ -46,4 +46,19 @@ import Testing
             #expect(isSame, "\(count) elements")
         }
     }
+
+    @Test(arguments: KernelTests.levels) func `squares behind weight decay are added as those of elements are`(
+        _ level: InstructionSet
+    ) {
+        let kernels = Kernels(level)
+        forEachGradient(isCentered: [false]) { gradient, elements, parameters, count in
+            for decay: Float in [0.1, -3] {
+                let decayed = elements.indices.map { elements[$0] + decay * parameters[$0] }
+                let squares = reference.sumOfSquares(decayed, count: count, minus: 0)
+                let isMeasured = squares.isFinite && squares >= 0x1p-100 * Double(count)
+                let norm = kernels.decayedNorm(gradient, parameters, decay)
+                #expect(norm == (isMeasured ? squares.squareRoot() : nil), "\(count) elements")
+            }
+        }
+    }
 }
