@@ -85,8 +85,9 @@ void *stored_results(trial *trial, descent_element_type type, intptr_t count);
 /// A gradient of as many elements as the case has, or at most two fewer, by its variant.
 descent_pending gradient(trial *trial, int variant);
 
-/// How many variants of gradients with limits there are: of each type with repairs, a range, both, and factors of rows.
-#define LIMITED_GRADIENTS 15
+/// How many variants of gradients with limits there are: of each type with repairs, a range, both, factors of rows, and
+/// those alone.
+#define LIMITED_GRADIENTS 18
 
 /// A gradient of at least a few elements fewer than the case has, with limits, by its variant.
 descent_pending limited_gradient(trial *trial, int variant);

@@ -221,25 +221,29 @@ descent_pending gradient(trial *trial, int variant) {
 descent_pending limited_gradient(trial *trial, int variant) {
     static const float ends[][2] = {
         {-__builtin_inff(), __builtin_inff()}, {-1, 2}, {-0.5f, 0.5f}, {-0.0f, 1}, {-__builtin_inff(), 0},
+        {-__builtin_inff(), __builtin_inff()},
     };
     const descent_element_type type = (descent_element_type)(variant % 3);
-    const int form = variant / 3 % 5;
-    const intptr_t rows = form == 1 ? 1 : form == 4 ? 19 : 5, columns = trial->count / rows;
+    const int form = variant / 3 % 6;
+    const bool is_of_rows_alone = form == 5;
+    // Of rows alone, some are whole cache lines.
+    const intptr_t rows = form == 1 ? 1 : form == 4 ? 19 : form == 5 ? 4 : 5, columns = trial->count / rows;
     return (descent_pending){
         .source = elements(trial, type, rows * columns),
         .type = type,
         .rows = rows,
         .columns = columns,
         .factor = form == 1 ? 1 : 0.37f,
-        .means = form >= 3 ? floats(trial, rows) : NULL,
+        .means = form == 3 || form == 4 ? floats(trial, rows) : NULL,
         .limits =
             {
                 .is_active = true,
-                .repairs = form == 1 ? 0 : -1,
-                .factor = form % 2 == 0 ? 1 : -1.5f,
+                .is_of_rows_alone = is_of_rows_alone,
+                .repairs = form == 1 || is_of_rows_alone ? 0 : -1,
+                .factor = form % 2 == 0 || is_of_rows_alone ? 1 : -1.5f,
                 .lower = ends[form][0],
                 .upper = ends[form][1],
-                .row_factors = form == 2 || form == 4 ? floats(trial, rows) : NULL,
+                .row_factors = form == 2 || form >= 4 ? floats(trial, rows) : NULL,
             },
     };
 }

@@ -11,6 +11,8 @@ typedef enum { descent_float32, descent_float16, descent_bfloat16 } descent_elem
 /// finite become 0 if they are repaired, all are moved into a range, and rows are multiplied by a number each.
 typedef struct {
     bool is_active;
+    /// Whether nothing is done but that rows are multiplied.
+    bool is_of_rows_alone;
     /// All ones where NaN and infinities become 0, else 0.
     int32_t repairs;
     float factor;

@@ -61,6 +61,7 @@ extension descent_limits {
         self.init()
         guard let limits else { return }
         is_active = true
+        is_of_rows_alone = limits.areOfRowsAlone
         repairs = limits.repairs ? -1 : 0
         factor = limits.factor
         lower = limits.range.lowerBound

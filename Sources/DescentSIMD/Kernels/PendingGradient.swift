@@ -21,9 +21,13 @@ struct ElementLimits {
     }
 
     /// Whether every element stays what it is unless it is not finite.
-    var onlyRepairs: Bool {
-        factor == 1 && !isCentered && range == -Float.infinity ... .infinity && rowFactors == nil
-    }
+    var onlyRepairs: Bool { isWithoutChange && rowFactors == nil }
+
+    /// Whether nothing is done but that rows are multiplied.
+    var areOfRowsAlone: Bool { isWithoutChange && !repairs }
+
+    /// Whether finite elements are what they were when rows are multiplied.
+    private var isWithoutChange: Bool { factor == 1 && !isCentered && range == -Float.infinity ... .infinity }
 }
 
 /// Contiguous gradients with pending operations, as kernels read them: `factor * source - factor * mean of the row`.

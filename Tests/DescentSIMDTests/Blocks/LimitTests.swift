@@ -73,6 +73,7 @@ import Testing
         layout = try ParameterLayout([
             ParameterDescription("small", shape: [37, 3, 3, 3]), ParameterDescription("sixteen", shape: [20, 16]),
             ParameterDescription("wide", shape: [2, 4_500]), ParameterDescription("odd", shape: [9, 83]),
+            ParameterDescription("lines", shape: [6, 128]),
             ParameterDescription("vector", shape: [301]), ParameterDescription("scalar", shape: []),
             ParameterDescription("last", shape: [21, 37], outputAxis: .last),
         ])
