@@ -38,17 +38,30 @@ static descent_moments stored_moments(trial *trial, const descent_pending *pendi
     return moments;
 }
 
-TRIAL(sgd_stored) {
-    while (next_case(trial, STORAGES * GRADIENTS)) {
-        const descent_pending pending = gradient(trial, trial->variant / STORAGES);
-        const bool looks_ahead = trial->variant % 2 == 1;
-        const descent_sgd step = {1, 0.01f, 0.1f, 0.9f, 1, 0.9f, looks_ahead};
+TRIAL(sgd) {
+    // Stored in each way, and without momentum.
+    enum { forms = STORAGES + 1 };
+    while (next_case(trial, 2 * forms * GRADIENTS)) {
+        const int storage = trial->variant % forms;
+        const bool is_second = trial->variant / forms % 2 == 1;
+        const descent_pending pending = gradient(trial, trial->variant / (2 * forms));
+        const descent_sgd step = {
+            .sign = is_second ? -1 : 1,
+            .rate = 0.01f,
+            .decay = storage % 2 == 0 ? 0.1f : 0,
+            .kept = 0.9f,
+            .taken = is_second ? 0.9f : 1,
+            .momentum = 0.9f,
+            .looks_ahead = !is_second,
+        };
         float *parameters = results(trial, size_of(&pending));
-        const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, 1);
-        fold(trial, kernels->sgd_stored(&pending, parameters, &moments, &step));
+        const descent_moments moments =
+            stored_moments(trial, &pending, storage % STORAGES, storage == STORAGES ? 0 : 1);
+        fold(trial, kernels->sgd(&pending, parameters, &moments, &step));
     }
 }
 
+/// Coefficients by variant: with weight decay beside the gradient, in it, or without.
 static descent_adam adam_step(int variant) {
     return (descent_adam){
         .beta1 = 0.9f,
@@ -65,18 +78,18 @@ static descent_adam adam_step(int variant) {
     };
 }
 
-TRIAL(adam_stored) {
+TRIAL(adam) {
     while (next_case(trial, 2 * STORAGES * GRADIENTS)) {
         const descent_pending pending = gradient(trial, trial->variant / (2 * STORAGES));
         const descent_adam step = adam_step(trial->variant);
         float *parameters = results(trial, size_of(&pending));
         const int slots = trial->variant / STORAGES % 2 == 0 ? 2 : 3;
         const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, slots);
-        fold(trial, kernels->adam_stored(&pending, parameters, &moments, &step));
+        fold(trial, kernels->adam(&pending, parameters, &moments, &step));
     }
 }
 
-TRIAL(adam_direction_stored) {
+TRIAL(adam_direction) {
     while (next_case(trial, 4 * STORAGES * GRADIENTS)) {
         const descent_pending pending = gradient(trial, trial->variant / (4 * STORAGES));
         const descent_adam step = adam_step(trial->variant);
@@ -85,7 +98,7 @@ TRIAL(adam_direction_stored) {
         const int slots = trial->variant / STORAGES % 2 == 0 ? 2 : 3;
         const descent_moments moments = stored_moments(trial, &pending, trial->variant % STORAGES, slots);
         const bool keeps = trial->variant / (2 * STORAGES) % 2 == 0;
-        kernels->adam_direction_stored(&pending, parameters, &moments, destination, &step, keeps);
+        kernels->adam_direction(&pending, parameters, &moments, destination, &step, keeps);
     }
 }
 

@@ -3,14 +3,12 @@ public import DescentCore
 
 extension SIMDBlock {
     public mutating func apply(_ rule: SGDRule) {
-        guard rule.momentum == 0 || slotAccess.declares(slots: 1) else { return }
+        let slotCount = rule.momentum == 0 ? 0 : 1
+        guard slotAccess.declares(slots: slotCount) else { return }
         let (kernels, step) = (kernels, SGDCoefficients(rule, rates))
-        guard rule.momentum != 0 else {
-            return update(slots: 0) { gradient, parameters, _ in
-                kernels.sgd(gradient, parameters, velocity: nil, step)
-            }
+        update(slots: slotCount) { gradient, parameters, moments in
+            kernels.sgd(gradient, parameters, moments, step)
         }
-        update(slots: 1) { gradient, parameters, moments in kernels.sgd(gradient, parameters, moments, step) }
     }
 
     public mutating func apply(_ rule: AdamRule) {

@@ -3,14 +3,14 @@ import DescentCore
 
 /// Optimizers whose moments lie in any of the ways that moments are stored in.
 extension Kernels {
-    /// Says whether all parameters are finite afterwards; so do the next two.
+    /// Says whether all parameters are finite afterwards; so do the next two. Without momentum there are no moments.
     func sgd(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>, _ moments: descent_moments,
         _ step: SGDCoefficients
     ) -> Bool {
         withUnsafePointer(to: moments) { moments in
             withUnsafePointer(to: descent_pending(gradient)) { gradient in
-                withUnsafePointer(to: descent_sgd(step)) { table.pointee.sgd_stored(gradient, parameters, moments, $0) }
+                withUnsafePointer(to: descent_sgd(step)) { table.pointee.sgd(gradient, parameters, moments, $0) }
             }
         }
     }
@@ -22,7 +22,7 @@ extension Kernels {
         withUnsafePointer(to: moments) { moments in
             withUnsafePointer(to: descent_pending(gradient)) { gradient in
                 withUnsafePointer(to: descent_adam(step)) {
-                    table.pointee.adam_stored(gradient, parameters, moments, $0)
+                    table.pointee.adam(gradient, parameters, moments, $0)
                 }
             }
         }
@@ -47,7 +47,7 @@ extension Kernels {
         withUnsafePointer(to: moments) { moments in
             withUnsafePointer(to: descent_pending(gradient)) { gradient in
                 withUnsafePointer(to: descent_adam(step)) {
-                    table.pointee.adam_direction_stored(
+                    table.pointee.adam_direction(
                         gradient, parameters, moments, destination, $0, keepsMoments)
                 }
             }

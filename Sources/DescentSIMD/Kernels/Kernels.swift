@@ -93,48 +93,6 @@ struct Kernels: Sendable {
         table.pointee.is_finite(elements, count)
     }
 
-    /// Says whether all parameters are finite afterwards.
-    @discardableResult
-    func sgd(
-        _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
-        velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
-    ) -> Bool {
-        let coefficients = descent_sgd(
-            sign: step.sign, rate: step.rate, decay: step.decay, kept: step.kept, taken: step.taken,
-            momentum: step.momentum, looks_ahead: step.looksAhead)
-        return withUnsafePointer(to: descent_pending(gradient)) { gradient in
-            withUnsafePointer(to: coefficients) { table.pointee.sgd(gradient, parameters, velocity, $0) }
-        }
-    }
-
-    /// Says whether all parameters are finite afterwards.
-    @discardableResult
-    func adam(
-        _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
-        first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
-        largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
-    ) -> Bool {
-        return withUnsafePointer(to: descent_pending(gradient)) { gradient in
-            withUnsafePointer(to: descent_adam(step)) {
-                table.pointee.adam(gradient, parameters, first, second, largest, $0)
-            }
-        }
-    }
-
-    /// Writes the direction to a destination, which may be the gradient's source; moments are written if they are to be kept.
-    func adamDirection(
-        _ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, first: UnsafeMutablePointer<Float>,
-        second: UnsafeMutablePointer<Float>, largest: UnsafeMutablePointer<Float>?,
-        into destination: UnsafeMutablePointer<Float>, _ step: AdamRule.Coefficients, keepsMoments: Bool
-    ) {
-        withUnsafePointer(to: descent_pending(gradient)) { gradient in
-            withUnsafePointer(to: descent_adam(step)) {
-                table.pointee.adam_direction(
-                    gradient, parameters, first, second, largest, destination, $0, keepsMoments)
-            }
-        }
-    }
-
     // MARK: Order in memory
 
     /// Makes the columns of a matrix rows: `destination[row * stride + column] = source[column * sourceStride + row]`.

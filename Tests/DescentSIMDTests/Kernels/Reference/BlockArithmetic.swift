@@ -1,3 +1,4 @@
+import CDescentKernels
 import DescentCore
 
 @testable import DescentSIMD
@@ -54,7 +55,43 @@ protocol BlockArithmetic {
         count: Int)
 }
 
-extension Kernels: BlockArithmetic {}
+/// Optimizers with moments of float32.
+extension Kernels: BlockArithmetic {
+    @discardableResult func sgd(
+        _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
+        velocity: UnsafeMutablePointer<Float>?, _ step: SGDCoefficients
+    ) -> Bool {
+        sgd(gradient, parameters, descent_moments(velocity, nil, nil), step)
+    }
+
+    @discardableResult func adam(
+        _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>,
+        first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
+        largest: UnsafeMutablePointer<Float>?, _ step: AdamRule.Coefficients
+    ) -> Bool {
+        adam(gradient, parameters, descent_moments(first, second, largest), step)
+    }
+
+    func adamDirection(
+        _ gradient: PendingGradient, _ parameters: UnsafePointer<Float>, first: UnsafeMutablePointer<Float>,
+        second: UnsafeMutablePointer<Float>, largest: UnsafeMutablePointer<Float>?,
+        into destination: UnsafeMutablePointer<Float>, _ step: AdamRule.Coefficients, keepsMoments: Bool
+    ) {
+        adamDirection(
+            gradient, parameters, descent_moments(first, second, largest), into: destination, step,
+            keepsMoments: keepsMoments)
+    }
+}
+
+extension descent_moments {
+    fileprivate init(
+        _ first: UnsafeMutablePointer<Float>?, _ second: UnsafeMutablePointer<Float>?,
+        _ third: UnsafeMutablePointer<Float>?
+    ) {
+        self.init()
+        elements = (UnsafeMutableRawPointer(first), UnsafeMutableRawPointer(second), UnsafeMutableRawPointer(third))
+    }
+}
 
 /// The arithmetic of ``ReferenceKernels``.
 struct ReferenceArithmetic: BlockArithmetic {
