@@ -24,10 +24,8 @@ TRIAL(count_below) {
 }
 
 TRIAL(count_agreeing) {
-    while (next_case(trial, GRADIENTS + LIMITED_GRADIENTS)) {
-        const int variant = trial->variant;
-        const descent_pending pending =
-            variant < GRADIENTS ? gradient(trial, variant) : limited_gradient(trial, variant - GRADIENTS);
+    while (next_case(trial, GRADIENTS)) {
+        const descent_pending pending = gradient(trial, trial->variant);
         fold(trial, kernels->count_agreeing(&pending, floats(trial, size_of(&pending))));
     }
 }
