@@ -3,7 +3,9 @@ import DescentCore
 
 /// Optimizers whose moments lie in any of the ways that moments are stored in.
 extension Kernels {
-    /// Says whether all parameters are finite afterwards; so do the next two. Without momentum there are no moments.
+    /// Says whether all parameters are finite afterwards; so do the next two.
+    ///
+    /// Without momentum there are no moments.
     func sgd(
         _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>, _ moments: descent_moments,
         _ step: SGDCoefficients
