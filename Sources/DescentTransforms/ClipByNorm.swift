@@ -8,7 +8,7 @@ public struct ClipByNorm: GradientScaling {
     public var maximum: Schedule
     /// What is added to the norm.
     public var epsilon: Float
-    private var names: [String] = []
+    private var tensors = ParameterGroups()
 
     /// Clips each tensor.
     ///
@@ -34,15 +34,12 @@ public struct ClipByNorm: GradientScaling {
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try requireThreshold(maximum, epsilon, of: name)
-        names = layout.map(\.name)
+        tensors = ParameterGroups(of: layout, by: \.name)
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
         guard let maximum = step.value(of: maximum, "maximum", in: .threshold) else { return }
-        for (parameter, name) in names.enumerated() {
-            step.clip(
-                parameter, norm: step.incoming.norm(.l2, of: parameter), to: maximum, epsilon: epsilon, group: name)
-        }
+        step.clip(tensors, epsilon: epsilon) { _ in maximum }
     }
 }
 

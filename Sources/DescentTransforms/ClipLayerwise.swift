@@ -13,14 +13,11 @@ public struct ClipLayerwise: GradientScaling {
     public var epsilon: Float
     /// Names the layer of a parameter; nil where that is its name up to the last dot.
     public let layer: (@Sendable (ParameterDescription) -> String)?
-    private var layers: [Layer] = []
-
-    private struct Layer: Sendable {
-        let name: String
-        /// Nil for the usual one.
-        let maximum: Schedule?
-        var parameters: [Int]
-    }
+    private var layers = ParameterGroups()
+    /// The largest norms of layers that have one of their own, by position.
+    private var ownMaxima: [(layer: Int, maximum: Schedule)] = []
+    /// The largest norm of each layer in the present step; nil leaves it alone.
+    private var presentMaxima: [Float?] = []
 
     /// Clips layers.
     ///
@@ -93,53 +90,32 @@ public struct ClipLayerwise: GradientScaling {
         for layer in maxima.keys.sorted() {
             try requireThreshold(maxima[layer] ?? 1, epsilon, of: "\(name), layer \(layer)")
         }
-        layers = []
-        var positions: [String: Int] = [:]
-        for (index, parameter) in layout.enumerated() {
-            let layerName = layer?(parameter) ?? parameter.layer
-            if let position = positions[layerName] {
-                layers[position].parameters.append(index)
-            } else {
-                positions[layerName] = layers.count
-                layers.append(Layer(name: layerName, maximum: maxima[layerName], parameters: [index]))
-            }
-        }
-        for layer in maxima.keys.sorted() where positions[layer] == nil {
-            let known = positions.keys.sorted()
+        layers = ParameterGroups(of: layout, by: layer ?? { $0.layer })
+        presentMaxima = [Float?](repeating: nil, count: layers.count)
+        ownMaxima = layers.names.enumerated().compactMap { index, name in maxima[name].map { (index, $0) } }
+        for layer in maxima.keys.sorted() where !layers.names.contains(layer) {
+            let known = layers.names.sorted()
             let hint = layer.nearest(among: known).map { "did you mean \"\($0)\"?" }
             throw DescentError(
                 .invalidSetting, stage: name,
                 "\(name): there is no layer named \"\(layer)\"; "
                     + (hint ?? "there are \(known.prefix(8).joined(separator: ", "))."))
         }
-        if defaultMaximum == nil { layers.removeAll { $0.maximum == nil } }
     }
 
     public mutating func prepare(_ step: inout StepPreparation) {
         var usual: Float?
-        for layer in layers {
-            let maximum: Float?
-            if let own = layer.maximum {
-                maximum = step.value(of: own, "the maximum of layer \(layer.name)", in: .threshold)
-            } else {
-                // Looked up once for all layers that share it.
-                if usual == nil, let defaultMaximum {
-                    usual = step.value(of: defaultMaximum, "default", in: .threshold)
-                }
-                maximum = usual
-            }
-            guard let maximum else { return }
-            if layer.parameters.count == 1 {
-                let parameter = layer.parameters[0]
-                step.clip(
-                    parameter, norm: step.incoming.norm(.l2, of: parameter), to: maximum, epsilon: epsilon,
-                    group: layer.name)
-            } else {
-                step.clip(
-                    layer.parameters, norm: step.incoming.norm(.l2, over: layer.parameters), to: maximum,
-                    epsilon: epsilon, group: layer.name)
-            }
+        if let defaultMaximum, ownMaxima.count < layers.count {
+            usual = step.value(of: defaultMaximum, "default", in: .threshold)
+            if usual == nil { return }
         }
+        for layer in presentMaxima.indices { presentMaxima[layer] = usual }
+        for (layer, maximum) in ownMaxima {
+            presentMaxima[layer] = step.value(
+                of: maximum, "the maximum of layer \(layers.names[layer])", in: .threshold)
+            if presentMaxima[layer] == nil { return }
+        }
+        step.clip(layers, epsilon: epsilon) { presentMaxima[$0] }
     }
 }
 

@@ -3,7 +3,7 @@ struct StepReporter: Sendable {
     /// The report of the present step.
     var report = StepReport()
     /// The layers that the report is to tell of.
-    private let layers: [(name: String, parameters: [Int])]
+    private let layers: ParameterGroups
     /// Who is told how steps end, in the order in which they were added.
     var observers: [@Sendable (StepEvent) -> Void] = []
     /// The histograms that were last asked for.
@@ -16,7 +16,7 @@ struct StepReporter: Sendable {
 
     init(_ reporting: ReportOptions, for layout: ParameterLayout) {
         self.layout = layout
-        layers = reporting.contains(.layerNorms) ? Self.layers(of: layout) : []
+        layers = reporting.contains(.layerNorms) ? ParameterGroups(of: layout, by: \.layer) : ParameterGroups()
     }
 
     /// Begins the report of a step.
@@ -45,9 +45,9 @@ struct StepReporter: Sendable {
         guard let statistic else { return }
         let scale = chain.trueScale(from: statistic)
         report.measuredNorm = measurements.norm(statistic) * scale
-        for layer in layers where layer.parameters.contains(where: { chain.takesPart($0) }) {
-            let norm = measurements.norm(statistic, over: layer.parameters) * scale
-            report.layerNorms.append(LayerNorm(layer: layer.name, norm: norm))
+        for layer in 0..<layers.count where layers[layer].contains(where: { chain.takesPart($0) }) {
+            let norm = measurements.norm(statistic, over: layers[layer]) * scale
+            report.layerNorms.append(LayerNorm(layer: layers.names[layer], norm: norm))
         }
     }
 
@@ -61,21 +61,6 @@ struct StepReporter: Sendable {
     mutating func noteChange(update: Double, parameters: Double) {
         let ratio = parameters > 0 ? Float(update / parameters) : 0
         report.updateRatio = ratio.isNaN ? nil : ratio
-    }
-
-    private static func layers(of layout: ParameterLayout) -> [(name: String, parameters: [Int])] {
-        var layers: [(name: String, parameters: [Int])] = []
-        var positions: [String: Int] = [:]
-        for (index, parameter) in layout.enumerated() {
-            let name = parameter.layer
-            if let position = positions[name] {
-                layers[position].parameters.append(index)
-            } else {
-                positions[name] = layers.count
-                layers.append((name, [index]))
-            }
-        }
-        return layers
     }
 
     // MARK: Histograms

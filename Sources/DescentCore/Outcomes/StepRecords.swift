@@ -1,7 +1,7 @@
 /// What stages have written down of one step.
 struct StepRecords: Sendable {
     /// What the norm stages saw and did.
-    var norms: [NormRecord] = []
+    var norms = NormRecords()
     /// How many elements stages did something to.
     var counts: [CountRecord] = []
     /// Of those, the ones whose number is not known yet.
@@ -17,7 +17,7 @@ struct StepRecords: Sendable {
 
     /// Forgets what was written down after there were so many.
     mutating func cut(to sizes: (norms: Int, counts: Int, values: Int)) {
-        norms.removeLast(max(0, norms.count - sizes.norms))
+        norms.cut(to: sizes.norms)
         counts.removeLast(max(0, counts.count - sizes.counts))
         values.removeLast(max(0, values.count - sizes.values))
         while let last = awaited.last, last.record >= counts.count { awaited.removeLast() }

@@ -14,7 +14,9 @@ public struct StepReport: Sendable {
     public private(set) var nextLossScale: Float = 1
     var records = StepRecords()
     /// What the norm stages saw and did, in the order of the chain.
-    public var norms: [NormRecord] { records.norms }
+    ///
+    /// - Complexity: O(n) in their number, as they are put together with their names each time.
+    public var norms: [NormRecord] { records.norms.all }
     /// How many elements stages did something to, in the order of the chain.
     public var counts: [CountRecord] { records.counts }
     /// Numbers that stages have written down by themselves, such as trust ratios, in the order of the chain.
@@ -36,14 +38,14 @@ public struct StepReport: Sendable {
     ///
     /// That is what the first stage saw that took a norm of all parameters, or else the L2 norm that was made to check
     /// that gradients are finite; nil if nothing was measured.
-    public var gradientNorm: Double? { norms.first { $0.group == nil }?.before ?? measuredNorm }
+    public var gradientNorm: Double? { records.norms.firstOfAll ?? measuredNorm }
 
     /// Whether a stage clipped a norm.
-    public var isClipped: Bool { norms.contains { $0.isClipped } }
+    public var isClipped: Bool { records.norms.clippedCount > 0 }
 
     /// The share of norms, among those that stages took, that were above their maximum; 0 if none was taken.
     public var clippedFraction: Float {
-        norms.isEmpty ? 0 : Float(norms.count { $0.isClipped }) / Float(norms.count)
+        records.norms.count == 0 ? 0 : Float(records.norms.clippedCount) / Float(records.norms.count)
     }
 }
 

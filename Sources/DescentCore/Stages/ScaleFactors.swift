@@ -17,6 +17,15 @@ struct ScaleFactors: Sendable {
         each[parameter] *= factor
     }
 
+    /// Gives the factor of each parameter to a closure, which returns whether it has changed one.
+    mutating func withEach(of count: Int, _ body: (_ each: inout MutableSpan<Double>) -> Bool) {
+        let hadEach = hasEach
+        setEach(count)
+        var each = each.mutableSpan
+        let hasChanged = body(&each)
+        hasEach = hadEach || hasChanged
+    }
+
     /// Multiplies the factors of all parameters, which lie in an array from a position on, by these.
     func multiply(into product: inout [Double], from start: Int, count: Int) {
         guard hasEach || uniform != 1 else { return }
@@ -40,7 +49,14 @@ struct ScaleFactors: Sendable {
     }
 
     /// Whether no factor is NaN or infinite.
-    var isFinite: Bool { uniform.isFinite && (!hasEach || each.allSatisfy { $0.isFinite }) }
+    var isFinite: Bool {
+        guard hasEach else { return uniform.isFinite }
+        // Without a way out, so that several are looked at at once.
+        var isFinite = uniform.isFinite
+        let each = each.span
+        for parameter in each.indices where !each[parameter].isFinite { isFinite = false }
+        return isFinite
+    }
 
     /// The first factor that is NaN or infinite; 1 if none is.
     var firstNonFinite: Double {

@@ -145,8 +145,7 @@ public struct StepPreparation {
     ///   - kind: Which norm.
     ///   - group: What it is of; nil for all parameters.
     public mutating func record(norm: Double, kind: Norm = .l2, of group: String? = nil) {
-        records.norms.append(
-            NormRecord(stage: stage, group: group, kind: kind, before: norm, after: norm, isClipped: false))
+        record(norm, times: 1, kind, group)
     }
 
     /// Clips what some parameters have in common to a maximum norm, and records it for the report.
@@ -164,14 +163,69 @@ public struct StepPreparation {
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
-        if let selection, !parameters.contains(where: { layout.indices.contains($0) && selection[$0] }) { return }
+        guard selection == nil || concernsOne(of: parameters) else { return }
         let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
         if group == nil {
             scale(by: factor)
         } else if factor < 1 {
-            for parameter in parameters { scale(parameter, by: factor) }
+            scaleEach(of: parameters, by: factor)
         }
         record(norm, times: factor, kind, group)
+    }
+
+    // Apart, as they need an iterator, which a norm of all parameters does without.
+
+    @inline(never)
+    private func concernsOne(of parameters: some Sequence<Int>) -> Bool {
+        parameters.contains { layout.indices.contains($0) && concerns($0) }
+    }
+
+    @inline(never)
+    private mutating func scaleEach(of parameters: some Sequence<Int>, by factor: Double) {
+        for parameter in parameters { scale(parameter, by: factor) }
+    }
+
+    /// Clips each of some groups of parameters by its own norm, and records that for the report.
+    ///
+    ///     factor = min(1, maximum / (norm + epsilon))
+    ///
+    /// It is the fastest way to clip many: a few operations a group. Groups without a parameter that the stage works on
+    /// are left out.
+    ///
+    /// - Parameters:
+    ///   - groups: The groups, of the layout's parameters.
+    ///   - epsilon: What is added to norms in the denominator.
+    ///   - kind: Which norm.
+    ///   - maximum: Gives the threshold of a group by its position, above 0; infinity clips nothing, and the norm is
+    ///     recorded; nil leaves the group alone.
+    /// - Precondition: The stage declared the norm in its requirements, and the groups are made of the same layout.
+    public mutating func clip(
+        _ groups: ParameterGroups, epsilon: Float, kind: Norm = .l2, to maximum: (_ group: Int) -> Float?
+    ) {
+        stopUnless(
+            groups.members.count == layout.count,
+            "\(stage) clips groups of \(groups.members.count) parameters; there are \(layout.count).")
+        let (norms, selection) = (incoming.norms(kind), selection)
+        // Taken out, so that the loop does not look for them in the step.
+        var records = NormRecords()
+        swap(&records, &self.records.norms)
+        defer { swap(&records, &self.records.norms) }
+        records.begin(stage, kind, of: groups.names)
+        factors.withEach(of: layout.count) { each in
+            let (members, ends) = (groups.members.span, groups.ends.span)
+            var (end, isClipped) = (0, false)
+            for group in ends.indices {
+                let own = members.extracting(end..<ends[group])
+                end = ends[group]
+                guard let maximum = maximum(group), let norm = norms.combined(own, selection) else { continue }
+                let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
+                records.add(norm, times: factor, of: group)
+                guard factor < 1 else { continue }
+                isClipped = true
+                for index in own.indices where selection?[own[index]] ?? true { each[own[index]] *= factor }
+            }
+            return isClipped
+        }
     }
 
     /// Clips one parameter to a maximum norm; see ``clip(_:norm:to:epsilon:kind:group:)-(_,_,_,_,_,_)``.
@@ -185,9 +239,6 @@ public struct StepPreparation {
     }
 
     private mutating func record(_ norm: Double, times factor: Double, _ kind: Norm, _ group: String?) {
-        records.norms.append(
-            NormRecord(
-                stage: stage, group: group, kind: kind, before: norm, after: norm * factor,
-                isClipped: factor < 1))
+        records.norms.add(stage, norm, times: factor, kind, of: group)
     }
 }

@@ -25,6 +25,10 @@ public struct GradientStatistics {
     public func norm(_ norm: Norm) -> Double {
         let values = position(of: norm).map { measured[$0].values } ?? values(.norm(norm))
         var combiner = Norm.Combiner(norm)
+        guard selection != nil else {
+            combiner.add(values.span, times: factors.span)
+            return combiner.value
+        }
         for parameter in values.indices where isSelected(parameter) {
             combiner.add(values[parameter] * factors[parameter].magnitude)
         }
@@ -49,6 +53,13 @@ public struct GradientStatistics {
         // Most are lists, over which a loop that knows so is many times as fast.
         parameters.withContiguousStorageIfAvailable { combinedNorm(norm, over: $0) }
             ?? Array(parameters).withUnsafeBufferPointer { combinedNorm(norm, over: $0) }
+    }
+
+    /// The norms of one kind, to combine those of many groups.
+    ///
+    /// - Precondition: The stage declared the norm in its requirements.
+    func norms(_ norm: Norm) -> PendingNorms {
+        PendingNorms(kind: norm, values: values(.norm(norm)), factors: factors)
     }
 
     private func combinedNorm(_ norm: Norm, over parameters: UnsafeBufferPointer<Int>) -> Double {
@@ -158,6 +169,35 @@ public struct GradientStatistics {
             "\(stage) reads \(requirement), which it does not declare: add \(requirement.inCode) to its requirements, or "
                 + "to its observations if it reads that in finish(_:) alone.")
         return index
+    }
+}
+
+/// The norms of all parameters, and what has to be multiplied in.
+struct PendingNorms {
+    let kind: Norm
+    let values: [Double]
+    let factors: [Double]
+
+    /// The norm over some parameters.
+    ///
+    /// - Parameters:
+    ///   - parameters: Their positions.
+    ///   - selection: For each parameter, whether it counts; nil for all.
+    /// - Returns: The norm; nil if none of them counts.
+    @inline(__always)
+    func combined(_ parameters: Span<Int>, _ selection: [Bool]?) -> Double? {
+        if parameters.count == 1, selection == nil { return values[parameters[0]] * factors[parameters[0]].magnitude }
+        var combiner = Norm.Combiner(kind)
+        var (count, last) = (0, 0.0)
+        for index in parameters.indices {
+            let parameter = parameters[index]
+            guard selection?[parameter] ?? true else { continue }
+            last = values[parameter] * factors[parameter].magnitude
+            combiner.add(last)
+            count += 1
+        }
+        if parameters.count == 1 { return count == 1 ? last : nil }
+        return count > 0 ? combiner.value : nil
     }
 }
 

@@ -68,6 +68,20 @@ public enum Norm: Sendable, Hashable, CustomStringConvertible {
             }
         }
 
+        /// Adds as many parts as there are factors, each of them times the magnitude of its factor.
+        mutating func add(_ parts: Span<Double>, times factors: Span<Double>) {
+            guard norm == .l2 else {
+                for index in factors.indices { add(parts[index] * factors[index].magnitude) }
+                return
+            }
+            var sum = sum
+            for index in factors.indices {
+                let part = parts[index] * factors[index].magnitude
+                sum += part * part
+            }
+            self.sum = sum
+        }
+
         /// The norm of all parts together.
         public var value: Double {
             switch norm {
