@@ -46,22 +46,32 @@ extension Engine {
 extension [UpdateRates] {
     /// Whether neighbours have the same rates.
     fileprivate func areAlike(among neighbours: [Range<Int>], of blocks: [BlockExtent]) -> Bool {
-        for (index, others) in neighbours.enumerated() where others.lowerBound < index {
-            let (own, first) = (self[blocks[index].parameterIndex], self[blocks[others.lowerBound].parameterIndex])
-            guard own.learningRate == first.learningRate, own.weightDecay == first.weightDecay else { return false }
-        }
-        return true
+        guard let first else { return true }
+        let rates = span
+        var areAllAlike = true
+        for index in rates.indices where !rates[index].areSame(as: first) { areAllAlike = false }
+        return areAllAlike
+            || neighbours.enumerated().allSatisfy { index, others in
+                self[blocks[index].parameterIndex].areSame(as: self[blocks[others.lowerBound].parameterIndex])
+            }
+    }
+}
+
+extension UpdateRates {
+    fileprivate func areSame(as other: UpdateRates) -> Bool {
+        learningRate == other.learningRate && weightDecay == other.weightDecay
     }
 }
 
 extension TransformChain {
     /// Whether the factors of consecutive scaling transforms are well within Float's range, or 0.
     func factorsArePlain(ofRun run: Int) -> Bool {
-        let count = isActive.count
-        for index in run * count..<(run + 1) * count {
-            let magnitude = runFactors[index].magnitude
-            guard magnitude == 0 || (magnitude > 0x1p-30 && magnitude < 0x1p30) else { return false }
+        let factors = runFactors.span
+        var arePlain = true
+        for index in run * isActive.count..<(run + 1) * isActive.count {
+            let magnitude = factors[index].magnitude
+            if magnitude != 0, !(magnitude > 0x1p-30 && magnitude < 0x1p30) { arePlain = false }
         }
-        return true
+        return arePlain
     }
 }

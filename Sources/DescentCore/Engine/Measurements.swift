@@ -2,14 +2,19 @@
 struct Measurements: Sendable {
     /// The numbers, by the plan's statistics.
     private(set) var statistics: [MeasuredStatistic]
-    private let blocks: [BlockExtent]
+    /// For each parameter, where its blocks end.
+    private let ends: [Int]
+    private let blockCount: Int
 
     /// Makes room for what a plan measures.
     init(_ plan: Plan, parameterCount: Int, blocks: [BlockExtent]) {
         statistics = plan.statistics.map {
             MeasuredStatistic(what: $0.what, values: [Double](repeating: 0, count: parameterCount))
         }
-        self.blocks = blocks
+        var ends = [Int](repeating: 0, count: parameterCount)
+        for block in blocks { ends[block.parameterIndex] += 1 }
+        for parameter in 1..<max(1, parameterCount) { ends[parameter] += ends[parameter - 1] }
+        (self.ends, blockCount) = (ends, blocks.count)
     }
 
     /// The numbers of one statistic, parameter by parameter.
@@ -31,7 +36,12 @@ struct Measurements: Sendable {
     func norm(_ statistic: Int) -> Double { norm(statistic, over: statistics[statistic].values.indices) }
 
     /// The first parameter of which a number is not finite; nil if there is none.
-    func firstNonFinite(_ statistic: Int) -> Int? { statistics[statistic].values.firstIndex { !$0.isFinite } }
+    func firstNonFinite(_ statistic: Int) -> Int? {
+        let values = statistics[statistic].values
+        let numbers = values.span
+        for parameter in numbers.indices where !numbers[parameter].isFinite { return parameter }
+        return nil
+    }
 
     /// Puts the numbers of blocks together to those of parameters, in the order of blocks.
     ///
@@ -44,18 +54,23 @@ struct Measurements: Sendable {
         _ statistic: Int, _ buffers: StepBuffers, _ exchange: (any GradientExchange)?, leavingOut isLeftOut: [Bool] = []
     ) {
         let what = statistics[statistic].what
-        let offset = statistic * blocks.count
+        let norms = buffers.blockNorms + statistic * blockCount
         let empty = what.combiner
         // Taken out, so that they are not looked up for each parameter.
         var values: [Double] = []
         swap(&values, &statistics[statistic].values)
-        var index = 0
+        let isRoot = what == .norm(.l2)
+        var start = 0
         for parameter in values.indices {
-            var combiner = empty
-            while index < blocks.count, blocks[index].parameterIndex == parameter {
-                combiner.add(buffers.blockNorms[offset + index])
-                index += 1
+            let blocks = start..<ends[parameter]
+            start = blocks.upperBound
+            // The root of a square is what was squared.
+            if isRoot, blocks.count == 1 {
+                values[parameter] = norms[blocks.lowerBound]
+                continue
             }
+            var combiner = empty
+            for block in blocks { combiner.add(norms[block]) }
             values[parameter] = combiner.value
         }
         // What blocks that were left out hold is of an earlier step.

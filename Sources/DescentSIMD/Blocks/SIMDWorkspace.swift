@@ -92,16 +92,19 @@ public final class SIMDWorkspace: @unchecked Sendable {
         let writesAllParameters = sweep.updatedParameters != nil
         let neighbours = memory.address.pointee.neighboursLieTogether ? sweep.neighbours : []
         @Sendable func runBlocks(_ chunk: Range<Int>, on scratch: ThreadScratch) {
-            let chunk = chunk.clamped(to: range)
-            for offset in 0..<chunk.count {
-                let index = backwards ? chunk.upperBound - 1 - offset : chunk.lowerBound + offset
-                let extent = blocks[index]
-                var tensorCount = 1
-                if !neighbours.isEmpty {
-                    // Those that are handed out together are so with the first of them.
-                    guard neighbours[index].lowerBound == index else { continue }
-                    tensorCount = neighbours[index].count
-                }
+            var rest = chunk.clamped(to: range)
+            while !rest.isEmpty {
+                let next = backwards ? rest.upperBound - 1 : rest.lowerBound
+                let joined = neighbours.isEmpty ? next..<next + 1 : neighbours[next]
+                let index = joined.lowerBound
+                // Those that are handed out together are so with the first of them.
+                let isOfChunk = index >= rest.lowerBound
+                rest =
+                    backwards
+                    ? rest.lowerBound..<max(index, rest.lowerBound)
+                    : min(joined.upperBound, rest.upperBound)..<rest.upperBound
+                guard isOfChunk else { continue }
+                let (extent, tensorCount) = (blocks[index], joined.count)
                 var block = SIMDBlock(
                     extent, of: shapes[extent.parameterIndex], index: index, tensorCount: tensorCount,
                     memory: memory.address, scratch: scratch)
