@@ -1,49 +1,49 @@
 /// What one sweep does to each block: the innermost loop of a step.
 ///
-/// It is generic over the block alone, and knows no backend, so that what it needs to know of the block's type is
-/// looked up once for each block and not once for each operation.
-struct BlockWork: Sendable {
-    private let transforms: [any GradientTransform]
-    private let optimizers: [any Optimizer]
-    private let places: [Station.Place]
-    private let followers: [any ParameterFollower]
-    private let branches: [BranchPlace]
+/// It is generic over the block alone, and can be inlined, so that each backend's module compiles it for its own block
+/// and nothing is looked up of the block's type while a sweep runs.
+public struct BlockWork: Sendable {
+    @usableFromInline let transforms: [any GradientTransform]
+    @usableFromInline let optimizers: [any Optimizer]
+    @usableFromInline let places: [Station.Place]
+    @usableFromInline let followers: [any ParameterFollower]
+    @usableFromInline let branches: [BranchPlace]
     /// Learning rate and weight decay of each parameter.
-    private let rates: [UpdateRates]
+    @usableFromInline let rates: [UpdateRates]
     /// For each parameter, the branch that moves it.
-    private let owners: [Int?]
-    private let statistics: [Plan.Statistic]
-    private let microBatchOperations: [Plan.Operation]
-    private let operations: [Plan.Operation]
-    private let end: [Plan.Operation]
-    private let addition: WindowAddition?
-    private let windowFactor: Double
-    private let keepsSlots: Bool
-    private let checksSum: Bool
+    @usableFromInline let owners: [Int?]
+    @usableFromInline let statistics: [Plan.Statistic]
+    @usableFromInline let microBatchOperations: [Plan.Operation]
+    @usableFromInline let operations: [Plan.Operation]
+    @usableFromInline let end: [Plan.Operation]
+    @usableFromInline let addition: WindowAddition?
+    @usableFromInline let windowFactor: Double
+    @usableFromInline let keepsSlots: Bool
+    @usableFromInline let checksSum: Bool
     /// Whether what lasts is checked as it is written, and the parameters before that.
-    private let checksResult: Bool
-    private let checksParametersFirst: Bool
-    private let accesses: StageAccesses
-    private let runFactors: [Double]
-    private let parameterCount: Int
-    private let blockCount: Int
-    private let buffers: StepBuffers
-    private let histograms: HistogramSink?
+    @usableFromInline let checksResult: Bool
+    @usableFromInline let checksParametersFirst: Bool
+    @usableFromInline let accesses: StageAccesses
+    @usableFromInline let runFactors: [Double]
+    @usableFromInline let parameterCount: Int
+    @usableFromInline let blockCount: Int
+    @usableFromInline let buffers: StepBuffers
+    @usableFromInline let histograms: HistogramSink?
     /// The passes over whole tensors, and where each leaves its result; nil if there are none.
-    private let passes: [TensorPass]?
+    @usableFromInline let passes: [TensorPass]?
     /// The pass that this is; nil for a sweep.
-    private let pass: Int?
+    @usableFromInline let pass: Int?
     /// For each parameter, whether this leaves it out; empty if none is.
-    private let isLeftOut: [Bool]
+    @usableFromInline let isLeftOut: [Bool]
     /// For each parameter, whether it takes no part in the step, as its gradient is absent; empty if all do.
-    private let isIdle: [Bool]
+    @usableFromInline let isIdle: [Bool]
     /// For each parameter, whether the micro-batch has no gradient of it; empty if it has all.
-    private let isAbsent: [Bool]
-    private let storesAbsent: Bool
+    @usableFromInline let isAbsent: [Bool]
+    @usableFromInline let storesAbsent: Bool
     /// Whether it is the micro-batch that is read, and not the window's sum.
-    private let readsMicroBatch: Bool
+    @usableFromInline let readsMicroBatch: Bool
     /// Whether stages in front of the window pass over gradients that are absent.
-    private let skipsAbsent: Bool
+    @usableFromInline let skipsAbsent: Bool
 
     init<Backend: TensorBackend>(_ engine: borrowing Engine<Backend>, _ program: borrowing SweepProgram) {
         let design = engine.design
@@ -80,7 +80,7 @@ struct BlockWork: Sendable {
         skipsAbsent = engine.configuration.missing == .skipParameter
     }
 
-    func run(on block: inout some UpdateBlock, at index: Int) {
+    @inlinable func run(on block: inout some UpdateBlock, at index: Int) {
         if block.tensorCount > 1 { return runJoined(on: &block, at: index) }
         if !isLeftOut.isEmpty, isLeftOut[block.parameterIndex] { return leaveOut(&block, at: index) }
         let start = passes == nil ? 0 : firstOperation(for: block.parameterIndex)
@@ -97,7 +97,7 @@ struct BlockWork: Sendable {
     }
 
     /// Works on a block of several tensors, to which all that is done in this sweep is the same, but for factors and norms.
-    private func runJoined(on block: inout some UpdateBlock, at index: Int) {
+    @inlinable func runJoined(on block: inout some UpdateBlock, at index: Int) {
         if windowFactor != 1 { block.scale(by: windowFactor) }
         for operation in operations {
             switch operation {
@@ -128,7 +128,7 @@ struct BlockWork: Sendable {
     ///
     /// What stages and optimizers in front of the pass make of their slots lasts in the last sweep alone, which has to
     /// call them again.
-    private func firstOperation(for parameter: Int) -> Int {
+    @inlinable func firstOperation(for parameter: Int) -> Int {
         if keepsSlots, microBatchOperations.contains(where: { usesSlots($0, parameter) }) { return 0 }
         var first = 0
         for (index, operation) in operations.enumerated() {
@@ -138,7 +138,7 @@ struct BlockWork: Sendable {
         return first
     }
 
-    private func usesSlots(_ operation: Plan.Operation, _ parameter: Int) -> Bool {
+    @inlinable func usesSlots(_ operation: Plan.Operation, _ parameter: Int) -> Bool {
         switch operation {
         case .transform(let station), .direct(let station):
             accesses.hasSlots(station) && concerns(station, parameter)
@@ -147,7 +147,7 @@ struct BlockWork: Sendable {
     }
 
     /// Makes the block that of the window.
-    func makeWindow(_ block: inout some UpdateBlock, at index: Int) {
+    @inlinable func makeWindow(_ block: inout some UpdateBlock, at index: Int) {
         let isAbsent = lacksGradient(block.parameterIndex)
         if isAbsent { block.clear() }
         if let addition {
@@ -167,12 +167,12 @@ struct BlockWork: Sendable {
     }
 
     /// Whether the gradient of a parameter is read from a micro-batch that has none of it.
-    private func lacksGradient(_ parameter: Int) -> Bool {
+    @inlinable func lacksGradient(_ parameter: Int) -> Bool {
         !isAbsent.isEmpty && readsMicroBatch && isAbsent[parameter]
     }
 
     /// Does what is left to do for a block that is left out: nothing, where it is part of a whole tensor.
-    private func leaveOut(_ block: inout some UpdateBlock, at index: Int) {
+    @inlinable func leaveOut(_ block: inout some UpdateBlock, at index: Int) {
         guard !isIdle.isEmpty, isIdle[block.parameterIndex] else { return }
         buffers.flags[index] = []
         // A sum that outlives this sweep is that of every parameter.
@@ -185,7 +185,7 @@ struct BlockWork: Sendable {
         buffers.flags[index] = [.wasNotFinite, .isNotFinite]
     }
 
-    private func perform(
+    @inlinable func perform(
         _ operation: Plan.Operation, on block: inout some UpdateBlock, at index: Int, keepsSlots: Bool
     ) {
         switch operation {
@@ -233,13 +233,13 @@ struct BlockWork: Sendable {
     }
 
     /// Whether a station works on a parameter.
-    private func concerns(_ station: Int, _ parameter: Int) -> Bool {
+    @inlinable func concerns(_ station: Int, _ parameter: Int) -> Bool {
         guard let branch = places[station].branch else { return true }
         return owners[parameter] == branch
     }
 
     /// What a station may use; in its own pass, the slots beside those that last.
-    private func access(of station: Int, isKept: Bool) -> SlotAccess {
+    @inlinable func access(of station: Int, isKept: Bool) -> SlotAccess {
         var access = accesses.ofStation(station, isKept: isKept)
         guard let pass, let own = passes?[pass], own.station == station else { return access }
         access.first = own.firstShadow
@@ -250,7 +250,7 @@ struct BlockWork: Sendable {
     // MARK: Measuring
 
     /// Measures what is of one branch, or a stage's own business.
-    private func measureOwn(_ index: Int, of block: inout some UpdateBlock) -> Double {
+    @inlinable func measureOwn(_ index: Int, of block: inout some UpdateBlock) -> Double {
         if let branch = statistics[index].branch, owners[block.parameterIndex] != branch { return 0 }
         guard let station = statistics[index].station else { return statistics[index].what.measure(&block) }
         block.slotAccess = accesses.ofStation(station, isKept: false)
@@ -268,7 +268,7 @@ struct BlockWork: Sendable {
     // MARK: Updating
 
     /// Shows the followers a parameter as it is before its first move.
-    func startFollowers(_ block: inout some UpdateBlock) {
+    @inlinable func startFollowers(_ block: inout some UpdateBlock) {
         guard let branch = owners[block.parameterIndex] else { return }
         for follower in branches[branch].followers {
             block.slotAccess = accesses.ofFollower(follower)
@@ -276,7 +276,7 @@ struct BlockWork: Sendable {
         }
     }
 
-    private func update(_ block: inout some UpdateBlock, at index: Int) {
+    @inlinable func update(_ block: inout some UpdateBlock, at index: Int) {
         let parameter = block.parameterIndex
         guard let branch = owners[parameter] else { return }
         let place = branches[branch]
@@ -307,7 +307,7 @@ struct BlockWork: Sendable {
 
 extension Requirement {
     /// Measures a block, whose slots are those of the stage that wants to know.
-    fileprivate func measure(_ block: inout some GradientBlock) -> Double {
+    @inlinable func measure(_ block: inout some GradientBlock) -> Double {
         switch self {
         case .norm(let norm): block.norm(norm)
         case .parameterNorm(let norm): block.parameterNorm(norm)

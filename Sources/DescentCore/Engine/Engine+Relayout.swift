@@ -12,7 +12,7 @@ extension Engine {
                 "\(accumulation.window.received) of \(accumulation.settings.length) micro-batches of a window have been "
                     + "received, of the parameters as they were. Flush before the parameters become others.")
         }
-        let relaid = try state.relaid(to: layout, on: sweeps.backend)
+        let relaid = try state.relaid(to: layout, sweeps.backend.makeTensors)
         var resumption = try Resumption(relaid, for: layout, kinds: composition.kinds, .sameStages)
         resumption.formerLayout = self.layout
         var changed = try Engine(sweeps.backend, layout, composition, configuration, resuming: relaid, resumption)

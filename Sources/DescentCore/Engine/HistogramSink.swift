@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Where the blocks of a sweep add up their histograms, one for each parameter.
-final class HistogramSink: Sendable {
+@usableFromInline final class HistogramSink: Sendable {
     private let histograms: Mutex<[MagnitudeHistogram]>
 
     init(parameterCount: Int) {
@@ -10,7 +10,7 @@ final class HistogramSink: Sendable {
 
     private init(_ values: [MagnitudeHistogram]) { histograms = Mutex(values) }
 
-    func add(_ histogram: MagnitudeHistogram, of parameter: Int) {
+    @usableFromInline func add(_ histogram: MagnitudeHistogram, of parameter: Int) {
         histograms.withLock { $0[parameter].add(histogram) }
     }
 

@@ -1,11 +1,11 @@
 /// What the innermost loop has to know of a branch: no references, which threads would have to count.
-struct BranchPlace: Sendable {
+@usableFromInline struct BranchPlace: Sendable {
     /// The station of the optimizer.
-    let station: Int
+    @usableFromInline let station: Int
     /// Whether the optimizer updates parameters by itself, because nothing acts on its direction.
-    let isFused: Bool
+    @usableFromInline let isFused: Bool
     /// Where its followers are among those of all branches.
-    let followers: Range<Int>
+    @usableFromInline let followers: Range<Int>
 }
 
 /// What drives the optimizer of one branch: learning rate and weight decay of each parameter in the present step.

@@ -1,11 +1,11 @@
 /// What each station of a pipeline, and each follower, may use of a block.
-struct StageAccesses: Sendable {
+@usableFromInline struct StageAccesses: Sendable {
     /// Whom the accesses name; kept here, because they do not keep them.
     private let owners: [StageAtWork]
     /// For each station.
-    private let ofStations: [SlotAccess]
+    @usableFromInline let ofStations: [SlotAccess]
     /// For each follower, branch by branch.
-    private let ofFollowers: [SlotAccess]
+    @usableFromInline let ofFollowers: [SlotAccess]
 
     init(_ stations: [Station], _ followers: [[any ParameterFollower]], _ slots: SlotTable) {
         var owners: [StageAtWork] = []
@@ -24,15 +24,15 @@ struct StageAccesses: Sendable {
     }
 
     /// The access of a station.
-    func ofStation(_ index: Int, isKept: Bool) -> SlotAccess {
+    @inlinable func ofStation(_ index: Int, isKept: Bool) -> SlotAccess {
         var access = ofStations[index]
         access.isKept = isKept
         return access
     }
 
     /// Whether a station keeps anything between steps.
-    func hasSlots(_ station: Int) -> Bool { ofStations[station].count > 0 }
+    @inlinable func hasSlots(_ station: Int) -> Bool { ofStations[station].count > 0 }
 
     /// The access of a follower.
-    func ofFollower(_ index: Int) -> SlotAccess { ofFollowers[index] }
+    @inlinable func ofFollower(_ index: Int) -> SlotAccess { ofFollowers[index] }
 }

@@ -2,20 +2,23 @@
 ///
 /// An engine owns its buffers alone, and the threads of a sweep write to different elements of them; that is what
 /// makes handing them to other threads safe.
-final class StepBuffers: @unchecked Sendable {
+@usableFromInline final class StepBuffers: @unchecked Sendable {
     /// What a sweep found in a block.
-    struct Flags: OptionSet {
-        let rawValue: UInt8
+    @usableFromInline struct Flags: OptionSet, Sendable {
+        @usableFromInline let rawValue: UInt8
+
+        @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
+
         /// NaN or infinities in the gradient, the sum of a window, or the parameters once they were updated.
-        static let isNotFinite = Flags(rawValue: 1)
+        @inlinable static var isNotFinite: Flags { Flags(rawValue: 1) }
         /// NaN or infinities in the parameters before they were updated.
-        static let wasNotFinite = Flags(rawValue: 2)
+        @inlinable static var wasNotFinite: Flags { Flags(rawValue: 2) }
     }
 
     /// The norm of each block, statistic by statistic.
-    let blockNorms: UnsafeMutablePointer<Double>
+    @usableFromInline let blockNorms: UnsafeMutablePointer<Double>
     /// What was found in each block by the last sweep that looked.
-    let flags: UnsafeMutablePointer<Flags>
+    @usableFromInline let flags: UnsafeMutablePointer<Flags>
     /// The means of rows, for sweeps that are followed by another over the same gradients.
     let rowMeans: RowMeans?
     let rowCount: Int

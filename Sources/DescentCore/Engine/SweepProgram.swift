@@ -1,11 +1,11 @@
 /// How a micro-batch is added to its window, in the sweep that it is read in.
-struct WindowAddition: Sendable {
+@usableFromInline struct WindowAddition: Sendable {
     /// The slot of the sum that it is added to; nil for the first of a window.
-    var sum: Int?
+    @usableFromInline var sum: Int?
     /// The slot that the new sum is written to; nil where it is only looked at, because the step is not decided yet.
-    var destination: Int?
+    @usableFromInline var destination: Int?
     /// What the micro-batch is multiplied by.
-    var factor: Float
+    @usableFromInline var factor: Float
     /// Whether the stages before the accumulation work on it first.
     var runsMicroBatchStages = true
 }

@@ -151,7 +151,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ) {
         var sweep = sweep(program, tensors, appliedSteps, range)
         sweep.neighbours = neighbours
-        backend.run(sweep, in: workspace) { block, index in work.run(on: &block, at: index) }
+        backend.run(sweep, in: workspace, work)
     }
 
     /// Runs a pass, or the last sweep, over whole tensors.

@@ -1,15 +1,15 @@
 /// A pass over whole tensors, and where it leaves what it makes until the step is certain.
-struct TensorPass: Sendable {
+@usableFromInline struct TensorPass: Sendable {
     /// Who works on whole tensors.
-    let station: Int
+    @usableFromInline let station: Int
     /// For each parameter, whether it is handed out.
-    let isChosen: [Bool]
+    @usableFromInline let isChosen: [Bool]
     /// The slot of the result.
-    let result: Int
+    @usableFromInline let result: Int
     /// The station's slots that last.
     let slots: Range<Int>
     /// The first of as many slots beside them, which take their place once the step is certain.
-    let firstShadow: Int
+    @usableFromInline let firstShadow: Int
 }
 
 extension TensorPass {

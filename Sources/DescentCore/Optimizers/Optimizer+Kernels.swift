@@ -1,6 +1,6 @@
 extension Optimizer {
     /// Updates a block by a kernel, where there is one, or else as the optimizer itself does.
-    func performUpdate(of block: inout some UpdateBlock) {
+    @inlinable func performUpdate(of block: inout some UpdateBlock) {
         if let rule = elementwiseRule(for: block.parameterIndex, block.rates), block.carryOut(rule, moves: true) {
             return
         }
@@ -8,7 +8,7 @@ extension Optimizer {
     }
 
     /// Turns a block's gradient into the direction by a kernel, where there is one, or else as the optimizer itself does.
-    func performDirection(of block: inout some UpdateBlock) {
+    @inlinable func performDirection(of block: inout some UpdateBlock) {
         if let rule = elementwiseRule(for: block.parameterIndex, block.rates), block.carryOut(rule, moves: false) {
             return
         }

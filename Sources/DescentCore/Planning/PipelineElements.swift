@@ -52,9 +52,9 @@ struct PipelineElements {
 ///
 /// Stations are counted through: the transforms in front of the optimizers, then each optimizer and the transforms behind
 /// it.
-struct Station: Sendable {
+@usableFromInline struct Station: Sendable {
     /// What it is.
-    enum Kind: Sendable, Equatable {
+    @usableFromInline enum Kind: Sendable, Equatable {
         /// A transform, by its position among all of them.
         case transform(Int)
         /// The optimizer of a branch.
@@ -62,10 +62,10 @@ struct Station: Sendable {
     }
 
     /// What it is, and the branch that it belongs to; for the innermost loop, which is not to count references.
-    struct Place: Sendable {
-        let kind: Kind
+    @usableFromInline struct Place: Sendable {
+        @usableFromInline let kind: Kind
         /// Nil in front of the optimizers.
-        let branch: Int?
+        @usableFromInline let branch: Int?
     }
 
     let kind: Kind

@@ -1,9 +1,9 @@
 /// Which sweeps a pipeline makes, and what happens to a block in each.
 ///
 /// The plan follows from the chain alone. It is made once, when the pipeline is built.
-struct Plan: Sendable {
+@usableFromInline struct Plan: Sendable {
     /// What happens to a block, in order.
-    enum Operation: Sendable, Equatable {
+    @usableFromInline enum Operation: Sendable, Equatable {
         /// Multiply by what consecutive scaling stages make of this step, kept in a row of factors.
         case scale(run: Int)
         /// Run the transform of a station.
@@ -41,14 +41,14 @@ struct Plan: Sendable {
     }
 
     /// Something that is measured for every parameter, at one place of the chain.
-    struct Statistic: Sendable {
-        let what: Requirement
+    @usableFromInline struct Statistic: Sendable {
+        @usableFromInline let what: Requirement
         /// How many transforms of the chain the measured gradient has behind it, pending factors aside.
         let position: Int
         /// The branch whose parameters it is measured of; nil for all.
-        var branch: Int?
+        @usableFromInline var branch: Int?
         /// The station that measures it, where that is its own business.
-        var station: Int?
+        @usableFromInline var station: Int?
         /// The first transform whose factor is not in the measured numbers.
         var firstFactor = 0
 

@@ -68,15 +68,6 @@ struct SlotTable: Sendable {
     /// Whether small tensors may be worked on as one: random bits for rounding are made of each tensor's own places.
     var isJoinable: Bool { types.allSatisfy { $0 == .float32 } }
 
-    /// Refuses slots in codes where the backend has not got them.
-    func requireKept(by backend: some TensorBackend) throws(DescentError) {
-        guard !backend.takesCodedSlots, let index = types.firstIndex(where: \.isCoded) else { return }
-        throw DescentError(
-            .invalidSetting,
-            "\(names[index]) is to be kept in \(types[index]) on \(type(of: backend)), whose takesCodedSlots is false: use "
-                + "moments of bfloat16 or float32.")
-    }
-
     private mutating func add(
         _ declared: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool]?, _ isAveraged: [Bool]? = nil
     ) throws(DescentError) -> Range<Int> {

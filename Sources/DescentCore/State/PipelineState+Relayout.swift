@@ -28,19 +28,19 @@ extension PipelineState {
     ///
     /// - Parameters:
     ///   - layout: The other parameters.
-    ///   - backend: Who makes the tensors.
+    ///   - makeTensors: Makes tensors of a layout, filled with zeros.
     /// - Returns: The state. What stages keep of each parameter besides their slots is what it was.
     /// - Throws: ``DescentError`` if all slots together are more than memory can hold.
-    func relaid<Backend: TensorBackend>(
-        to layout: ParameterLayout, on backend: Backend
-    ) throws(DescentError) -> PipelineState where Backend.Tensors == Tensors {
+    func relaid(
+        to layout: ParameterLayout, _ makeTensors: (ParameterLayout, ElementType) -> Tensors
+    ) throws(DescentError) -> PipelineState {
         let positions = layout.positions(in: self.layout)
         var components: [Component] = []
         for component in self.components {
             var slots: [SavedSlot<Tensors>] = []
             for slot in component.slots {
                 let isKept = positions.map { $0.map { slot.tensors.layout[$0].count > 0 } ?? false }
-                var tensors = backend.makeTensors(
+                var tensors = makeTensors(
                     try Slot.layout(slot.shape, slot.tensors.elementType, of: layout, isUsed: isKept),
                     slot.tensors.elementType)
                 for (new, old) in positions.enumerated() {

@@ -1,0 +1,97 @@
+/// Where a block lies: a run of whole rows of one parameter.
+public struct BlockExtent: Sendable, Hashable {
+    /// The position of the parameter in the layout.
+    public let parameterIndex: Int
+    /// The rows, counted within the parameter.
+    public let rows: Range<Int>
+    /// The number of rows that come before this block in all parameters of rank 2 and more.
+    public let firstRow: Int
+
+    /// Describes a block.
+    public init(parameterIndex: Int, rows: Range<Int>, firstRow: Int) {
+        self.parameterIndex = parameterIndex
+        self.rows = rows
+        self.firstRow = firstRow
+    }
+}
+
+/// A place for the mean of every row of the gradients in memory, from one sweep to the next.
+///
+/// It saves the next sweep a pass over each block. A backend may ignore it.
+public struct RowMeans {
+    /// A mean for each row, at ``BlockExtent/firstRow`` and after.
+    public let values: UnsafeMutablePointer<Float>
+    /// For each block of the layout, whether its means have been filled in.
+    public let isKnown: UnsafeMutablePointer<Bool>
+
+    /// Describes the place.
+    public init(values: UnsafeMutablePointer<Float>, isKnown: UnsafeMutablePointer<Bool>) {
+        self.values = values
+        self.isKnown = isKnown
+    }
+}
+
+/// The memory that one sweep runs over.
+public struct Sweep<Tensors: TensorStorage> {
+    /// What blocks read the gradient from.
+    public var gradients: Tensors
+    /// The parameters; nil in a sweep that needs none.
+    ///
+    /// Those that are not float32 are handed to stages and optimizers as float32. Where they are changed, they are rounded:
+    /// to nearest where there are ``masterParameters``, else at random.
+    public var parameters: Tensors?
+    /// Where the sweep writes the parameters of all its blocks, changed or not; nil where they are changed in place.
+    public var updatedParameters: Tensors?
+    /// The float32 values of parameters that are not float32; nil where none are kept.
+    ///
+    /// A value that does not round to the parameter is replaced by the parameter before the block is worked on. Values of
+    /// parameters that are float32 are neither read nor written.
+    public var masterParameters: Tensors?
+    /// Whether the sweep is not to write parameters, nor masters.
+    public var onlyReadsParameters = false
+    /// Where ``GradientBlock/store()`` writes; nil in a sweep that stores nothing.
+    public var output: Tensors?
+    /// Where ``UpdateBlock/copyParameters()`` writes; nil in a sweep that copies nothing.
+    public var parameterCopy: Tensors?
+    /// All slots of the pipeline.
+    public var slots: [Tensors]
+    /// How many numbers each slot keeps of a parameter; empty where all have the parameter's shape.
+    public var slotShapes: [Slot.Shape]
+    /// Whether each block is a whole tensor, so that stages can change slots that keep a number a column or a tensor.
+    public var handsWholeTensors: Bool
+    /// The number of steps applied before this one, from which random bits for rounding are made.
+    public var appliedSteps: Int
+    /// Where blocks keep the means of the rows in memory for the next sweep over the same gradients; nil where no
+    /// other sweep follows.
+    public var rowMeans: RowMeans?
+    /// All blocks of the layout.
+    public var blocks: [BlockExtent]
+    /// For each block, the positions of its neighbours that may be handed out with it as one; empty if none may.
+    public var neighbours: [Range<Int>] = []
+    /// Which of the blocks the sweep is over.
+    public var range: Range<Int>
+    /// Whether to start at the last block, on what an earlier sweep left in the cache.
+    public var runsBackwards: Bool
+
+    /// Describes a sweep.
+    @inline(__always)
+    public init(
+        gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, parameterCopy: Tensors? = nil,
+        slots: [Tensors] = [], slotShapes: [Slot.Shape] = [], handsWholeTensors: Bool = false, appliedSteps: Int = 0,
+        rowMeans: RowMeans? = nil,
+        blocks: [BlockExtent], range: Range<Int>? = nil, runsBackwards: Bool = false
+    ) {
+        self.slotShapes = slotShapes
+        self.handsWholeTensors = handsWholeTensors
+        self.gradients = gradients
+        self.parameters = parameters
+        self.output = output
+        self.parameterCopy = parameterCopy
+        self.slots = slots
+        self.appliedSteps = appliedSteps
+        self.rowMeans = rowMeans
+        self.blocks = blocks
+        self.range = range ?? blocks.indices
+        self.runsBackwards = runsBackwards
+    }
+}
