@@ -8,7 +8,7 @@ extension Engine {
         guard !sweeps.neighbours.isEmpty, program.addition == nil,
             !program.makesHistograms || reporter.histogramSink == nil,
             !program.leavesOutWholeTensors, program.pass == nil, absence.isAbsent.isEmpty, absence.isLeftOut.isEmpty,
-            tensors.updatedParameters == nil, tensors.output == nil, areJoinable(program.operations)
+            !tensors.writesElsewhere, areJoinable(program.operations)
         else { return [] }
         for operation in program.end {
             guard operation == .update, canJoinUpdates else { return [] }

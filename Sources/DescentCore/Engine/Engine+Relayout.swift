@@ -42,9 +42,9 @@ extension Engine {
     }
 
     /// Has followers and averages start at parameters that have had no update, though others have.
-    mutating func startFollowersOfNewcomers(_ parameters: Backend.Tensors) {
+    mutating func startFollowersOfNewcomers(_ tensors: Tensors) {
         let (missed, applied) = (counters.missedSteps, counters.appliedSteps)
-        guard applied > 0, missed.contains(applied) else { return }
+        guard applied > 0, missed.contains(applied), let parameters = tensors.parameters else { return }
         chain.prepareFollowers(appliedSteps: 0)
         let work = BlockWork(self, SweepProgram())
         for parameter in layout.indices where missed[parameter] == applied && chain.takesPart(parameter) {

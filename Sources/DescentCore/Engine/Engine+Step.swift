@@ -55,7 +55,7 @@ extension Engine {
     ) throws(DescentError) -> StepAction {
         let rejection = try admit(tensors, weight: weight)
         guard let accumulation else { return try chooseAction(tensors, ClosingWindow(weight: weight)) }
-        var addition = tensors.gradients == nil || rejection != nil ? nil : accumulation.addition
+        var addition = !tensors.hasGradients || rejection != nil ? nil : accumulation.addition
         guard closesWindow || accumulation.isFull else { return .accumulate(addition, rejection: rejection) }
         let isWhole =
             addition != nil && accumulation.window.included == 1 && plan.microBatch?.transforms.isEmpty == true
@@ -143,7 +143,7 @@ extension Engine {
     private mutating func update(_ tensors: Tensors, _ closing: ClosingWindow) {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
         reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
-        if let parameters = tensors.parameters { startFollowersOfNewcomers(parameters) }
+        if !counters.missedSteps.isEmpty { startFollowersOfNewcomers(tensors) }
         chain.prepareFollowers(appliedSteps: counters.appliedSteps)
         chain.multiplyRunFactors()
         let isMeasured = plan.window.isMeasured
@@ -152,21 +152,22 @@ extension Engine {
                 operations: plan.last, end: plan.end, addition: closing.addition,
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured,
                 updates: !drivers.isEmpty), tensors)
-        sweeps.keepSlots(of: passes)
+        if !passes.isEmpty { sweeps.keepSlots(of: passes) }
         if !isMeasured { reporter.takeHistograms() }
         if counters.appliedSteps == 0 {
             startAverageOfFrozen(tensors)
             startFollowersOfLeftOut(tensors)
         }
-        if tensors.isOutOfPlace, let gradients = tensors.gradients { copyFrozen(gradients, tensors) }
-        if let parameters = tensors.parameters, let updated = tensors.updatedParameters {
-            sweeps.copyFrozen(parameters, to: updated)
-        }
+        if sweeps.hasFrozen { copyFrozen(tensors) }
         noteChange()
     }
 
-    /// Copies the gradients of frozen parameters to where the others' results are, unless they are absent.
-    private func copyFrozen(_ gradients: Backend.Tensors, _ tensors: Tensors) {
+    /// Copies frozen parameters, or their gradients unless they are absent, to where the others' results are.
+    private func copyFrozen(_ tensors: Tensors) {
+        if let parameters = tensors.parameters, let updated = tensors.updatedParameters {
+            sweeps.copyFrozen(parameters, to: updated)
+        }
+        guard tensors.isOutOfPlace, let gradients = tensors.gradients else { return }
         let isAbsent = tensors.isAbsent
         sweeps.runFrozen(gradients, output: tensors.output) { block in
             if isAbsent.isEmpty || !isAbsent[block.parameterIndex] { block.store() }

@@ -15,7 +15,7 @@ extension Engine {
     /// - Returns: Why it is left out; nil if it is not.
     /// - Throws: What a stage throws as it is prepared.
     mutating func admit(_ tensors: Tensors, weight: Double) throws(DescentError) -> SkipReason? {
-        guard let before = accumulation?.window, let segment = plan.microBatch, tensors.gradients != nil else {
+        guard let before = accumulation?.window, let segment = plan.microBatch, tensors.hasGradients else {
             return nil
         }
         accumulation?.window.admit(weight: weight)
@@ -48,7 +48,12 @@ extension Engine {
     /// - Returns: Why the step is to be skipped; nil if there is no reason.
     mutating func exchangeWindow(_ tensors: Tensors, _ closing: inout ClosingWindow) throws(DescentError) -> SkipReason?
     {
-        guard exchange?.exchanged.contains(.gradients) ?? false else { return accumulation?.reasonNotToClose }
+        exchangesGradients ? try exchangeGradients(tensors, &closing) : accumulation?.reasonNotToClose
+    }
+
+    private mutating func exchangeGradients(
+        _ tensors: Tensors, _ closing: inout ClosingWindow
+    ) throws(DescentError) -> SkipReason? {
         if !closing.isContributed { try contribute(tensors, closing) }
         guard let slot = sweeps.windowSlot else { return nil }
         closing = ClosingWindow(factor: 1)

@@ -19,8 +19,6 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var drivers: [OptimizerDriver]
     /// Learning rate and weight decay of each parameter in the present step, from the driver of its branch.
     var rates: [UpdateRates] = []
-    /// Backend, blocks, slots and buffers.
-    var sweeps: SweepRunner<Backend>
     /// What has been measured in the present step.
     var measurements: Measurements
     /// Which parameters are known not to be finite.
@@ -34,6 +32,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var lentTypes = LentTypes()
     /// The micro-batch whose gradients are arriving one by one.
     var received: ReceivedGradients?
+    /// Backend, blocks, slots and buffers.
+    var sweeps: SweepRunner<Backend>
 
     init(
         backend: Backend, layout: ParameterLayout, stages: [any Stage], driving branches: [OptimizerBranch],

@@ -74,14 +74,14 @@ final class EngineDesign: Sendable {
 }
 
 extension Engine {
-    var layout: ParameterLayout { design.layout }
-    var configuration: PipelineConfiguration { design.configuration }
-    var composition: Composition { design.composition }
-    var elements: PipelineElements { design.elements }
-    var owners: ParameterOwners { design.owners }
-    var plan: Plan { design.plan }
-    var slotTable: SlotTable { design.slotTable }
-    var accesses: StageAccesses { design.accesses }
+    @inline(__always) var layout: ParameterLayout { design.layout }
+    @inline(__always) var configuration: PipelineConfiguration { design.configuration }
+    @inline(__always) var composition: Composition { design.composition }
+    @inline(__always) var elements: PipelineElements { design.elements }
+    @inline(__always) var owners: ParameterOwners { design.owners }
+    @inline(__always) var plan: Plan { design.plan }
+    @inline(__always) var slotTable: SlotTable { design.slotTable }
+    @inline(__always) var accesses: StageAccesses { design.accesses }
     /// The passes over whole tensors.
-    var passes: [TensorPass] { design.whole.passes }
+    @inline(__always) var passes: [TensorPass] { design.whole.passes }
 }

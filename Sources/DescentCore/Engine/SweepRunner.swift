@@ -2,43 +2,84 @@ import Synchronization
 
 /// The tensors of one step.
 struct StepTensors<Tensors: TensorStorage> {
-    /// The micro-batch's gradients; nil when a window is closed without a further one.
-    var gradients: Tensors?
-    /// What the optimizer updates, or what stages may read; nil for a chain alone without parameters.
-    var parameters: Tensors?
-    /// Where the optimizer writes what it makes of the parameters; nil for where they are.
-    var updatedParameters: Tensors?
-    /// Where a chain alone stores its result.
-    var output: Tensors?
-    /// Whether that is elsewhere than the gradients, so that those of frozen parameters have to be copied to it.
+    /// Whether there is a micro-batch; here so that nobody has to look at its gradients to see that.
+    private(set) var hasGradients: Bool
+    /// Whether the step writes elsewhere than where parameters are: a chain's result, or updated parameters.
+    let writesElsewhere: Bool
+    /// Whether a chain alone stores its result elsewhere than the gradients are, and those of frozen parameters have to be
+    /// copied to it.
     var isOutOfPlace = false
     /// For each parameter, whether the micro-batch has no gradient of it, and no memory for one; empty if it has all.
     var isAbsent: [Bool] = []
+    /// The micro-batch's gradients; nil when a window is closed without a further one.
+    var gradients: Tensors? {
+        didSet { hasGradients = gradients != nil }
+    }
+    /// What the optimizer updates, or what stages may read; nil for a chain alone without parameters.
+    var parameters: Tensors?
+    /// Where the optimizer writes what it makes of the parameters; nil for where they are.
+    let updatedParameters: Tensors?
+    /// Where a chain alone stores its result.
+    let output: Tensors?
+
+    init(
+        gradients: Tensors? = nil, parameters: Tensors? = nil, updatedParameters: Tensors? = nil,
+        output: Tensors? = nil, isOutOfPlace: Bool = false, isAbsent: [Bool] = []
+    ) {
+        hasGradients = gradients != nil
+        writesElsewhere = updatedParameters != nil || output != nil
+        (self.isOutOfPlace, self.isAbsent) = (isOutOfPlace, isAbsent)
+        (self.gradients, self.parameters) = (gradients, parameters)
+        (self.updatedParameters, self.output) = (updatedParameters, output)
+    }
+}
+
+/// What a runner of sweeps is from the day that it is made: who runs them, and over which blocks; shared by all copies.
+private final class SweepDesign<Backend: TensorBackend>: Sendable {
+    let layout: ParameterLayout
+    let blocks: [BlockExtent]
+    let frozenBlocks: [BlockExtent]
+    let blockRanges: [Range<Int>]
+    let neighbours: [Range<Int>]
+    let isWholeInLastSweep: [Bool]
+    let sumSlot: Int?
+    let mastersSlot: Int?
+    let backend: Backend
+
+    init(
+        _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ whole: WholeTensorPlan,
+        where isAlike: (Int, Int) -> Bool
+    ) {
+        (self.backend, self.layout) = (backend, layout)
+        let all = backend.blocks(of: layout)
+        blocks = all.filter { !isFrozen[$0.parameterIndex] }
+        frozenBlocks = all.filter { isFrozen[$0.parameterIndex] }
+        var ranges = layout.map { _ in 0..<0 }
+        for (index, block) in blocks.enumerated() {
+            let range = ranges[block.parameterIndex]
+            ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
+        }
+        blockRanges = ranges
+        neighbours = backend.neighbours(among: blocks, of: layout, where: isAlike)
+        isWholeInLastSweep = whole.isWholeInLastSweep
+        (sumSlot, mastersSlot) = (slots.ofWindow, slots.ofMasters)
+    }
 }
 
 /// What runs sweeps: the backend, how it cuts the parameters into blocks, and the memory that lasts from step to step.
+///
+/// It holds references alone, so that its size, and where in an engine everything lies, does not depend on the backend:
+/// generic code would look that up again and again.
 struct SweepRunner<Backend: TensorBackend>: Sendable {
-    let backend: Backend
-    let layout: ParameterLayout
-    /// The blocks of parameters that take part.
-    let blocks: [BlockExtent]
-    /// The blocks of parameters that a stage has frozen.
-    private let frozenBlocks: [BlockExtent]
-    /// For each parameter, its blocks.
-    let blockRanges: [Range<Int>]
-    /// For each block, the positions of those that it may be handed out with as one; empty if none are joined.
-    let neighbours: [Range<Int>]
+    private let design: SweepDesign<Backend>
     /// All slots, in the order of the slot table; then, once it is needed, that of received gradients.
     var slots: [Backend.Tensors]
-    /// The slot of the window's sum.
-    private let sumSlot: Int?
-    /// The slot of the master copies of parameters, if they are kept.
-    private let mastersSlot: Int?
+    private var slotShapes: [Slot.Shape]
     /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
     /// first arrives.
     private(set) var receivedSlot: Int?
-    /// The parameters after the last applied step, in another element type.
-    private(set) var parameterCopy: Backend.Tensors?
+    /// The parameters after the last applied step, in another element type; one or none.
+    private var parameterCopies: [Backend.Tensors]
     private(set) var workspace: Backend.Workspace
     /// The same for blocks that a stage has frozen; nil if there are none.
     private var frozenWorkspace: Backend.Workspace?
@@ -48,9 +89,6 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private(set) var tensorsOfPasses: [WholeTensors<Backend>]
     /// The tensors that are handed out whole in the last sweep: at once, and one after another.
     private(set) var tensorsOfLastSweep: [WholeTensors<Backend>]
-    /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
-    let isWholeInLastSweep: [Bool]
-    private var slotShapes: [Slot.Shape]
 
     /// Makes memory.
     ///
@@ -70,18 +108,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         _ whole: WholeTensorPlan, parameterCopy: ElementType?, adopting adopted: [Backend.Tensors?] = [],
         where isAlike: (Int, Int) -> Bool = { _, _ in false }
     ) throws(DescentError) {
-        self.backend = backend
-        self.layout = layout
-        let all = backend.blocks(of: layout)
-        blocks = all.filter { !isFrozen[$0.parameterIndex] }
-        frozenBlocks = all.filter { isFrozen[$0.parameterIndex] }
-        var ranges = layout.map { _ in 0..<0 }
-        for (index, block) in blocks.enumerated() {
-            let range = ranges[block.parameterIndex]
-            ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
-        }
-        blockRanges = ranges
-        neighbours = backend.neighbours(among: blocks, of: layout, where: isAlike)
+        design = SweepDesign(backend, layout, isFrozen: isFrozen, slots, whole, where: isAlike)
         var memory = slots.names.indices.map { index in
             (index < adopted.count ? adopted[index] : nil)
                 ?? backend.makeTensors(slots.layouts[index], slots.types[index])
@@ -96,43 +123,62 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         slotShapes = shapes
         tensorsOfPasses = whole.tensorsOfPasses(of: layout, on: backend)
         tensorsOfLastSweep = whole.tensorsOfLastSweep(of: layout, on: backend)
-        isWholeInLastSweep = whole.isWholeInLastSweep
-        sumSlot = slots.ofWindow
-        mastersSlot = slots.ofMasters
-        self.parameterCopy = parameterCopy.map { backend.makeTensors(layout, $0) }
-        workspace = backend.makeWorkspace(for: layout, blocks: blocks)
-        frozenWorkspace = frozenBlocks.isEmpty ? nil : backend.makeWorkspace(for: layout, blocks: frozenBlocks)
+        parameterCopies = parameterCopy.map { [backend.makeTensors(layout, $0)] } ?? []
+        workspace = backend.makeWorkspace(for: layout, blocks: design.blocks)
+        frozenWorkspace =
+            design.frozenBlocks.isEmpty ? nil : backend.makeWorkspace(for: layout, blocks: design.frozenBlocks)
         let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
         buffers = StepBuffers(
-            statisticCount: plan.statistics.count, blockCount: blocks.count,
+            statisticCount: plan.statistics.count, blockCount: design.blocks.count,
             rowCount: plan.keepsRowMeans ? rowCount : 0)
     }
 
+    /// Whether a stage has frozen parameters that have elements.
+    @inline(__always) var hasFrozen: Bool { frozenWorkspace != nil }
+    /// Who runs the sweeps.
+    @inline(__always) var backend: Backend { design.backend }
+    /// The blocks of parameters that take part.
+    @inline(__always) var blocks: [BlockExtent] { design.blocks }
+    /// For each parameter, its blocks.
+    @inline(__always) var blockRanges: [Range<Int>] { design.blockRanges }
+    /// For each block, the positions of those that it may be handed out with as one; empty if none are joined.
+    @inline(__always) var neighbours: [Range<Int>] { design.neighbours }
+    /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
+    @inline(__always) var isWholeInLastSweep: [Bool] { design.isWholeInLastSweep }
+    /// The parameters after the last applied step, in another element type; nil if none are kept.
+    var parameterCopy: Backend.Tensors? { parameterCopies.first }
+
     /// Goes on with the copy of the parameters that another runner has kept.
-    mutating func keepParameterCopy(of other: SweepRunner) { parameterCopy = other.parameterCopy }
+    mutating func keepParameterCopy(of other: SweepRunner) { parameterCopies = other.parameterCopies }
 
     /// Makes sure that no copy of this runner sees what this one writes.
     mutating func makeUnique() {
         for index in 0..<slots.count { slots[index].makeUnique() }
-        parameterCopy?.makeUnique()
-        if !isKnownUniquelyReferenced(&workspace) { workspace = backend.makeWorkspace(for: layout, blocks: blocks) }
+        for index in 0..<parameterCopies.count { parameterCopies[index].makeUnique() }
+        if !isKnownUniquelyReferenced(&workspace) {
+            workspace = backend.makeWorkspace(for: design.layout, blocks: blocks)
+        }
         if frozenWorkspace != nil, !isKnownUniquelyReferenced(&frozenWorkspace) {
-            frozenWorkspace = backend.makeWorkspace(for: layout, blocks: frozenBlocks)
+            frozenWorkspace = backend.makeWorkspace(for: design.layout, blocks: design.frozenBlocks)
         }
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
+        if tensorsOfPasses.count + tensorsOfLastSweep.count > 0 { makeWholeTensorsUnique() }
+    }
+
+    private mutating func makeWholeTensorsUnique() {
         for index in 0..<tensorsOfPasses.count { tensorsOfPasses[index].makeUnique(on: backend) }
         for index in 0..<tensorsOfLastSweep.count { tensorsOfLastSweep[index].makeUnique(on: backend) }
     }
 
     /// Where the window's sum is, once a micro-batch has become part of it.
-    var windowSlot: Int? { sumSlot ?? receivedSlot }
+    var windowSlot: Int? { design.sumSlot ?? receivedSlot }
 
     /// The slot for gradients that nothing else has a place for; made when it is first needed.
     @discardableResult mutating func makeReceivedSlot() -> Int {
         if let receivedSlot { return receivedSlot }
         let slot = slots.count
         receivedSlot = slot
-        slots.append(backend.makeTensors(layout, .float32))
+        slots.append(backend.makeTensors(design.layout, .float32))
         slotShapes.append(.parameter)
         return slot
     }
@@ -214,7 +260,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         guard let frozenWorkspace else { return }
         var sweep = Sweep(
             gradients: tensors, parameters: output == nil ? tensors : nil, output: output,
-            parameterCopy: parameterCopy, slots: slots, slotShapes: slotShapes, blocks: frozenBlocks)
+            parameterCopy: parameterCopy, slots: slots, slotShapes: slotShapes, blocks: design.frozenBlocks)
         sweep.onlyReadsParameters = true
         backend.run(sweep, in: frozenWorkspace) { block, _ in body(&block) }
     }
@@ -222,7 +268,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// Copies the parameters that a stage has frozen to where the others have been updated.
     func copyFrozen(_ parameters: Backend.Tensors, to updated: Backend.Tensors) {
         guard let frozenWorkspace else { return }
-        var sweep = Sweep(gradients: parameters, parameters: parameters, blocks: frozenBlocks)
+        var sweep = Sweep(gradients: parameters, parameters: parameters, blocks: design.frozenBlocks)
         sweep.updatedParameters = updated
         backend.run(sweep, in: frozenWorkspace) { _, _ in }
     }
@@ -232,7 +278,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         var sweep = Sweep(
             gradients: parameters, parameters: parameters, parameterCopy: parameterCopy, slots: slots,
             slotShapes: slotShapes, blocks: blocks, range: blockRanges[parameter])
-        if let mastersSlot { sweep.masterParameters = slots[mastersSlot] }
+        if let mastersSlot = design.mastersSlot { sweep.masterParameters = slots[mastersSlot] }
         sweep.onlyReadsParameters = true
         backend.run(sweep, in: workspace) { block, _ in body(&block) }
     }
@@ -267,11 +313,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             stopForMisuse("a sweep without gradients to read")
         }
         var sweep = Sweep(
-            gradients: source, parameters: tensors.parameters, output: tensors.output, parameterCopy: parameterCopy,
-            slots: slots, slotShapes: slotShapes, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans,
-            blocks: blocks,
+            gradients: source, parameters: tensors.parameters, output: tensors.output, slots: slots,
+            slotShapes: slotShapes, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks,
             range: range, runsBackwards: program.runsBackwards)
-        if let mastersSlot { sweep.masterParameters = slots[mastersSlot] }
+        if parameterCopies.count > 0 { sweep.parameterCopy = parameterCopies[0] }
+        if let mastersSlot = design.mastersSlot { sweep.masterParameters = slots[mastersSlot] }
         sweep.onlyReadsParameters = !program.updates
         if program.updates { sweep.updatedParameters = tensors.updatedParameters }
         return sweep

@@ -19,7 +19,7 @@ extension GradientPipeline {
         try engine.requireTrainable(parameters)
         try engine.relayout(to: parameters.layout)
         engine.makeUnique()
-        engine.startFollowersOfNewcomers(parameters)
+        engine.startFollowersOfNewcomers(.init(parameters: parameters))
         if engine.counters.appliedSteps > 0 { engine.startAverageOfFrozen(.init(parameters: parameters)) }
         engine.copyParameters(parameters)
     }
