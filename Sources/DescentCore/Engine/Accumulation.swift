@@ -9,6 +9,8 @@ struct Accumulation: Sendable {
     var window = AccumulationWindow()
     /// Whether the sum holds the micro-batch that closes the window.
     var sumIsWritten = false
+    /// Whether the sum is kept elsewhere, because that of all processes is in its place.
+    var isSumSetAside = false
 
     /// Whether the window has been given as many micro-batches as it takes.
     var isFull: Bool { window.isFull(settings) }

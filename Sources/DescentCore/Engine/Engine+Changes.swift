@@ -12,6 +12,14 @@ extension Engine {
         }
     }
 
+    /// A composition whose exchange is connected to other processes already.
+    func connected(_ composition: Composition) -> Composition {
+        guard let exchange, let position = elements.chain.exchange?.position else { return composition }
+        var composition = composition
+        composition.stages[position] = exchange
+        return composition
+    }
+
     /// Goes on with components of which some settings have changed, checked and planned as if it were built with them.
     ///
     /// - Parameters:
@@ -26,7 +34,7 @@ extension Engine {
         let resumption = try Resumption(
             state, for: layout, kinds: composition.kinds, .sameStages, allowsOtherSlots: true)
         var changed = try Engine(
-            sweeps.backend, layout, composition, configuration, resuming: state, resumption)
+            sweeps.backend, layout, connected(composition), configuration, resuming: state, resumption)
         changed.changedSettings = changedSettings
         changed.changedSettings[position] = settings
         changed.reporter = reporter

@@ -56,11 +56,21 @@ extension Engine {
         swapSums(received.mode)
         let action: StepAction
         do throws(DescentError) {
-            action = try chooseAction(tensors, received.mode, closesWindow: closesWindow)
+            let closes = received.mode.isDirect ? closesWindow || isWindowFull : willClose(closesWindow: closesWindow)
+            let mode = received.mode
+            action = try settle(closing: closes) { (engine) throws(DescentError) in
+                try engine.chooseAction(tensors, mode, closesWindow: closesWindow)
+            }
         } catch {
+            takeBackSum()
             swapSums(received.mode)
             self.received = received
             if let window { accumulation?.window = window }
+            if received.mode.isContributed {
+                // What other processes have been given they will not take again.
+                self.received = nil
+                if let before = received.mode.windowBefore { accumulation?.window = before }
+            }
             absence.isAbsent = []
             leaveOut([])
             reporter.report.records.cut(to: records)

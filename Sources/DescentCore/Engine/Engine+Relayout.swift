@@ -15,7 +15,8 @@ extension Engine {
         let relaid = try state.relaid(to: layout, sweeps.backend.makeTensors)
         var resumption = try Resumption(relaid, for: layout, kinds: composition.kinds, .sameStages)
         resumption.formerLayout = self.layout
-        var changed = try Engine(sweeps.backend, layout, composition, configuration, resuming: relaid, resumption)
+        var changed = try Engine(
+            sweeps.backend, layout, connected(composition), configuration, resuming: relaid, resumption)
         changed.changedSettings = changedSettings
         changed.reporter.observers = reporter.observers
         self = changed

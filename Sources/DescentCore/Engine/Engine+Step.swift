@@ -20,7 +20,9 @@ extension Engine {
         let before = accumulation?.window
         let action: StepAction
         do throws(DescentError) {
-            action = try chooseAction(tensors, weight: weight, closesWindow: closesWindow)
+            action = try settle(closing: willClose(closesWindow: closesWindow)) { (engine) throws(DescentError) in
+                try engine.chooseAction(tensors, weight: weight, closesWindow: closesWindow)
+            }
         } catch {
             rollBack(to: before)
             throw error
@@ -34,6 +36,7 @@ extension Engine {
         absence.isAbsent = []
         leaveOut([])
         accumulation?.sumIsWritten = false
+        accumulation?.isSumSetAside = false
         for statistic in plan.late { measurements.clear(statistic) }
         reporter.begin(lossScale: chain.lossScale)
         chain.resetFactors()
@@ -43,6 +46,7 @@ extension Engine {
     /// Forgets a micro-batch that a stage has thrown for.
     private mutating func rollBack(to window: AccumulationWindow?) {
         reporter.restartHistograms()
+        takeBackSum()
         // A stage that threw although it said it could not leaves a window that is full, and whole.
         if let window, accumulation?.sumIsWritten == false { accumulation?.window = window }
     }

@@ -56,6 +56,8 @@ extension Engine {
     ) throws(DescentError) -> SkipReason? {
         if !closing.isContributed { try contribute(tensors, closing) }
         guard let slot = sweeps.windowSlot else { return nil }
+        // What comes back takes the place of a sum that an error would bring back.
+        if !closing.isContributed, closing.factor != nil { setSumAside() }
         closing = ClosingWindow(factor: 1)
         if let parameters = tensors.parameters { try exchange?.compare(parameters) }
         return try exchange?.collect(into: &sweeps.slots[slot])
@@ -78,9 +80,58 @@ extension Engine {
     ///   - error: Why this process takes no part in it.
     ///   - closesWindow: Whether the call was to close the window early.
     mutating func abandon(_ error: DescentError, closesWindow: Bool) {
-        guard exchangesGradients else { return }
-        let isLast = accumulation.map { $0.window.received + 1 >= $0.settings.length } ?? true
-        if closesWindow || isLast { exchange?.abandon(error) }
+        if willClose(closesWindow: closesWindow) { exchange?.abandon(error) }
+    }
+
+    /// Whether a window is closed by the next micro-batch, or by a call that says so.
+    func willClose(closesWindow: Bool) -> Bool {
+        closesWindow || accumulation.map { $0.window.received + 1 >= $0.settings.length } ?? true
+    }
+
+    /// Chooses what is done and, if that closes a window, makes sure that other processes do the same.
+    ///
+    /// - Parameters:
+    ///   - closesWindow: Whether a window is closed unless something throws.
+    ///   - choose: What chooses.
+    /// - Returns: What has been chosen.
+    /// - Throws: What `choose` throws, of which the others are told, and what they throw.
+    mutating func settle(
+        closing closesWindow: Bool, _ choose: (inout Self) throws(DescentError) -> StepAction
+    ) throws(DescentError) -> StepAction {
+        let action: StepAction
+        do throws(DescentError) { action = try choose(&self) } catch {
+            if closesWindow { exchange?.abandon(error) }
+            throw error
+        }
+        guard exchange != nil else { return action }
+        switch action {
+        case .accumulate: break
+        case .skip(let reason, _): try exchange?.settle(.skip(reason))
+        case .update:
+            let decision = StepDecision.update(digest: digestOfUpdate)
+            try exchange?.settle(decision)
+        }
+        return action
+    }
+
+    /// A digest of what an update does that has to be the same in every process: FNV-1a, a word at a time.
+    private var digestOfUpdate: UInt64 {
+        mutating get {
+            var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+            func add(_ word: UInt64) {
+                digest = (digest ^ word) &* 0x100_0000_01b3
+                digest ^= digest >> 32
+            }
+            add(UInt64(counters.appliedSteps))
+            add(UInt64(chain.lossScale.bitPattern))
+            for rates in rates {
+                add(UInt64(rates.learningRate.bitPattern))
+                add(UInt64(rates.weightDecay.bitPattern))
+            }
+            chain.multiplyRunFactors()
+            for factor in chain.runFactors { add(factor.bitPattern) }
+            return digest
+        }
     }
 
     /// Begins an exchange of the window that is about to be closed.
@@ -103,15 +154,31 @@ extension Engine {
         try exchange?.contribute(gradients, of: parameter)
     }
 
+    /// Keeps the window's sum as it is while that of all processes takes its place.
+    private mutating func setSumAside() {
+        guard let sum = accumulation?.slot else { return }
+        sweeps.slots.swapAt(sum, sweeps.makeExchangeSlot())
+        accumulation?.isSumSetAside = true
+    }
+
+    /// Has the window's sum again, after an error.
+    mutating func takeBackSum() {
+        guard let accumulation, accumulation.isSumSetAside else { return }
+        sweeps.slots.swapAt(accumulation.slot, sweeps.makeExchangeSlot())
+        self.accumulation?.isSumSetAside = false
+    }
+
     private mutating func contribute(_ tensors: Tensors, _ closing: ClosingWindow) throws(DescentError) {
+        var sum = sweeps.windowSlot
         if var addition = closing.addition {
             chain.multiplyRunFactors()
-            addition.destination = accumulation?.slot
+            sum = sweeps.makeExchangeSlot()
+            addition.destination = sum
             run(SweepProgram(addition: addition), tensors)
         }
         let gradients = closing.factor == nil ? tensors.gradients : nil
         try beginExchange(of: gradients?.elementType, weight: closing.weight)
-        guard let source = gradients ?? sweeps.windowSlot.map({ sweeps.slots[$0] }) else { return }
+        guard let source = gradients ?? sum.map({ sweeps.slots[$0] }) else { return }
         // Backward passes begin at the last parameter, and so does the exchange.
         for parameter in layout.indices.reversed() { try contribute(source, of: parameter) }
     }

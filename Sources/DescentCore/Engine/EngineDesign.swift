@@ -47,7 +47,8 @@ final class EngineDesign: Sendable {
             Planner.Surroundings(
                 configuration: configuration, trunkCount: elements.trunkCount,
                 branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
-                dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false))
+                dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false,
+                mayBeRefused: parts.exchange?.exchanged.contains(.statistics) ?? false))
         let slotTable = try SlotTable(
             elements, parts.slots, layout, owners, keepsMasters: composition.keepsMasters)
         whole = WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slotTable)

@@ -78,6 +78,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// Where gradients received one by one are kept, if they cannot become part of the window at once; made when the
     /// first arrives.
     private(set) var receivedSlot: Int?
+    /// The slot for a window's sum beside the one that lasts, once one has been needed.
+    private var exchangeSlot: Int?
     /// The parameters after the last applied step, in another element type; one or none.
     private var parameterCopies: [Backend.Tensors]
     private(set) var workspace: Backend.Workspace
@@ -179,6 +181,16 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         let slot = slots.count
         receivedSlot = slot
         slots.append(backend.makeTensors(design.layout, .float32))
+        slotShapes.append(.parameter)
+        return slot
+    }
+
+    /// The slot for a window's sum beside the one that lasts, while processes exchange it; made when it is first needed.
+    mutating func makeExchangeSlot() -> Int {
+        if let exchangeSlot { return exchangeSlot }
+        let slot = slots.count
+        exchangeSlot = slot
+        slots.append(backend.makeTensors(layout, .float32))
         slotShapes.append(.parameter)
         return slot
     }

@@ -22,6 +22,8 @@ struct Planner {
         var branches: [Range<Int>] = []
         /// Whether processes share the work on whole tensors, which takes a pass to give each the results of others.
         var dividesWholeTensors = false
+        /// Whether other processes may have an error once a window has been measured, by which it stays as it was.
+        var mayBeRefused = false
     }
 
     /// Makes the plan of a chain.
@@ -91,7 +93,9 @@ struct Planner {
         let range = plan.window.transforms
         let trunk = Array(range)
         plan.checksInput = skips && checkingPosition(in: range) == range.lowerBound
-        plan.mayReopenWindow = plan.window.measuring.contains { $0.prepares.contains { stations[$0].canFail } }
+        plan.mayReopenWindow =
+            surroundings.mayBeRefused
+            || plan.window.measuring.contains { $0.prepares.contains { stations[$0].canFail } }
         plan.checksResult = skips
         plan.checksFactors = skips
         let tail = measuringPosition(before: range.upperBound, on: trunk, in: range)

@@ -4,9 +4,11 @@
 ///
 /// An exchange of gradients stands right behind an accumulation, or first. Once a window the engine calls ``begin(_:)``,
 /// then ``contribute(_:of:)`` for every parameter, as soon as its gradient is complete and in any order, then
-/// ``collect(into:)``; only then are gradients measured. All processes have to do so in the same steps. What leaves the
-/// stage has to be the same in every process, so that all decide alike from there on. Where gradients are received one by
-/// one, communication that ``contribute(_:of:)`` starts goes on while the backward pass makes the others.
+/// ``collect(into:)``; only then are gradients measured, and stages prepared. At last it calls ``settle(_:)``, before
+/// anything is written that lasts, or ``abandon(_:)`` if something has thrown by then. All processes have to do so in the
+/// same steps. What leaves the stage has to be the same in every process, so that all decide alike from there on. Where
+/// gradients are received one by one, communication that ``contribute(_:of:)`` starts goes on while the backward pass
+/// makes the others.
 ///
 /// An exchange of statistics stands for the other processes where each holds whole rows of the parameters and none holds
 /// all. Whatever the engine measures of a parameter, it then combines over processes, in their order, before any stage
@@ -58,9 +60,18 @@ public protocol GradientExchange: Stage {
 
     /// Tells the other processes that this one cannot take part in the window that they are about to close.
     ///
-    /// Called when a call that would have closed a window throws because of its arguments. The others throw in turn,
-    /// instead of waiting. By default nobody is told.
+    /// Called when a call that would have closed a window throws: because of its arguments, because a stage throws as it is
+    /// prepared, or because the exchange itself has thrown, which is for it to know. The others throw in turn, instead of
+    /// waiting. By default nobody is told.
     mutating func abandon(_ error: DescentError)
+
+    /// Makes sure that all processes do the same with the window that they close, before any of them has changed anything.
+    ///
+    /// Called by exchanges of either kind, whether the step is taken or skipped. By default nothing is made sure of.
+    ///
+    /// - Parameter decision: What this process is about to do.
+    /// - Throws: ``DescentError`` if another process has thrown, or is about to do something else.
+    mutating func settle(_ decision: StepDecision) throws(DescentError)
 
     /// Waits for the combined gradients.
     ///
@@ -121,12 +132,24 @@ extension GradientExchange {
     public mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {}
     public mutating func compare(_ parameters: some TensorStorage) throws(DescentError) {}
     public mutating func abandon(_ error: DescentError) {}
+    public mutating func settle(_ decision: StepDecision) throws(DescentError) {}
     public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? { nil }
     public var dividesWholeTensors: Bool { false }
     public func computes(_ parameter: Int) -> Bool { true }
     public mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError) {}
     public func isDivided(_ parameter: Int) -> Bool { false }
     public func gather(_ values: [Double]) -> [[Double]] { [values] }
+}
+
+/// What a process is about to do with a window, when all that could prevent it is known.
+public enum StepDecision: Sendable {
+    /// It updates parameters.
+    ///
+    /// The digest is that of loss scale, applied steps, learning rates, decays and factors, which are to be the same
+    /// everywhere.
+    case update(digest: UInt64)
+    /// It skips the step.
+    case skip(SkipReason)
 }
 
 /// What one process says of the gradients that it puts into an exchange.
