@@ -14,11 +14,13 @@ let package = Package(
         .library(name: "DescentSafetensors", targets: ["DescentSafetensors"]),
         .library(name: "DescentCheckpoints", targets: ["DescentCheckpoints"]),
         .library(name: "DescentDescriptions", targets: ["DescentDescriptions"]),
+        .library(name: "DescentDistributed", targets: ["DescentDistributed"]),
         .library(name: "DescentTestKit", targets: ["DescentTestKit"]),
         .plugin(name: "NewStage", targets: ["NewStage"]),
         // For examples, tests and benchmarks of packages under Plugins alone: a package sees no more of another one than
         // its products.
         .library(name: "DigitsModel", targets: ["DigitsModel", "SeededNumbers"]),
+        .library(name: "DistributedScenarios", targets: ["DistributedScenarios"]),
     ],
     targets: [
         .target(name: "CDescentMath"),
@@ -43,6 +45,7 @@ let package = Package(
                 "DescentCheckpoints", "DescentDescriptions",
             ]
         ),
+        .target(name: "DescentDistributed", dependencies: ["DescentCore", "DescentErrors", "DescentTransforms"]),
         .target(name: "AllocationCounter"),
         .target(name: "SeededNumbers"),
         .target(
@@ -80,6 +83,9 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Descent", "DescentCore", "DescentJSON", "SeededNumbers"],
             path: "Tests/TestSupport"),
+        .target(
+            name: "DistributedScenarios", dependencies: ["Descent", "DescentDistributed", "SeededNumbers"],
+            path: "Tests/DistributedScenarios"),
         .executableTarget(
             name: "endurance", dependencies: ["AllocationCounter", "Descent", "ExampleSupport", "SeededNumbers"],
             path: "Tests/Endurance"),
@@ -103,6 +109,9 @@ let package = Package(
         .testTarget(
             name: "DescentDescriptionsTests",
             dependencies: ["Descent", "DescentDescriptions", "DescentJSON", "TestSupport"]),
+        .testTarget(
+            name: "DescentDistributedTests",
+            dependencies: ["Descent", "DescentDistributed", "DescentTestKit", "DistributedScenarios", "SeededNumbers"]),
         .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
         .testTarget(
             name: "DescentTests",

@@ -18,25 +18,26 @@ let package = Package(
             name: "DescentMPI",
             dependencies: [
                 "CMPI", .product(name: "DescentCore", package: "swift-descent"),
-                .product(name: "DescentTransforms", package: "swift-descent"),
+                .product(name: "DescentDistributed", package: "swift-descent"),
             ]),
         .executableTarget(
             name: "digits-mpi",
             dependencies: [
                 "DescentMPI", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DescentDistributed", package: "swift-descent"),
                 .product(name: "DigitsModel", package: "swift-descent"),
             ]),
         .executableTarget(
             name: "mpi-scenarios",
             dependencies: [
-                "DescentMPI", .product(name: "Descent", package: "swift-descent"),
-                .product(name: "DigitsModel", package: "swift-descent"),
+                "DescentMPI", .product(name: "DescentDistributed", package: "swift-descent"),
+                .product(name: "DistributedScenarios", package: "swift-descent"),
             ],
             path: "Tests/Scenarios"),
         .testTarget(
             name: "DescentMPITests",
             dependencies: [
-                "DescentMPI", "digits-mpi", "mpi-scenarios", .product(name: "Descent", package: "swift-descent"),
+                "digits-mpi", "mpi-scenarios", .product(name: "DistributedScenarios", package: "swift-descent"),
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,4 +1,5 @@
 import Descent
+import DescentDistributed
 import DescentMPI
 import DigitsModel
 import Foundation
@@ -15,11 +16,11 @@ struct Program {
     private static let batchSize = 32
 
     static func main() {
-        Communicator.withWorld { world in
+        MPICommunicator.withWorld { world in
             let result = try Program(world).run()
             guard world.rank == 0 else { return }
             let share = String(format: "%.2f", result.accuracy * 100)
-            print("\(world.size) ranks recognize \(share)% of \(heldOutCount) held-out digits.")
+            print("\(world.rankCount) ranks recognize \(share)% of \(heldOutCount) held-out digits.")
             let (batch, step) = (microseconds(result.batchTime), microseconds(result.stepTime))
             print("A batch of \(batchSize) took \(batch) µs on average, \(step) µs of it in the step.")
         }
@@ -36,11 +37,11 @@ struct Program {
         let stepTime: Duration
     }
 
-    private let world: Communicator
+    private let world: ProcessGroup
     private let digits: Digits
     private let heldOut: Digits
 
-    private init(_ world: Communicator) throws {
+    private init(_ world: ProcessGroup) throws {
         self.world = world
         (digits, heldOut) = try Digits.load().split(heldOut: Self.heldOutCount, seed: Self.seed)
     }
@@ -85,7 +86,7 @@ struct Program {
 
     /// This rank's part of a batch; parts differ by one image at most, and may be empty.
     private func share(of batch: Range<Int>) -> Range<Int> {
-        let bounds = (0...1).map { batch.lowerBound + batch.count * (world.rank + $0) / world.size }
+        let bounds = (0...1).map { batch.lowerBound + batch.count * (world.rank + $0) / world.rankCount }
         return bounds[0]..<bounds[1]
     }
 

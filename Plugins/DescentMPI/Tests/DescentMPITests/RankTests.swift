@@ -1,16 +1,10 @@
+import DistributedScenarios
 import Testing
 
-/// What several ranks do together; `Tests/Scenarios` holds what each of them runs and checks.
+/// What several ranks do together; `DistributedScenarios` holds what each of them runs and checks.
 @Suite(.serialized)
 struct RankTests {
-    @Test(
-        arguments: [
-            "sums", "broadcast", "training", "weights", "arrival", "frozen", "order", "overflow", "sharding",
-            "wholeTensors",
-            "wholeTensorsInShards",
-            "shardedMemory", "shardedOverflow", "emptyWindow", "unshardable",
-        ],
-        [1, 2, 4])
+    @Test(arguments: Scenario.all.keys.sorted(), [1, 2, 4])
     func `what has to hold holds on every rank`(scenario: String, ranks: Int) throws {
         let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
         #expect(ending.status == 0, "\(ending.output)")
@@ -27,7 +21,7 @@ struct RankTests {
         #expect(abs(shares[0] - shares[1]) <= 1)
     }
 
-    @Test(arguments: ["otherLayout", "otherElementType", "otherSettings", "otherParameters", "badArgument"], [2, 4])
+    @Test(arguments: Scenario.disagreements.keys.sorted(), [2, 4])
     func `ranks that do not agree all throw`(scenario: String, ranks: Int) throws {
         let ending = try Job.run("mpi-scenarios", [scenario], ranks: ranks)
         #expect(ending.status == 0, "\(ending.output)")

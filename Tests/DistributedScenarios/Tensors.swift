@@ -1,5 +1,5 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 import SeededNumbers
 
 extension ParameterLayout {
@@ -53,7 +53,7 @@ extension TensorSet {
 }
 
 /// Throws unless all ranks have the same bits.
-func requireSameOnAllRanks(_ tensors: TensorSet, _ world: Communicator, _ what: String) throws {
+func requireSameOnAllRanks(_ tensors: TensorSet, _ world: ProcessGroup, _ what: String) throws {
     var first = tensors
     try world.broadcast(&first)
     try require(first.bitPatterns == tensors.bitPatterns, "\(what) of rank \(world.rank) differ from those of rank 0")

@@ -1,17 +1,17 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 import Foundation
 
 extension Scenario {
     /// A rank that trains another model is an error on all.
-    static func otherLayout(_ world: Communicator) throws {
-        let columns = world.rank == world.size - 1 ? 5 : 4
+    static func otherLayout(_ world: ProcessGroup) throws {
+        let columns = world.rank == world.rankCount - 1 ? 5 : 4
         let parameters = try TensorSet([ParameterDescription("weight", shape: [3, columns])])
         try expectMismatch(world) { _ = try trainer(parameters, world) }
     }
 
     /// A rank that hands over gradients of another type is an error on all.
-    static func otherElementType(_ world: Communicator) throws {
+    static func otherElementType(_ world: ProcessGroup) throws {
         var parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
         var pipeline = try trainer(parameters, world)
         let gradients = TensorSet(zeros: parameters.layout, world.rank == 0 ? .float16 : .float32)
@@ -19,7 +19,7 @@ extension Scenario {
     }
 
     /// A rank that has come to its end while others step ends them too.
-    static func fewerSteps(_ world: Communicator) throws {
+    static func fewerSteps(_ world: ProcessGroup) throws {
         var parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
         var pipeline = try trainer(parameters, world)
         let gradients = parameters
@@ -27,7 +27,7 @@ extension Scenario {
     }
 
     /// The stage is refused where it would combine something else than gradients as they are.
-    static func order(_ world: Communicator) throws {
+    static func order(_ world: ProcessGroup) throws {
         let all = AllReduce(over: world)
         let wrong: [[any Stage]] = [
             [ClipByGlobalNorm(1), all], [Unscale(), all], [all, Accumulate(steps: 2)], [all, all],
@@ -54,36 +54,12 @@ extension Scenario {
     }
 
     /// A rank that throws ends the others.
-    static func error(_ world: Communicator) throws {
+    static func error(_ world: ProcessGroup) throws {
         try train(world) { step in if step == 5 { throw Failure("the data ends in mid-word") } }
     }
 
-    /// A rank that is killed ends the others.
-    static func death(_ world: Communicator) throws {
-        try train(world) { step in if step == 5 { kill(getpid(), SIGKILL) } }
-    }
-
-    /// Trains without end; before each step the last rank is told of it.
-    private static func train(_ world: Communicator, _ lastRank: (Int) throws -> Void) throws {
-        var parameters = try TensorSet([ParameterDescription("weight", shape: [30, 40])])
-        var pipeline = try trainer(parameters, world)
-        let gradients = parameters
-        for step in 0... {
-            if world.rank == world.size - 1 { try lastRank(step) }
-            _ = try pipeline.step(&parameters, gradients: gradients)
-        }
-    }
-
-    private static func trainer(_ parameters: TensorSet, _ world: Communicator) throws -> Pipeline {
-        try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
-            AllReduce(over: world)
-        } driving: {
-            SGD(learningRate: 1)
-        }
-    }
-
     /// Throws unless the body throws what it should, on this rank as on all others.
-    private static func expectMismatch(_ world: Communicator, _ body: () throws -> Void) throws {
+    private static func expectMismatch(_ world: ProcessGroup, _ body: () throws -> Void) throws {
         do { try body() } catch let error as DescentError where error.code == .processMismatch { return }
         throw Failure("rank \(world.rank) did not notice")
     }

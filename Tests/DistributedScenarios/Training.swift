@@ -1,5 +1,5 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 import SeededNumbers
 
 extension Scenario {
@@ -7,7 +7,7 @@ extension Scenario {
     private static let tolerance: Float = 2e-6
 
     /// Ranks with a part of the batch each do what one process does with all of it.
-    static func training(_ world: Communicator) throws {
+    static func training(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         var parameters = TensorSet.random(layout, seed: 1 + world.rank)
         try world.broadcast(&parameters)
@@ -25,10 +25,10 @@ extension Scenario {
         }
         var optimizer = try pipeline([AllReduce(over: world, bucketLength: 64)])
         var reference = try pipeline([])
-        let ones = [Double](repeating: 1, count: world.size)
+        let ones = [Double](repeating: 1, count: world.rankCount)
         for step in 0..<20 {
             let scale = optimizer.lossScale
-            let gradients = (0..<world.size).map { rank in
+            let gradients = (0..<world.rankCount).map { rank in
                 var tensors = TensorSet.random(layout, seed: 1_000 * step + rank)
                 for parameter in layout { tensors[parameter.name] = tensors[parameter.name].map { $0 * scale } }
                 return tensors
@@ -43,11 +43,11 @@ extension Scenario {
     }
 
     /// Weighted by their weights, uneven parts of a batch count as much as they are large.
-    static func weights(_ world: Communicator) throws {
+    static func weights(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         let start = TensorSet.random(layout, seed: 1)
-        let weights = (0..<world.size).map { Double(3 * $0 + 1) }
-        let gradients = (0..<world.size).map { TensorSet.random(layout, seed: 2 + $0) }
+        let weights = (0..<world.rankCount).map { Double(3 * $0 + 1) }
+        let gradients = (0..<world.rankCount).map { TensorSet.random(layout, seed: 2 + $0) }
         let mean = TensorSet.mean(gradients, weights: weights)
         let accumulations: [[any Stage]] = [
             [], [Accumulate(steps: 1, reduction: .weighted)], [Accumulate(steps: 3, reduction: .weighted)],
@@ -77,7 +77,7 @@ extension Scenario {
     }
 
     /// Gradients received one by one, in an order of its own on each rank, give the bits of those handed over together.
-    static func arrival(_ world: Communicator) throws {
+    static func arrival(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         for (window, elementType) in [(0, ElementType.float32), (0, .bfloat16), (1, .float32), (3, .float32)] {
             var parameters = [TensorSet](repeating: .random(layout, seed: 5), count: 2)
@@ -107,7 +107,7 @@ extension Scenario {
     }
 
     /// Parameters that a stage has taken out are not exchanged.
-    static func frozen(_ world: Communicator) throws {
+    static func frozen(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         var parameters = TensorSet.random(layout, seed: 5)
         let start = parameters

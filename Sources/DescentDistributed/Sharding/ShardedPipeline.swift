@@ -27,7 +27,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///
     /// - Parameters:
     ///   - parameters: The parameters to train, in float32; only their names and shapes are kept.
-    ///   - communicator: The ranks.
+    ///   - group: The ranks.
     ///   - reduction: What the sum of the ranks' gradients is divided by; see ``AllReduce``.
     ///   - bucketLength: How many elements move together, at least 1.
     ///   - configuration: How the pipeline runs, whatever its stages.
@@ -37,14 +37,14 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     /// - Throws: `DescentError` for settings out of range, for stages in the wrong order, and
     ///   with code `processMismatch` if the ranks do not agree.
     public init(
-        for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
+        for parameters: Backend.Tensors, over group: ProcessGroup, reduction: AllReduce.Reduction = .mean,
         bucketLength: Int = AllReduce.defaultBucketLength,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend,
         @ChainBuilder _ stages: () -> [any Stage] = { [] },
         @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         try self.init(
-            nil, .sameStages, parameters, communicator, reduction, bucketLength, configuration, backend, stages(),
+            nil, .sameStages, parameters, group, reduction, bucketLength, configuration, backend, stages(),
             optimizers())
     }
 
@@ -54,7 +54,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   - state: What this rank's pipeline remembered; see ``state``.
     ///   - policy: How strictly the pipeline has to be the one that was saved.
     ///   - parameters: The parameters to train, in float32; only their names and shapes are kept.
-    ///   - communicator: The ranks.
+    ///   - group: The ranks.
     ///   - reduction: What the sum of the ranks' gradients is divided by; see ``AllReduce``.
     ///   - bucketLength: How many elements move together, at least 1.
     ///   - configuration: How the pipeline runs, whatever its stages.
@@ -65,20 +65,20 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
     ///   parameter if the state is that of other rows, and what building the pipeline throws.
     public init(
         resuming state: PipelineState<Backend.Tensors>, _ policy: ResumptionPolicy = .sameStages,
-        for parameters: Backend.Tensors, over communicator: Communicator, reduction: AllReduce.Reduction = .mean,
+        for parameters: Backend.Tensors, over group: ProcessGroup, reduction: AllReduce.Reduction = .mean,
         bucketLength: Int = AllReduce.defaultBucketLength,
         configuration: PipelineConfiguration = PipelineConfiguration(), on backend: Backend,
         @ChainBuilder _ stages: () -> [any Stage] = { [] },
         @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         try self.init(
-            state, policy, parameters, communicator, reduction, bucketLength, configuration, backend, stages(),
+            state, policy, parameters, group, reduction, bucketLength, configuration, backend, stages(),
             optimizers())
     }
 
     private init(
         _ state: PipelineState<Backend.Tensors>?, _ policy: ResumptionPolicy, _ parameters: Backend.Tensors,
-        _ communicator: Communicator, _ reduction: AllReduce.Reduction, _ bucketLength: Int,
+        _ group: ProcessGroup, _ reduction: AllReduce.Reduction, _ bucketLength: Int,
         _ configuration: PipelineConfiguration, _ backend: Backend, _ stages: [any Stage],
         _ branches: [OptimizerBranch]
     ) throws(DescentError) {
@@ -89,9 +89,9 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         layout = parameters.layout
         let setup = PipelineSetup(stages: stages, branches: branches, configuration: configuration)
         let exchange = try ShardExchange(
-            of: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
+            of: layout, as: setup, over: group, reduction: reduction, bucketLength: bucketLength)
         self.exchange = exchange
-        let shard = try exchange.plan.layout(of: communicator.rank, from: layout)
+        let shard = try exchange.plan.layout(of: group.rank, from: layout)
         self.parameters = backend.makeTensors(shard, .float32)
         gradients = backend.makeTensors(shard, .float32)
         let chain: [any Stage] = [Shards(exchange)] + stages
@@ -161,7 +161,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         do throws(DescentError) { try validate(parameters, gradients, weight, lossScale) } catch {
-            exchange.communicator.announceFailure(error)
+            exchange.abandon(error)
             throw error
         }
         let agreed = try exchange.agree(weight: weight, gradients.elementType)
@@ -171,6 +171,7 @@ public struct ShardedPipeline<Backend: TensorBackend>: Sendable {
         let outcome = try pipeline.step(
             &self.parameters, gradients: self.gradients, weight: agreed.weight, lossScale: lossScale,
             closingWindow: closingWindow)
+        try exchange.requireGathered()
         if outcome.isApplied { try exchange.gather(self.parameters, into: &parameters) }
         return outcome
     }
@@ -203,10 +204,14 @@ private struct Shards: GradientExchange {
 
     init(_ exchange: ShardExchange) { self.exchange = exchange }
 
-    var name: String { "Shards(ranks: \(exchange.communicator.size))" }
+    var name: String { "Shards(ranks: \(exchange.group.rankCount))" }
     var exchanged: ExchangedValues { .statistics }
 
     func gather(_ values: [Double]) -> [[Double]] { exchange.gather(values) }
 
     func isDivided(_ parameter: Int) -> Bool { exchange.plan.isDivided(parameter) }
+
+    func abandon(_ error: DescentError) { exchange.abandon(error) }
+
+    func settle(_ decision: StepDecision) throws(DescentError) { try exchange.settle(decision) }
 }

@@ -4,6 +4,13 @@ import DescentCore
 struct Digest {
     private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
+    init() {}
+
+    /// The digest of some bytes.
+    init(of bytes: [UInt8]) {
+        for byte in bytes { add(byte) }
+    }
+
     mutating func add(_ text: String) {
         for byte in text.utf8 { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
         add(UInt64(text.utf8.count))

@@ -1,11 +1,11 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 import Foundation
 
 extension Scenario {
     /// What the last rank has otherwise than the others is named, with the rank, on all of them.
-    static func otherSettings(_ world: Communicator) throws {
-        let last = world.size - 1
+    static func otherSettings(_ world: ProcessGroup) throws {
+        let last = world.rankCount - 1
         let isLast = world.rank == last && last > 0
         let cases: [(stages: [any Stage], optimizer: any Optimizer, nonFinite: NonFinitePolicy, String)] = [
             (
@@ -62,7 +62,7 @@ extension Scenario {
     }
 
     /// Ranks whose first parameters differ throw at the first step, and train once these have been broadcast.
-    static func otherParameters(_ world: Communicator) throws {
+    static func otherParameters(_ world: ProcessGroup) throws {
         let gradients = try TensorSet([
             ParameterDescription("bias", shape: [3]), ParameterDescription("weight", shape: [3, 4]),
         ])
@@ -91,57 +91,8 @@ extension Scenario {
         }
     }
 
-    /// An argument that one rank's pipeline refuses is an error on all, after which all can go on.
-    static func badArgument(_ world: Communicator) throws {
-        let isLast = world.rank == world.size - 1
-        for isSharded in [false, true] {
-            var parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
-            let other = try TensorSet([ParameterDescription("weight", shape: [4, 3])])
-            let gradients = parameters
-            var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
-                Accumulate(steps: 2)
-                AllReduce(over: world)
-            } driving: {
-                SGD(learningRate: 1)
-            }
-            var sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-            } driving: {
-                SGD(learningRate: 1)
-            }
-            func step(_ gradients: TensorSet, weight: Double = 1, lossScale: Float? = nil) throws {
-                if isSharded {
-                    _ = try sharded.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
-                } else {
-                    _ = try pipeline.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
-                }
-            }
-            let bad: [(DescentError.Code, () throws -> Void)] = [
-                (.shapeMismatch, { try step(other) }), (.invalidWeight, { try step(gradients, weight: -1) }),
-                (.lossScaleMismatch, { try step(gradients, lossScale: 2) }),
-            ]
-            for (code, badStep) in bad {
-                try step(gradients)
-                if isLast {
-                    try expect(code, "", world, whereAlone: true) { try badStep() }
-                } else {
-                    try expect(.processFailure, "Rank \(world.size - 1) takes no part in this step", world) {
-                        try step(gradients)
-                    }
-                }
-                try step(gradients)
-            }
-            try world.barrier()
-        }
-    }
-
-    /// A rank that does not come is an error on the others within the limit.
-    static func silence(_ world: Communicator) throws {
-        if world.rank == world.size - 1 { while true { sleep(1) } }
-        try world.barrier()
-    }
-
     /// A sharded pipeline refuses what would be something else in it.
-    static func unshardable(_ world: Communicator) throws {
+    static func unshardable(_ world: ProcessGroup) throws {
         let parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
         let wrong: [any Stage] = [
             AddNoise(seed: 1), AddNoise(seed: 1).only(prefix: "w"), Unscale(.adaptive()),
@@ -158,8 +109,8 @@ extension Scenario {
     }
 
     /// Throws unless the body throws an error of a code that contains a phrase; on a single rank, whether or not it does.
-    private static func expect(
-        _ code: DescentError.Code, _ phrase: String, _ world: Communicator, whereAlone: Bool = false,
+    static func expect(
+        _ code: DescentError.Code, _ phrase: String, _ world: ProcessGroup, whereAlone: Bool = false,
         _ body: () throws -> Void
     ) throws {
         do { try body() } catch let error as DescentError {
@@ -168,6 +119,6 @@ extension Scenario {
             }
             return
         }
-        if world.size > 1 || whereAlone { throw Failure("rank \(world.rank) did not notice: \(phrase)") }
+        if world.rankCount > 1 || whereAlone { throw Failure("rank \(world.rank) did not notice: \(phrase)") }
     }
 }

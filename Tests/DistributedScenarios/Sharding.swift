@@ -1,9 +1,9 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 
 extension Scenario {
     /// With optimizer state spread over ranks, parameters become what they do where each rank keeps all of it.
-    static func sharding(_ world: Communicator) throws {
+    static func sharding(_ world: ProcessGroup) throws {
         let layout = try shardedLayout()
         let chains: [@Sendable () -> [any Stage]] = [
             { [] },
@@ -35,7 +35,7 @@ extension Scenario {
 
     private static func compare(
         _ layout: ParameterLayout, _ chain: @Sendable () -> [any Stage],
-        _ optimizer: @Sendable () -> any Optimizer, _ world: Communicator, _ what: String
+        _ optimizer: @Sendable () -> any Optimizer, _ world: ProcessGroup, _ what: String
     ) throws {
         var whole = TensorSet.random(layout, seed: 3)
         var parameters = whole
@@ -45,14 +45,14 @@ extension Scenario {
             driving: { optimizer() })
         // A window of one process: the weighted mean of what all ranks have.
         var reference = try Pipeline(for: whole, on: backend, chain, driving: { optimizer() })
-        let weights = (0..<world.size).map { Double($0 + 1) }
+        let weights = (0..<world.rankCount).map { Double($0 + 1) }
         for step in 0..<6 {
             if step == 3 {
                 sharded = try ShardedPipeline(
                     resuming: sharded.state, for: parameters, over: world, reduction: .weighted, bucketLength: 70,
                     on: backend, chain, driving: { optimizer() })
             }
-            let gradients = (0..<world.size).map { TensorSet.random(layout, seed: 100 * step + $0) }
+            let gradients = (0..<world.rankCount).map { TensorSet.random(layout, seed: 100 * step + $0) }
             let outcome = try sharded.step(
                 &parameters, gradients: gradients[world.rank], weight: weights[world.rank])
             let expected = try reference.step(
@@ -67,7 +67,7 @@ extension Scenario {
     }
 
     /// What a rank keeps shrinks with the number of ranks.
-    static func shardedMemory(_ world: Communicator) throws {
+    static func shardedMemory(_ world: ProcessGroup) throws {
         let layout = try shardedLayout()
         let parameters = TensorSet.random(layout, seed: 3)
         let pipeline = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
@@ -77,12 +77,12 @@ extension Scenario {
         }
         let kept = try pipeline.state.components.flatMap(\.slots).map(\.tensors.layout.elementCount)
         // A row of each parameter, and parameters that stay whole, cannot be divided.
-        let limit = layout.elementCount / world.size + layout.map(\.columnCount).reduce(0, +)
+        let limit = layout.elementCount / world.rankCount + layout.map(\.columnCount).reduce(0, +)
         try require(kept.count == 3 && kept.allSatisfy { $0 <= limit }, "\(kept) elements kept, \(limit) allowed")
     }
 
     /// A gradient that overflows on one rank has all skip the step, for the same reason.
-    static func shardedOverflow(_ world: Communicator) throws {
+    static func shardedOverflow(_ world: ProcessGroup) throws {
         let layout = try shardedLayout()
         var parameters = TensorSet.random(layout, seed: 3)
         let start = parameters
@@ -94,7 +94,7 @@ extension Scenario {
         }
         for parameter in layout where parameter.count > 0 {
             var gradients = TensorSet.random(layout, seed: world.rank)
-            if world.rank == world.size - 1 { gradients[parameter.name][parameter.count - 1] = .nan }
+            if world.rank == world.rankCount - 1 { gradients[parameter.name][parameter.count - 1] = .nan }
             let reason = try pipeline.step(&parameters, gradients: gradients).skipReason
             try require(
                 reason?.parameter == parameter.name

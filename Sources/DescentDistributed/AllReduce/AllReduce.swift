@@ -15,14 +15,16 @@ public import DescentCore
 ///
 /// Gradients move in buckets, from the last parameter to the first. Each rank sums one part of every bucket, in the
 /// order of ranks and in float32, so that the bits depend on the number of ranks and on nothing else. Gradients handed
-/// over in 16 bits move to the summing rank as they are; sums move in float32. With gradients received one by one,
-/// buckets move while others are still being made.
+/// over in 16 bits move to the summing rank as they are; sums move in float32, unless ``movingType`` says that both move
+/// in 16 bits. With gradients received one by one, buckets move while others are still being made.
 ///
 /// A step that any rank has a reason to skip (a window spoiled by a micro-batch that is not finite) is skipped by all, for the
-/// reason of the first rank that does. With one rank the stage does nothing, and costs nothing.
+/// reason of the first rank that does. A step that one rank throws in is an error on all, which names the rank, before
+/// anything has changed on any; it can be tried again. With one rank the stage does nothing, and costs nothing.
 ///
-/// Building a pipeline with this stage concerns all ranks, and so does each step that closes a window. A copy of a
-/// pipeline shares its buffers: use one of them at a time, and not while gradients arrive one by one.
+/// Building a pipeline with this stage concerns all ranks, and so does each step that closes a window, in which ranks also
+/// make sure that settings and parameters are still the same. A copy of a pipeline shares its buffers: use one of them at
+/// a time, and not while gradients arrive one by one.
 public struct AllReduce: GradientExchange {
     /// What the sum over ranks is divided by.
     public enum Reduction: String, Sendable, Hashable, Codable {
@@ -37,12 +39,30 @@ public struct AllReduce: GradientExchange {
     /// How many elements a bucket holds unless told otherwise: 4 MB of float32.
     public static let defaultBucketLength = 1_048_576
 
+    /// What the ranks have to agree on.
+    struct Settings {
+        let reduction: Reduction
+        let bucketLength: Int
+        let movingAs: ElementType?
+
+        /// Each of them in words.
+        var descriptions: [String] {
+            [
+                "reduction = \(reduction)", "bucketLength = \(bucketLength)",
+                "movingAs = \(movingAs?.rawValue ?? "nil")",
+            ]
+        }
+    }
+
     /// The ranks.
-    public let communicator: Communicator
+    public let group: ProcessGroup
     /// What the sum over ranks is divided by.
-    public let reduction: Reduction
+    public var reduction: Reduction { settings.reduction }
     /// How many elements move together.
-    public let bucketLength: Int
+    public var bucketLength: Int { settings.bucketLength }
+    /// How gradients and sums move; nil where gradients move as they are and sums in float32.
+    public var movingType: ElementType? { settings.movingAs }
+    private let settings: Settings
     private var exchange: AllReduceExchange?
     /// For each parameter, the rank that works on the whole tensor where a stage needs that.
     private var workers: [Int] = []
@@ -50,27 +70,33 @@ public struct AllReduce: GradientExchange {
     /// Combines the gradients of all ranks.
     ///
     /// - Parameters:
-    ///   - communicator: The ranks.
+    ///   - group: The ranks.
     ///   - reduction: What the sum over ranks is divided by.
     ///   - bucketLength: How many elements move together, at least 1. Results do not depend on it.
+    ///   - movingType: The type that gradients are rounded to before they move, and their sums, once, before they move
+    ///     back; with 16 bits that is half the bytes of float32. A sum that leaves the range of `float16` is infinite,
+    ///     and skips the step. With nil, gradients move as they are and sums in float32.
     public init(
-        over communicator: Communicator, reduction: Reduction = .mean, bucketLength: Int = defaultBucketLength
+        over group: ProcessGroup, reduction: Reduction = .mean, bucketLength: Int = defaultBucketLength,
+        movingAs movingType: ElementType? = nil
     ) {
-        self.communicator = communicator
-        self.reduction = reduction
-        self.bucketLength = bucketLength
+        self.group = group
+        settings = Settings(reduction: reduction, bucketLength: bucketLength, movingAs: movingType)
     }
 
-    public var name: String { "AllReduce(\(reduction), ranks: \(communicator.size))" }
+    public var name: String { "AllReduce(\(reduction), ranks: \(group.rankCount))" }
     public var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }
-    public var exchanged: ExchangedValues { communicator.size > 1 ? .gradients : [] }
+    public var exchanged: ExchangedValues { group.rankCount > 1 ? .gradients : [] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        // MPI counts elements in 32 bits.
+        // A communicator is not asked for larger transfers.
         try DescentError.require(
             (1...1 << 28).contains(bucketLength), name,
             "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
-        workers = Self.workers(for: layout, of: communicator.size)
+        try DescentError.require(
+            movingType.map { ElementType.allCases.contains($0) } ?? true, name,
+            "gradients cannot move as \(movingType?.rawValue ?? ""); use float32, float16 or bfloat16.")
+        workers = Self.workers(for: layout, of: group.rankCount)
     }
 
     /// Deals out matrices, the largest first, each to the rank that has least to do.
@@ -94,11 +120,11 @@ public struct AllReduce: GradientExchange {
         _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
     ) throws(DescentError) {
         exchange = try AllReduceExchange(
-            of: parameters, in: layout, as: setup, over: communicator, reduction: reduction, bucketLength: bucketLength)
+            of: parameters, in: layout, as: setup, over: group, settings, following: exchange)
     }
 
     public mutating func begin(_ contribution: Contribution) throws(DescentError) {
-        connectedExchange.begin(contribution)
+        try connectedExchange.begin(contribution)
     }
 
     public mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {
@@ -113,19 +139,20 @@ public struct AllReduce: GradientExchange {
 
     // MARK: Whole tensors, of which each rank works on some for all
 
-    public var dividesWholeTensors: Bool { communicator.size > 1 }
+    public var dividesWholeTensors: Bool { group.rankCount > 1 }
 
-    public func computes(_ parameter: Int) -> Bool { workers[parameter] == communicator.rank }
+    public func computes(_ parameter: Int) -> Bool { workers[parameter] == group.rank }
 
     public mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError) {
-        let (communicator, workers) = (communicator, workers)
-        for parameter in parameters {
-            try tensors.withMutableBytes(of: parameter) { communicator.broadcast($0, from: workers[parameter]) }
-        }
+        try connectedExchange.share(&tensors, of: parameters, from: workers)
     }
 
     public mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
         try connectedExchange.collect(into: &gradients)
+    }
+
+    public mutating func settle(_ decision: StepDecision) throws(DescentError) {
+        try connectedExchange.settle(decision)
     }
 
     private var connectedExchange: AllReduceExchange {

@@ -1,9 +1,9 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 
 extension Scenario {
     /// What a stage makes of whole tensors is the same on every rank, though each works on some of them only.
-    static func wholeTensors(_ world: Communicator) throws {
+    static func wholeTensors(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         var parameters = TensorSet.random(layout, seed: 1)
         var whole = parameters
@@ -18,9 +18,9 @@ extension Scenario {
         }
         var optimizer = try pipeline([AllReduce(over: world)])
         var reference = try pipeline([])
-        let ones = [Double](repeating: 1, count: world.size)
+        let ones = [Double](repeating: 1, count: world.rankCount)
         for step in 0..<6 {
-            let gradients = (0..<world.size).map { TensorSet.random(layout, seed: 100 * step + $0) }
+            let gradients = (0..<world.rankCount).map { TensorSet.random(layout, seed: 100 * step + $0) }
             _ = try optimizer.step(&parameters, gradients: gradients[world.rank])
             _ = try reference.step(&whole, gradients: .mean(gradients, weights: ones))
             try require(parameters.distance(to: whole) <= 2e-6, "step \(step) is that of one process")
@@ -33,12 +33,12 @@ extension Scenario {
     }
 
     /// A stage that needs whole tensors is refused where ranks hold rows of one, and accepted where they do not.
-    static func wholeTensorsInShards(_ world: Communicator) throws {
+    static func wholeTensorsInShards(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout([
             ParameterDescription("matrix", shape: [64, 3]), ParameterDescription("bias", shape: [64]),
         ])
         var parameters = TensorSet(zeros: layout)
-        if world.size > 1 { try requireRefused(parameters, world) }
+        if world.rankCount > 1 { try requireRefused(parameters, world) }
         var sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
         } driving: {
             Reversal().only(.rank(1...1))
@@ -48,7 +48,7 @@ extension Scenario {
         try requireSameOnAllRanks(parameters, world, "parameters")
     }
 
-    private static func requireRefused(_ parameters: TensorSet, _ world: Communicator) throws {
+    private static func requireRefused(_ parameters: TensorSet, _ world: ProcessGroup) throws {
         do {
             _ = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
             } driving: {

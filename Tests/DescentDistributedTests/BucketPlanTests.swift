@@ -1,7 +1,7 @@
 import Descent
 import Testing
 
-@testable import DescentMPI
+@testable import DescentDistributed
 
 struct BucketPlanTests {
     private func layout(_ counts: [Int]) throws -> ParameterLayout {

@@ -1,9 +1,9 @@
 import Descent
-import DescentMPI
+import DescentDistributed
 
 extension Scenario {
     /// A gradient that overflows on one rank has all skip the step, and their loss scales fall alike.
-    static func overflow(_ world: Communicator) throws {
+    static func overflow(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         var parameters = TensorSet.random(layout, seed: 5)
         let start = parameters
@@ -17,7 +17,7 @@ extension Scenario {
                 AdamW(learningRate: 0.01)
             }
             var gradients = TensorSet.random(layout, seed: world.rank)
-            if world.rank == world.size - 1 { gradients["hidden.bias"][3] = .infinity }
+            if world.rank == world.rankCount - 1 { gradients["hidden.bias"][3] = .infinity }
             var outcome = try pipeline.step(&parameters, gradients: gradients)
             if window > 0 {
                 // The others do not know before the window closes.
@@ -32,7 +32,7 @@ extension Scenario {
     }
 
     /// A rank whose window holds nothing has all skip the step, unless weights count.
-    static func emptyWindow(_ world: Communicator) throws {
+    static func emptyWindow(_ world: ProcessGroup) throws {
         let layout = try ParameterLayout.mixed()
         for reduction in [AllReduce.Reduction.mean, .weighted] {
             var parameters = TensorSet.random(layout, seed: 5)
@@ -47,7 +47,7 @@ extension Scenario {
                 if broken(world.rank) { gradients["temperature"] = [.nan] }
                 return try pipeline.step(&parameters, gradients: gradients)
             }
-            let last = world.size - 1
+            let last = world.rankCount - 1
             let outcome = try step { $0 == last }
             if reduction == .weighted && last > 0 {
                 try require(outcome.isApplied, "the others' windows are enough: \(outcome)")

@@ -1,0 +1,326 @@
+import DescentCore
+
+/// The exchange of one pipeline's gradients: its buckets, and how far each has come.
+///
+/// A window goes this way on every rank:
+///
+///     begin        announce the window: what it weighs, how it is stored, what the pipeline is set to
+///     contribute   fill buckets; once all announcements are here, send those that are full, sum and send back
+///     collect      wait for all buckets
+///     settle       announce what becomes of the step; only if all ranks do the same, is anything written
+///
+/// A rank with an error goes the same way to the end, with whatever it has, and then says that it fails: the others are
+/// not left waiting, and throw before they have written anything.
+///
+/// It belongs to one stage, whose calls come from one thread at a time; that makes it safe to hand to another.
+final class AllReduceExchange: @unchecked Sendable {
+    /// How far a window has come.
+    private enum Phase {
+        /// No window is open.
+        case closed
+        /// The other ranks have been told of one.
+        case begun
+        /// Its gradients have been summed.
+        case collected
+        /// All ranks have thrown for it.
+        case refused
+    }
+
+    // Unchecked because one pipeline uses it, from one thread at a time.
+    private let group: ProcessGroup
+    private let channels: (scattering: Channel, gathering: Channel)
+    private let number: UInt64
+    private let setup: PipelineSetup
+    private let setupDigest: UInt64
+    private let setupLength: Int
+    private let layout: ParameterLayout
+    private let plan: BucketPlan
+    private let buckets: [Bucket]
+    private let settings: AllReduce.Settings
+
+    private var phase = Phase.closed
+    /// The digests of the parameters, until those of all ranks have been compared.
+    private var parameterDigests: [UInt64]?
+    /// Whether the parameters of all ranks have been compared.
+    private var hasCompared = false
+    private var elementType = ElementType.float32
+    private var skipReason: SkipReason?
+    private var announced: PendingAnnouncements?
+    private var announcements: [Announcement] = []
+    private var weights = 0.0
+    private var factors: [Float?] = []
+    /// The rank whose reason to skip the step is given, if one has one.
+    private var skippingRank: Int?
+    /// How many buckets are on their way to the ranks that sum them, or further.
+    private var scattered = 0
+    /// How many of those are on their way back, or further.
+    private var gathered = 0
+
+    /// Connects to the other ranks; or, as a change of an exchange that has done so, leaves it to the next step to find out
+    /// whether they have changed alike.
+    ///
+    /// - Throws: `DescentError` with code `processMismatch` if they train something else.
+    init(
+        of parameters: [Int], in layout: ParameterLayout, as setup: PipelineSetup, over group: ProcessGroup,
+        _ settings: AllReduce.Settings, following former: AllReduceExchange?
+    ) throws(DescentError) {
+        var setup = setup
+        setup.add(
+            layout,
+            exchangedBy: PipelineSetup.Component(
+                "AllReduce",
+                settings: settings.descriptions + [
+                    "parameters = \(parameters.map { layout[$0].name }.joined(separator: ", "))"
+                ]))
+        if let former {
+            (number, channels) = (former.number, former.channels)
+        } else {
+            number = try group.connect(setup)
+            channels = (try group.openChannel(), try group.openChannel())
+        }
+        (self.group, self.layout, self.setup, self.settings) = (group, layout, setup, settings)
+        (setupDigest, setupLength) = (setup.digest, setup.byteCount)
+        plan = BucketPlan(parameters, of: layout, bucketLength: settings.bucketLength)
+        buckets = plan.lengths.map { Bucket(length: $0, in: group) }
+    }
+
+    /// Begins the exchange of a window by telling the other ranks of it.
+    func begin(_ contribution: Contribution) throws(DescentError) {
+        var announcement = Announcement(.step, exchange: number, digest: setupDigest)
+        announcement.secondDigest = contribution.elementType.code
+        skipReason = contribution.skipReason
+        announcement.isEmpty = skipReason?.code == .emptyWindow
+        announcement.factor = contribution.factor
+        announcement.weight = announcement.isEmpty ? 0 : contribution.weight
+        announcement.setupLength = setupLength
+        announcement.reasonLength = skipReason.map { $0.bytes.count } ?? 0
+        announced = try group.announce(announcement)
+        phase = .begun
+        group.openExchange = self
+        elementType = contribution.elementType
+        let movingType = settings.movingAs ?? elementType
+        for bucket in buckets { bucket.reset(movingType, sumsAs: settings.movingAs ?? .float32) }
+        (scattered, gathered) = (0, 0)
+        skippingRank = nil
+    }
+
+    /// Fills one parameter's gradient into buckets, and moves on whatever can be.
+    func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {
+        let (size, type) = (elementType.byteCount, elementType)
+        guard gradients.elementType == type else {
+            throw DescentError(
+                .elementTypeMismatch, parameter: layout[parameter].name,
+                "The gradient of \"\(layout[parameter].name)\" is \(gradients.elementType), but those before it are "
+                    + "\(type).")
+        }
+        try gradients.withBytes(of: parameter) { bytes in
+            for segment in plan.segments[parameter] {
+                let part = segment.elements.lowerBound * size..<segment.elements.upperBound * size
+                buckets[segment.bucket].fill(
+                    UnsafeRawBufferPointer(rebasing: bytes[part]), storedAs: type, at: segment.offset)
+            }
+        }
+        // Nothing is sent before all ranks are known to want the same.
+        if let announced, try !announced.isDone { return }
+        try takeAnnouncements()
+        guard isWanted else { return }
+        try scatterFull()
+        while gathered < scattered, try buckets[gathered].isDone { try gatherNext() }
+    }
+
+    /// Notes the parameters, for all ranks to compare before the first of them is changed.
+    func compare(_ parameters: some TensorStorage) throws(DescentError) {
+        if !hasCompared { parameterDigests = try parameters.digests }
+    }
+
+    /// Waits for all buckets and writes down what they hold.
+    func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
+        try takeAnnouncements()
+        defer { if phase == .begun { phase = .collected } }
+        if let skippingRank { return try reason(of: skippingRank) }
+        if weights == 0, settings.reduction == .weighted {
+            return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
+        }
+        try moveAll()
+        for segments in plan.segments {
+            guard let parameter = segments.first?.parameter else { continue }
+            try gradients.withMutableBytes(of: parameter) { bytes in
+                for segment in segments {
+                    let part = segment.elements.lowerBound * 4..<segment.elements.upperBound * 4
+                    buckets[segment.bucket].copyGathered(
+                        at: segment.offset, to: UnsafeMutableRawBufferPointer(rebasing: bytes[part]))
+                }
+            }
+        }
+        return nil
+    }
+
+    /// Makes sure that all ranks are about to do the same.
+    func settle(_ decision: StepDecision) throws(DescentError) {
+        close()
+        let digests = parameterDigests ?? []
+        parameterDigests = nil
+        let digest = digests.isEmpty ? 0 : Digest(of: digests.withUnsafeBytes { Array($0) }).value
+        let areCompared = try group.settle(decision, exchange: number, parameters: digest) { () throws(DescentError) in
+            try group.compare(digests, of: layout)
+        }
+        if areCompared { hasCompared = true }
+    }
+
+    /// Gives every rank the tensors that one of them has worked on.
+    func share(
+        _ tensors: inout some TensorStorage, of parameters: [Int], from workers: [Int]
+    ) throws(DescentError) {
+        do throws(DescentError) {
+            try group.agree(on: Announcement(.share, exchange: number))
+        } catch {
+            phase = .refused
+            throw error
+        }
+        for parameter in parameters {
+            try tensors.withMutableBytes(of: parameter) { (bytes) throws(DescentError) in
+                try group.broadcast(bytes, from: workers[parameter])
+            }
+        }
+    }
+
+    /// Tells the other ranks of an error, unless all have thrown for the same one.
+    func abandon(_ error: DescentError) {
+        let phase = phase
+        if phase == .begun {
+            // The others wait for this rank's part of every bucket: they get what there is, and throw when they learn.
+            do throws(DescentError) {
+                try takeAnnouncements()
+                if let skippingRank { _ = try reason(of: skippingRank) }
+                for bucket in buckets { bucket.fillUp() }
+                if isWanted { try moveAll() }
+            } catch { return close() }
+        }
+        if phase != .refused { group.tell(Announcement(.failing, because: error)) }
+        close()
+    }
+
+    private func close() {
+        phase = .closed
+        if group.openExchange === self { group.openExchange = nil }
+    }
+
+    /// Whether gradients are exchanged at all: no rank has a reason to skip, and they weigh something.
+    private var isWanted: Bool { skippingRank == nil && !(weights == 0 && settings.reduction == .weighted) }
+
+    // MARK: Buckets
+
+    /// Moves all buckets, and waits for them.
+    private func moveAll() throws(DescentError) {
+        try scatterFull()
+        stopUnless(scattered == buckets.count, "Not every gradient has been contributed.")
+        while gathered < buckets.count {
+            try buckets[gathered].wait()
+            try gatherNext()
+        }
+        for bucket in buckets { try bucket.wait() }
+    }
+
+    private func scatterFull() throws(DescentError) {
+        while scattered < buckets.count, buckets[scattered].isFull {
+            try buckets[scattered].scatter(on: channels.scattering)
+            scattered += 1
+        }
+    }
+
+    private func gatherNext() throws(DescentError) {
+        buckets[gathered].addUp(factors)
+        try buckets[gathered].gather(on: channels.gathering)
+        gathered += 1
+    }
+
+    // MARK: What ranks say of their windows
+
+    /// Waits for what the ranks have to say of their gradients, and learns from it what becomes of them.
+    private func takeAnnouncements() throws(DescentError) {
+        guard let pending = announced else { return }
+        announced = nil
+        do throws(DescentError) {
+            announcements = try pending.wait()
+            try group.compare(setup, announcements)
+            try requireSameElementTypes()
+        } catch {
+            phase = .refused
+            throw error
+        }
+        weights = announcements.reduce(0) { $0 + $1.weight }
+        // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
+        let allowsEmpty = settings.reduction == .weighted && weights > 0
+        // An overflow counts for more than an empty window: the loss scale backs off for it, on all ranks.
+        skippingRank =
+            announcements.firstIndex { $0.reasonLength > 0 && !$0.isEmpty }
+            ?? announcements.firstIndex { $0.reasonLength > 0 && !allowsEmpty }
+        factors = announcements.map { announcement in
+            if announcement.isEmpty { return nil }
+            let factor = Double(announcement.factor)
+            return switch settings.reduction {
+            case .mean: Float(factor / Double(announcements.count))
+            case .sum: announcement.factor
+            case .weighted: Float(factor * (announcement.weight / weights))
+            }
+        }
+    }
+
+    private func requireSameElementTypes() throws(DescentError) {
+        guard let rank = announcements.firstIndex(where: { $0.secondDigest != announcements[0].secondDigest }) else {
+            return
+        }
+        let types = [announcements[rank], announcements[0]].map { ElementType(code: $0.secondDigest)?.rawValue ?? "?" }
+        throw DescentError(
+            .processMismatch,
+            "The gradients of rank \(rank) are \(types[0]), those of rank 0 \(types[1]). All ranks have to hand over gradients "
+                + "of the same type.")
+    }
+
+    /// Why a rank wants the step skipped, which it tells the others.
+    private func reason(of rank: Int) throws(DescentError) -> SkipReason {
+        let bytes = try group.broadcast(
+            skipReason?.bytes ?? [], count: announcements[rank].reasonLength, from: rank)
+        guard let reason = SkipReason(reading: bytes) else {
+            throw DescentError(.processMismatch, "Rank \(rank) sent a reason that cannot be read.")
+        }
+        return SkipReason(
+            reason.code, parameter: reason.parameter, stage: reason.stage, "on rank \(rank): \(reason.description)")
+    }
+}
+
+extension ElementType {
+    /// A number for the type.
+    fileprivate var code: UInt64 {
+        var digest = Digest()
+        digest.add(rawValue)
+        return digest.value
+    }
+
+    fileprivate init?(code: UInt64) {
+        guard let type = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = type
+    }
+}
+
+extension SkipReason {
+    /// The reason as bytes.
+    fileprivate var bytes: [UInt8] {
+        var writer = ByteWriter()
+        writer.write(code.description)
+        writer.write(parameter)
+        writer.write(stage)
+        writer.write(description)
+        return writer.bytes
+    }
+
+    fileprivate init?(reading bytes: [UInt8]) {
+        var reader = ByteReader(bytes)
+        guard let name = reader.text(), let parameter = reader.optionalText(), let stage = reader.optionalText(),
+            let description = reader.text()
+        else { return nil }
+        let codes: [Code] = [.nonFinite, .vetoed, .emptyWindow, .nonFiniteSetting, .overflow]
+        let code = codes.first { $0.description == name } ?? .vetoed
+        self.init(code, parameter: parameter, stage: stage, description)
+    }
+}

@@ -1,0 +1,215 @@
+import Descent
+import DescentDistributed
+
+/// One rank's error is every rank's, before anything has changed on any of them.
+extension Scenario {
+    /// Pipelines of both kinds, of which each window has two micro-batches, and what they have trained without errors.
+    private struct Trainee {
+        private static let seeds = 1...4
+        let isSharded: Bool
+        let world: ProcessGroup
+        var parameters: TensorSet
+        var pipeline: Pipeline
+        var sharded: ShardedPipeline<SIMDBackend>
+
+        init(isSharded: Bool, _ world: ProcessGroup, _ stage: any Stage = Scale(by: 1)) throws {
+            (self.isSharded, self.world) = (isSharded, world)
+            let layout = try ParameterLayout.mixed()
+            parameters = .random(layout, seed: 3)
+            let optimizer = AdamW(learningRate: .reduceOnPlateau(initial: 0.01, patience: 0))
+            pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
+                Accumulate(steps: 2)
+                AllReduce(over: world, bucketLength: 60)
+                stage
+                ClipByGlobalNorm(1)
+            } driving: {
+                optimizer
+            }
+            sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
+                Accumulate(steps: 2)
+                stage
+                ClipByGlobalNorm(1)
+            } driving: {
+                optimizer
+            }
+        }
+
+        func gradients(_ seed: Int) -> TensorSet { .random(parameters.layout, seed: 100 * seed + world.rank) }
+
+        mutating func step(_ gradients: TensorSet, weight: Double = 1, lossScale: Float? = nil) throws {
+            if isSharded {
+                _ = try sharded.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
+            } else {
+                _ = try pipeline.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
+            }
+        }
+
+        /// Takes both micro-batches of a window.
+        mutating func stepTwice(_ seed: Int) throws {
+            for microBatch in 0..<2 { try step(gradients(2 * seed + microBatch)) }
+        }
+    }
+
+    /// An argument that one rank's pipeline refuses is an error on all, after which all go on with the bits of ranks that have
+    /// never had one.
+    static func badArgument(_ world: ProcessGroup) throws {
+        let last = world.rankCount - 1
+        let isLast = world.rank == last
+        for isSharded in [false, true] {
+            var trainee = try Trainee(isSharded: isSharded, world)
+            var undisturbed = try Trainee(isSharded: isSharded, world)
+            let other = TensorSet(
+                zeros: try ParameterLayout(
+                    trainee.parameters.layout.map { parameter in
+                        try ParameterDescription(
+                            parameter.name, shape: parameter.shape.isEmpty ? [2] : parameter.shape)
+                    }))
+            let bad: [(DescentError.Code, (inout Trainee) throws -> Void)] = [
+                (.shapeMismatch, { try $0.step(other) }),
+                (.invalidWeight, { try $0.step($0.gradients(0), weight: -1) }),
+                (.lossScaleMismatch, { try $0.step($0.gradients(0), lossScale: 2) }),
+            ]
+            for (seed, (code, badStep)) in bad.enumerated() {
+                try undisturbed.stepTwice(seed)
+                try trainee.step(trainee.gradients(2 * seed))
+                if isLast {
+                    try expect(code, "", world, whereAlone: true) { try badStep(&trainee) }
+                } else {
+                    try expect(.processFailure, "Rank \(last) takes no part in this step", world) {
+                        try trainee.step(trainee.gradients(2 * seed + 1))
+                    }
+                }
+                try trainee.step(trainee.gradients(2 * seed + 1))
+                try require(
+                    trainee.parameters.bitPatterns == undisturbed.parameters.bitPatterns,
+                    "goes on after \(code), \(isSharded ? "sharded" : "whole")")
+            }
+            try requireSameOnAllRanks(trainee.parameters, world, "parameters")
+        }
+    }
+
+    /// A stage that throws on one rank throws on all, and the step can be tried again.
+    static func throwingStage(_ world: ProcessGroup) throws {
+        let last = world.rankCount - 1
+        for isSharded in [false, true] {
+            for call in 1...3 {
+                let stage = Moody(throwsAt: world.rank == last ? call : 0)
+                var trainee = try Trainee(isSharded: isSharded, world, stage)
+                var undisturbed = try Trainee(isSharded: isSharded, world, Moody(throwsAt: 0))
+                for seed in 1...3 {
+                    try undisturbed.stepTwice(seed)
+                    try trainee.step(trainee.gradients(2 * seed))
+                    let start = trainee.parameters.bitPatterns
+                    if seed == call {
+                        let code = world.rank == last ? moodCode : .processFailure
+                        let phrase = world.rank == last ? "" : "Rank \(last) takes no part in this step"
+                        try expect(code, phrase, world, whereAlone: true) {
+                            try trainee.step(trainee.gradients(2 * seed + 1))
+                        }
+                        try require(trainee.parameters.bitPatterns == start, "nothing changes")
+                    }
+                    try trainee.step(trainee.gradients(2 * seed + 1))
+                    try require(
+                        trainee.parameters.bitPatterns == undisturbed.parameters.bitPatterns, "step \(seed) is whole")
+                }
+                try requireSameOnAllRanks(trainee.parameters, world, "parameters")
+            }
+        }
+    }
+
+    /// A backward pass that throws on one rank, whose gradients are being summed already, is an error on all.
+    static func discarded(_ world: ProcessGroup) throws {
+        guard world.rankCount > 1 else { return }
+        let last = world.rankCount - 1
+        var trainee = try Trainee(isSharded: false, world)
+        var undisturbed = try Trainee(isSharded: false, world)
+        let layout = trainee.parameters.layout
+        for seed in 1...3 {
+            try undisturbed.stepTwice(seed)
+            try trainee.step(trainee.gradients(2 * seed))
+            for attempt in 0..<2 {
+                let gradients = trainee.gradients(2 * seed + 1)
+                let isBroken = attempt == 0 && world.rank == last
+                for parameter in layout.indices.reversed() where layout[parameter].count > 0 {
+                    if isBroken, parameter < seed { break }
+                    try trainee.pipeline.receive(gradients, of: parameter)
+                }
+                if isBroken {
+                    trainee.pipeline.discardReceived()
+                } else if attempt == 0 {
+                    try expect(.processFailure, "Rank \(last) takes no part", world) {
+                        _ = try trainee.pipeline.step(&trainee.parameters)
+                    }
+                } else {
+                    _ = try trainee.pipeline.step(&trainee.parameters)
+                }
+            }
+            try require(trainee.parameters.bitPatterns == undisturbed.parameters.bitPatterns, "step \(seed) is whole")
+        }
+    }
+
+    /// Settings that one rank changes while training are named on all, before anything is written; changed on all, they hold.
+    static func changedSettings(_ world: ProcessGroup) throws {
+        guard world.rankCount > 1 else { return }
+        let last = world.rankCount - 1
+        var trainee = try Trainee(isSharded: false, world)
+        try trainee.stepTwice(0)
+        func change(_ rank: (Int) -> Bool, _ maximum: Double) throws {
+            guard rank(world.rank) else { return }
+            try trainee.pipeline.change(ClipByGlobalNorm.self) { $0.maximum = .constant(maximum) }
+        }
+        try change({ $0 == last }, 2)
+        let start = trainee.parameters.bitPatterns
+        try trainee.step(trainee.gradients(2))
+        try expect(
+            .processMismatch, "rank \(last)'s ClipByGlobalNorm(2.0) differs from rank 0's ClipByGlobalNorm(1.0)", world
+        ) { try trainee.step(trainee.gradients(3)) }
+        try require(trainee.parameters.bitPatterns == start, "nothing is written")
+        try change({ $0 != last }, 2)
+        try trainee.step(trainee.gradients(3))
+        try require(trainee.parameters.bitPatterns != start, "training goes on")
+        try requireSameOnAllRanks(trainee.parameters, world, "parameters")
+    }
+
+    /// A metric that one rank alone is told would give it another learning rate: all throw, before anything is written.
+    static func otherMetrics(_ world: ProcessGroup) throws {
+        guard world.rankCount > 1 else { return }
+        var trainee = try Trainee(isSharded: false, world)
+        for metric in [1.0, 2, 3] { if world.rank == 0 { try trainee.pipeline.note(metric: metric) } }
+        let start = trainee.parameters.bitPatterns
+        try trainee.step(trainee.gradients(0))
+        try expect(.processMismatch, "learning rates", world) { try trainee.step(trainee.gradients(1)) }
+        try require(trainee.parameters.bitPatterns == start, "nothing is written")
+        for metric in [1.0, 2, 3] { if world.rank != 0 { try trainee.pipeline.note(metric: metric) } }
+        try trainee.step(trainee.gradients(1))
+        try requireSameOnAllRanks(trainee.parameters, world, "parameters")
+    }
+}
+
+private let moodCode = DescentError.Code("mood")
+
+/// Throws when it is prepared for a certain time.
+private struct Moody: GradientTransform {
+    /// An object, since ranks compare what is stored in a stage, and a step that throws takes it back.
+    private final class Mood: @unchecked Sendable {
+        var prepared = 0
+        let throwsAt: Int
+
+        init(throwsAt: Int) { self.throwsAt = throwsAt }
+    }
+
+    private let mood: Mood
+    var state = Stateless()
+
+    init(throwsAt: Int) { mood = Mood(throwsAt: throwsAt) }
+
+    var name: String { "Moody" }
+    var treatsParametersAlike: Bool { true }
+
+    mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        mood.prepared += 1
+        if mood.prepared == mood.throwsAt { throw DescentError(moodCode, "Not today.") }
+    }
+
+    func transform(_ block: inout some GradientBlock) { block.scale(by: 0.5) }
+}
