@@ -51,8 +51,8 @@ let package = Package(
         .target(
             name: "DescentTestKit",
             dependencies: [
-                "AllocationCounter", "DescentCore", "DescentOptimizers", "DescentSIMD", "DescentTransforms",
-                "SeededNumbers",
+                "AllocationCounter", "DescentCore", "DescentDistributed", "DescentErrors", "DescentOptimizers",
+                "DescentSIMD", "DescentTransforms", "SeededNumbers",
             ]),
 
         // Examples and benchmarks.

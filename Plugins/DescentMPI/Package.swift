@@ -31,6 +31,7 @@ let package = Package(
             name: "mpi-scenarios",
             dependencies: [
                 "DescentMPI", .product(name: "DescentDistributed", package: "swift-descent"),
+                .product(name: "DescentTestKit", package: "swift-descent"),
                 .product(name: "DistributedScenarios", package: "swift-descent"),
             ],
             path: "Tests/Scenarios"),

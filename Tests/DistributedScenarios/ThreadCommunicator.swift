@@ -1,5 +1,5 @@
 public import DescentDistributed
-import DescentErrors
+public import DescentErrors
 import Foundation
 import SeededNumbers
 
@@ -7,7 +7,7 @@ import SeededNumbers
 ///
 /// It is strict about what ranks rely on communicators for: a rank that begins something else than another has, or in
 /// other sizes, throws an error of code ``wrongOrder``.
-final class ThreadCommunicator: Communicator, @unchecked Sendable {
+public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     /// A rank has begun transfers in an order that is not that of the others: a mistake in what is tested.
     static let wrongOrder = DescentError.Code("wrongOrder")
     /// A rank has been told to stop.
@@ -23,22 +23,28 @@ final class ThreadCommunicator: Communicator, @unchecked Sendable {
 
     // Unchecked because its calls are serialized, and what ranks share is guarded by a lock.
     private let network: ThreadNetwork
-    let rank: Int
-    var rankCount: Int { network.rankCount }
+    public let rank: Int
+    public var rankCount: Int { network.rankCount }
     private var nextTransfers: [Int] = []
     private var pending: [Int: Pending] = [:]
     private var begun = 0
     private var calls = 0
 
-    init(_ network: ThreadNetwork, rank: Int) { (self.network, self.rank) = (network, rank) }
+    /// The ranks of a new job.
+    public static func connected(ranks: Int, faults: Faults = .none) -> [ThreadCommunicator] {
+        let network = ThreadNetwork(rankCount: ranks, faults: faults)
+        return (0..<ranks).map { ThreadCommunicator(network, rank: $0) }
+    }
 
-    func openChannel() throws(DescentError) -> Channel {
+    private init(_ network: ThreadNetwork, rank: Int) { (self.network, self.rank) = (network, rank) }
+
+    public func openChannel() throws(DescentError) -> Channel {
         try live()
         nextTransfers.append(0)
         return Channel(nextTransfers.count - 1)
     }
 
-    func beginExchange(
+    public func beginExchange(
         _ sent: UnsafeRawBufferPointer, into received: UnsafeMutableRawBufferPointer, on channel: Channel
     ) throws(DescentError) -> Transfer {
         let (place, size) = (try begin(on: channel), sent.count / rankCount)
@@ -48,7 +54,7 @@ final class ThreadCommunicator: Communicator, @unchecked Sendable {
         return receive(parts(of: received, size), "exchange", at: place)
     }
 
-    func beginGathering(
+    public func beginGathering(
         _ sent: UnsafeRawBufferPointer, into received: UnsafeMutableRawBufferPointer, on channel: Channel
     ) throws(DescentError) -> Transfer {
         let place = try begin(on: channel)
@@ -56,7 +62,7 @@ final class ThreadCommunicator: Communicator, @unchecked Sendable {
         return receive(parts(of: received, sent.count), "gathering", at: place)
     }
 
-    func beginBroadcast(
+    public func beginBroadcast(
         _ bytes: UnsafeMutableRawBufferPointer, from root: Int, on channel: Channel
     ) throws(DescentError) -> Transfer {
         let (place, kind) = (try begin(on: channel), "broadcast from \(root)")
@@ -67,7 +73,7 @@ final class ThreadCommunicator: Communicator, @unchecked Sendable {
         return receive([:], kind, at: place)
     }
 
-    func wait(for transfer: Transfer, atMost limit: Duration) throws(DescentError) -> Bool {
+    public func wait(for transfer: Transfer, atMost limit: Duration) throws(DescentError) -> Bool {
         try live()
         let end = ContinuousClock.now + limit
         guard var waiting = pending[transfer.number] else {
@@ -203,13 +209,29 @@ public enum ThreadJob {
         ranks: Int, timeLimit: Duration = .seconds(60), faults: Faults = .none,
         _ body: @escaping @Sendable (ProcessGroup) throws -> Value
     ) -> [Result<Value, any Error>] {
-        let network = ThreadNetwork(rankCount: ranks, faults: faults)
+        run(on: ThreadCommunicator.connected(ranks: ranks, faults: faults)) { communicator in
+            let group = try ProcessGroup(over: communicator, timeLimit: timeLimit)
+            do {
+                let value = try body(group)
+                try group.leave()
+                return value
+            } catch {
+                group.leave(because: error)
+                throw error
+            }
+        }
+    }
+
+    /// Runs a body for each of some communicators, on a thread of its own.
+    public static func run<Value: Sendable>(
+        on communicators: [any Communicator], _ body: @escaping @Sendable (any Communicator) throws -> Value
+    ) -> [Result<Value, any Error>] {
         let results = Endings<Value>()
         let done = DispatchGroup()
-        for rank in 0..<ranks {
+        for communicator in communicators {
             done.enter()
             let thread = Thread {
-                results.note(ending(of: ThreadCommunicator(network, rank: rank), timeLimit, body), of: rank)
+                results.note(Result { try body(communicator) }, of: communicator.rank)
                 done.leave()
             }
             thread.stackSize = 4 << 20
@@ -217,24 +239,6 @@ public enum ThreadJob {
         }
         done.wait()
         return results.inOrder
-    }
-
-    private static func ending<Value>(
-        of communicator: ThreadCommunicator, _ timeLimit: Duration, _ body: (ProcessGroup) throws -> Value
-    ) -> Result<Value, any Error> {
-        do {
-            let group = try ProcessGroup(over: communicator, timeLimit: timeLimit)
-            do {
-                let value = try body(group)
-                try group.leave()
-                return .success(value)
-            } catch {
-                group.leave(because: error)
-                return .failure(error)
-            }
-        } catch {
-            return .failure(error)
-        }
     }
 
     /// How ranks have ended, noted by their threads.

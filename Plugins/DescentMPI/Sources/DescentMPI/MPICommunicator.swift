@@ -35,14 +35,27 @@ public final class MPICommunicator: Communicator, @unchecked Sendable {
     public static func withWorld<Result>(
         timeLimit: Duration = .seconds(1800), _ body: (ProcessGroup) throws -> Result
     ) -> Result {
+        withCommunicator { communicator in
+            let world = try ProcessGroup(over: communicator, timeLimit: timeLimit)
+            let result = try body(world)
+            try world.leave()
+            return result
+        }
+    }
+
+    /// Joins the job and runs a body that needs nothing but a communicator, such as a test of it.
+    ///
+    /// To be called once in a process, instead of ``withWorld(timeLimit:_:)``. An error that the body throws ends all ranks.
+    ///
+    /// - Parameter body: The program.
+    /// - Returns: What the body returns.
+    public static func withCommunicator<Result>(_ body: (MPICommunicator) throws -> Result) -> Result {
         var provided: Int32 = 0
         MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided)
         stopUnless(provided >= Int32(MPI_THREAD_SERIALIZED), "This MPI was built without support for threads.")
         let communicator = MPICommunicator()
         do {
-            let world = try ProcessGroup(over: communicator, timeLimit: timeLimit)
-            let result = try body(world)
-            try world.leave()
+            let result = try body(communicator)
             MPI_Finalize()
             return result
         } catch {

@@ -10,6 +10,12 @@ struct RankTests {
         #expect(ending.status == 0, "\(ending.output)")
     }
 
+    @Test(arguments: 1...4)
+    func `training can rely on the communicator`(ranks: Int) throws {
+        let ending = try Job.run("mpi-scenarios", ["communicator"], ranks: ranks)
+        #expect(ending.status == 0, "\(ending.output)")
+    }
+
     @Test func `four ranks learn digits as well as one`() throws {
         let shares = try [1, 4].map { ranks in
             let ending = try Job.run("digits-mpi", [], ranks: ranks)

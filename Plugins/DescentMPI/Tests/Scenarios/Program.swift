@@ -1,5 +1,6 @@
 import DescentDistributed
 import DescentMPI
+import DescentTestKit
 import DistributedScenarios
 import Foundation
 
@@ -19,6 +20,11 @@ struct Program {
 
     static func main() throws {
         let name = CommandLine.arguments.dropFirst().first ?? ""
+        if name == "communicator" {
+            return MPICommunicator.withCommunicator { communicator in
+                if let complaint = complaint(about: communicator) { throw Failure(complaint) }
+            }
+        }
         let all = [Scenario.all, Scenario.disagreements, Scenario.endings, deaths]
         guard let scenario = all.lazy.compactMap({ $0[name] }).first else {
             throw Failure("There is no scenario \"\(name)\"; there are \(all.flatMap(\.keys).sorted()).")
