@@ -12,8 +12,8 @@ public import DescentErrors
 ///   transfers are under way at once; they may come to their ends in any order, and are waited for in any order.
 /// - **Memory** belongs to the caller, who lends it from the call that begins a transfer until ``wait(for:atMost:)``
 ///   returns true for it. Until then the communicator does not change what is sent, and the caller neither changes what
-///   is sent nor reads what is received. Bytes arrive as they were sent. Memory has no alignment to rely on, and none is
-///   too small: parts of no bytes are ordinary.
+///   is sent nor reads what is received. Bytes arrive as they were sent. Memory has no alignment to rely on. Parts have 0
+///   to 2^30 bytes.
 /// - **Progress.** Beginning a transfer does not wait for other ranks. Transfers move on at the latest while this rank
 ///   waits, for whichever of them: no thread of its own is needed.
 /// - **Time.** ``wait(for:atMost:)`` returns false once its limit is over, whatever the other ranks do: if one of them
@@ -84,11 +84,6 @@ public protocol Communicator: AnyObject, Sendable {
     /// - Returns: Whether it has ended.
     /// - Throws: `DescentError` if it cannot end any more, because a rank has gone.
     func wait(for transfer: Transfer, atMost limit: Duration) throws(DescentError) -> Bool
-}
-
-extension Communicator {
-    /// The most bytes that a rank is asked to send to one other, or receives of it, in one transfer.
-    public static var largestPart: Int { 1 << 30 }
 }
 
 /// One of the orders in which ranks begin transfers; its number means something to its communicator alone.

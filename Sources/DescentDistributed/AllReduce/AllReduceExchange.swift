@@ -46,11 +46,8 @@ final class AllReduceExchange: @unchecked Sendable {
     private var elementType = ElementType.float32
     private var skipReason: SkipReason?
     private var announced: PendingAnnouncements?
-    private var announcements: [Announcement] = []
-    private var weights = 0.0
-    private var factors: [Float?] = []
-    /// The rank whose reason to skip the step is given, if one has one.
-    private var skippingRank: Int?
+    /// What all ranks have said of the window.
+    private var window = AnnouncedWindow()
     /// How many buckets are on their way to the ranks that sum them, or further.
     private var scattered = 0
     /// How many of those are on their way back, or further.
@@ -74,6 +71,7 @@ final class AllReduceExchange: @unchecked Sendable {
                 ]))
         if let former {
             (number, channels) = (former.number, former.channels)
+            hasCompared = former.hasCompared && former.layout == layout
         } else {
             number = try group.connect(setup)
             channels = (try group.openChannel(), try group.openChannel())
@@ -101,7 +99,7 @@ final class AllReduceExchange: @unchecked Sendable {
         let movingType = settings.movingAs ?? elementType
         for bucket in buckets { bucket.reset(movingType, sumsAs: settings.movingAs ?? .float32) }
         (scattered, gathered) = (0, 0)
-        skippingRank = nil
+        window = AnnouncedWindow()
     }
 
     /// Fills one parameter's gradient into buckets, and moves on whatever can be.
@@ -137,8 +135,8 @@ final class AllReduceExchange: @unchecked Sendable {
     func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
         try takeAnnouncements()
         defer { if phase == .begun { phase = .collected } }
-        if let skippingRank { return try reason(of: skippingRank) }
-        if weights == 0, settings.reduction == .weighted {
+        if let rank = window.skippingRank { return try reason(of: rank) }
+        guard !window.isWeightless else {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
         try moveAll()
@@ -191,7 +189,7 @@ final class AllReduceExchange: @unchecked Sendable {
             // The others wait for this rank's part of every bucket: they get what there is, and throw when they learn.
             do throws(DescentError) {
                 try takeAnnouncements()
-                if let skippingRank { _ = try reason(of: skippingRank) }
+                if let rank = window.skippingRank { _ = try reason(of: rank) }
                 for bucket in buckets { bucket.fillUp() }
                 if isWanted { try moveAll() }
             } catch { return close() }
@@ -206,7 +204,7 @@ final class AllReduceExchange: @unchecked Sendable {
     }
 
     /// Whether gradients are exchanged at all: no rank has a reason to skip, and they weigh something.
-    private var isWanted: Bool { skippingRank == nil && !(weights == 0 && settings.reduction == .weighted) }
+    private var isWanted: Bool { window.skippingRank == nil && !window.isWeightless }
 
     // MARK: Buckets
 
@@ -229,7 +227,7 @@ final class AllReduceExchange: @unchecked Sendable {
     }
 
     private func gatherNext() throws(DescentError) {
-        buckets[gathered].addUp(factors)
+        buckets[gathered].addUp(window.factors)
         try buckets[gathered].gather(on: channels.gathering)
         gathered += 1
     }
@@ -241,86 +239,23 @@ final class AllReduceExchange: @unchecked Sendable {
         guard let pending = announced else { return }
         announced = nil
         do throws(DescentError) {
-            announcements = try pending.wait()
+            let announcements = try pending.wait()
             try group.compare(setup, announcements)
-            try requireSameElementTypes()
+            window = try AnnouncedWindow(announcements, settings.reduction)
         } catch {
             phase = .refused
             throw error
         }
-        weights = announcements.reduce(0) { $0 + $1.weight }
-        // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
-        let allowsEmpty = settings.reduction == .weighted && weights > 0
-        // An overflow counts for more than an empty window: the loss scale backs off for it, on all ranks.
-        skippingRank =
-            announcements.firstIndex { $0.reasonLength > 0 && !$0.isEmpty }
-            ?? announcements.firstIndex { $0.reasonLength > 0 && !allowsEmpty }
-        factors = announcements.map { announcement in
-            if announcement.isEmpty { return nil }
-            let factor = Double(announcement.factor)
-            return switch settings.reduction {
-            case .mean: Float(factor / Double(announcements.count))
-            case .sum: announcement.factor
-            case .weighted: Float(factor * (announcement.weight / weights))
-            }
-        }
-    }
-
-    private func requireSameElementTypes() throws(DescentError) {
-        guard let rank = announcements.firstIndex(where: { $0.secondDigest != announcements[0].secondDigest }) else {
-            return
-        }
-        let types = [announcements[rank], announcements[0]].map { ElementType(code: $0.secondDigest)?.rawValue ?? "?" }
-        throw DescentError(
-            .processMismatch,
-            "The gradients of rank \(rank) are \(types[0]), those of rank 0 \(types[1]). All ranks have to hand over gradients "
-                + "of the same type.")
     }
 
     /// Why a rank wants the step skipped, which it tells the others.
     private func reason(of rank: Int) throws(DescentError) -> SkipReason {
         let bytes = try group.broadcast(
-            skipReason?.bytes ?? [], count: announcements[rank].reasonLength, from: rank)
+            skipReason?.bytes ?? [], count: window.reasonLengths[rank], from: rank)
         guard let reason = SkipReason(reading: bytes) else {
             throw DescentError(.processMismatch, "Rank \(rank) sent a reason that cannot be read.")
         }
         return SkipReason(
             reason.code, parameter: reason.parameter, stage: reason.stage, "on rank \(rank): \(reason.description)")
-    }
-}
-
-extension ElementType {
-    /// A number for the type.
-    fileprivate var code: UInt64 {
-        var digest = Digest()
-        digest.add(rawValue)
-        return digest.value
-    }
-
-    fileprivate init?(code: UInt64) {
-        guard let type = Self.allCases.first(where: { $0.code == code }) else { return nil }
-        self = type
-    }
-}
-
-extension SkipReason {
-    /// The reason as bytes.
-    fileprivate var bytes: [UInt8] {
-        var writer = ByteWriter()
-        writer.write(code.description)
-        writer.write(parameter)
-        writer.write(stage)
-        writer.write(description)
-        return writer.bytes
-    }
-
-    fileprivate init?(reading bytes: [UInt8]) {
-        var reader = ByteReader(bytes)
-        guard let name = reader.text(), let parameter = reader.optionalText(), let stage = reader.optionalText(),
-            let description = reader.text()
-        else { return nil }
-        let codes: [Code] = [.nonFinite, .vetoed, .emptyWindow, .nonFiniteSetting, .overflow]
-        let code = codes.first { $0.description == name } ?? .vetoed
-        self.init(code, parameter: parameter, stage: stage, description)
     }
 }
