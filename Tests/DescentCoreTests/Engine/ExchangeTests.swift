@@ -9,6 +9,8 @@ import Testing
         private let log = Mutex<[String]>([])
         /// Why the other process wants the next step skipped.
         let reason = Mutex<SkipReason?>(nil)
+        /// Whether the other process throws when it is asked to do the same.
+        let isRefused = Mutex(false)
 
         func note(_ call: String) { log.withLock { $0.append(call) } }
 
@@ -25,6 +27,7 @@ import Testing
     private struct Twin: GradientExchange {
         let calls: Calls
         var isAlone = false
+        private var isConnected = false
         private var factor: Float = 1
         private var sums: [Int: [Float]] = [:]
 
@@ -38,7 +41,10 @@ import Testing
 
         mutating func connect(
             _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
-        ) throws(DescentError) { calls.note("connect \(parameters)") }
+        ) throws(DescentError) {
+            calls.note("connect \(parameters)\(isConnected ? " again" : "")")
+            isConnected = true
+        }
 
         mutating func begin(_ contribution: Contribution) throws(DescentError) {
             calls.note(
@@ -58,6 +64,14 @@ import Testing
 
         mutating func compare(_ parameters: some TensorStorage) throws(DescentError) { calls.note("compare") }
         mutating func abandon(_ error: DescentError) { calls.note("abandon \(error.code)") }
+
+        mutating func settle(_ decision: StepDecision) throws(DescentError) {
+            switch decision {
+            case .update: calls.note("settle update")
+            case .skip(let reason): calls.note("settle \(reason.code)")
+            }
+            if calls.isRefused.withLock({ $0 }) { throw DescentError(.init("refusal"), "not here") }
+        }
 
         mutating func collect(into gradients: inout some TensorStorage) throws(DescentError) -> SkipReason? {
             calls.note("collect")
@@ -102,7 +116,9 @@ import Testing
         var (pipeline, parameters) = (try pipeline(), start)
         #expect(calls.take() == ["connect [0, 2]"])
         let report = try #require(try pipeline.step(&parameters, gradients: ones(), weight: 3).report)
-        #expect(calls.take() == ["begin 1.0 3.0 -", "contribute 2", "contribute 0", "compare", "collect"])
+        #expect(
+            calls.take()
+                == ["begin 1.0 3.0 -", "contribute 2", "contribute 0", "compare", "collect", "settle update"])
         #expect(parameters["b"] == [-2, -2, -2])
         #expect(parameters["frozen"] == [0])
         #expect(report.gradientNorm == (20.0).squareRoot())
@@ -115,7 +131,7 @@ import Testing
         #expect(calls.take() == ["begin 1.0 1.0 -", "contribute 0"])
         for index in [1, 2] { try pipeline.receive(ones(), of: index) }
         #expect(try pipeline.step(&parameters).isApplied)
-        #expect(calls.take() == ["contribute 2", "compare", "collect"])
+        #expect(calls.take() == ["contribute 2", "compare", "collect", "settle update"])
         #expect(parameters["b"] == [-2, -2, -2])
     }
 
@@ -177,6 +193,65 @@ import Testing
         #expect(try pipeline.step(&parameters, gradients: ones()).isApplied)
     }
 
+    @Test(arguments: [0, 1, 2], [false, true])
+    func `a step that another process refuses is as if it had not been, and can be tried again`(
+        length: Int, isStreamed: Bool
+    ) throws {
+        let window: [any Stage] = length == 0 ? [] : [Accumulate(steps: length)]
+        var (pipeline, parameters) = (try pipeline(window), start)
+        var (undisturbed, expected) = (pipeline, start)
+        func step(_ pipeline: inout Pipeline, _ parameters: inout TensorSet, _ value: Float) throws -> StepOutcome {
+            guard isStreamed else { return try pipeline.step(&parameters, gradients: ones(value)) }
+            for index in 0..<3 { try pipeline.receive(ones(value), of: index) }
+            return try pipeline.step(&parameters)
+        }
+        for microBatch in 1...3 * max(1, length) {
+            let closes = length == 0 || microBatch % length == 0
+            let before = (parameters, try pipeline.state)
+            if closes {
+                calls.isRefused.withLock { $0 = true }
+                _ = calls.take()
+                let error = try #require(throws: DescentError.self) {
+                    try step(&pipeline, &parameters, Float(microBatch))
+                }
+                #expect(error.code.description == "refusal")
+                #expect(calls.take().filter { $0.hasPrefix("abandon") }.isEmpty)
+                #expect(parameters == before.0)
+                #expect(try pipeline.state.counters == before.1.counters)
+                #expect(pipeline.window?.received ?? 0 == max(0, length - 1))
+                calls.isRefused.withLock { $0 = false }
+            }
+            #expect(try step(&pipeline, &parameters, Float(microBatch)).isApplied == closes)
+            #expect(try step(&undisturbed, &expected, Float(microBatch)).isApplied == closes)
+            #expect(parameters == expected)
+        }
+    }
+
+    @Test func `a stage that throws is an error that others are told of, where they wait`() throws {
+        var parameters = start
+        var pipeline = try Pipeline(for: parameters) {
+            Accumulate(steps: 2)
+            Twin(calls)
+            Refusing()
+        } driving: {
+            SGD(learningRate: 1)
+        }
+        _ = try pipeline.step(&parameters, gradients: ones())
+        _ = calls.take()
+        #expect(throws: DescentError.self) { try pipeline.step(&parameters, gradients: ones()) }
+        #expect(calls.take().suffix(2) == ["collect", "abandon refusal"])
+        #expect(pipeline.window?.received == 1)
+    }
+
+    @Test func `settings that are changed are compared with those of others over the same connection`() throws {
+        var pipeline = try pipeline()
+        try pipeline.change(ClipByGlobalNorm.self) { $0.maximum = 1 }
+        #expect(calls.take() == ["connect [0, 2]", "connect [0, 2] again"])
+        try pipeline.relayout(
+            for: TensorSet([ParameterDescription("b", shape: [3]), ParameterDescription("frozen", shape: [1])]))
+        #expect(calls.take() == ["connect [0] again"])
+    }
+
     @Test func `a process that is alone exchanges nothing, and keeps its place in a checkpoint`() throws {
         var (pipeline, parameters) = (try pipeline(isAlone: true), start)
         #expect(try pipeline.step(&parameters, gradients: ones()).isApplied)
@@ -186,4 +261,15 @@ import Testing
         #expect(!pipeline.explain().contains("exchanges"))
         #expect(try self.pipeline().explain().contains("  Twin exchanges each window before it is measured\n"))
     }
+}
+
+/// Throws whenever it is prepared.
+private struct Refusing: GradientTransform {
+    var state = Stateless()
+
+    mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
+        throw DescentError(.init("refusal"), "not now")
+    }
+
+    func transform(_ block: inout some GradientBlock) {}
 }
