@@ -151,7 +151,7 @@ private enum StoredFloats {
         case .bfloat16:
             let elements = start.assumingMemoryBound(to: UInt16.self)
             for index in 0..<count { body(index, Float(BFloat16(bitPattern: elements[index]))) }
-        case .int8, .uint8: preconditionFailure("gradients are not stored in 8 bits")
+        case .int8, .uint8: stopForMisuse("Gradients are not stored in 8 bits.")
         }
     }
 
@@ -162,7 +162,7 @@ private enum StoredFloats {
         case .float32: start.assumingMemoryBound(to: Float.self)[index] = value
         case .float16: start.assumingMemoryBound(to: UInt16.self)[index] = Binary16(value).bitPattern
         case .bfloat16: start.assumingMemoryBound(to: UInt16.self)[index] = BFloat16(value).bitPattern
-        case .int8, .uint8: preconditionFailure("gradients are not stored in 8 bits")
+        case .int8, .uint8: stopForMisuse("Gradients are not stored in 8 bits.")
         }
     }
 }
