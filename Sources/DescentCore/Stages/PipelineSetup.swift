@@ -62,7 +62,7 @@ private enum SettingsReader {
         // A number that could be a schedule, and is none, reads as one that could not.
         if let constant = (value as? Schedule)?.constant { return settings.append(line(path, "\(constant)")) }
         let mirror = Mirror(reflecting: value)
-        let type = String(reflecting: type(of: value))
+        let type = name(of: type(of: value))
         let separator = path.isEmpty ? "" : "."
         switch mirror.displayStyle {
         case .class, .foreignReference:
@@ -93,6 +93,16 @@ private enum SettingsReader {
                 read(child.value, as: path + separator + (child.label ?? "\(index)"), into: &settings)
             }
         }
+    }
+
+    /// The name of a type without the addresses of private contexts, which are others in every process.
+    private static func name(of type: Any.Type) -> String {
+        var name = String(reflecting: type)
+        while let opening = name.firstRange(of: "(unknown context at $") {
+            guard let end = name[opening.upperBound...].firstRange(of: ").") else { break }
+            name.removeSubrange(opening.lowerBound..<end.upperBound)
+        }
+        return name
     }
 
     private static func line(_ path: String, _ text: String) -> String { path.isEmpty ? text : "\(path) = \(text)" }

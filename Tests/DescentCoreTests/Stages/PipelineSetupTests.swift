@@ -55,4 +55,18 @@ import Testing
         #expect(setup([Centralize().only { $0.rank > 1 }]) == setup([Centralize().only { $0.rank > 2 }]))
         #expect(setup([Centralize().only { $0.rank > 1 }]) != setup([Centralize().only(prefix: "a")]))
     }
+
+    @Test func `private types are named without their addresses, which are others in every process`() throws {
+        let component = PipelineSetup.Component("Hidden", describing: Hidden())
+        let module = "DescentCoreTests.PipelineSetupTests"
+        #expect(component.settings == ["first = a \(module).Hidden.Inner", "second = \(module).Hidden.Empty"])
+    }
+
+    private struct Hidden {
+        private final class Inner {}
+        private struct Empty {}
+
+        private let first = Inner()
+        private let second = Empty()
+    }
 }
