@@ -7,7 +7,8 @@ extension Scenario {
         let layout = try ParameterLayout.mixed()
         for elementType in ElementType.allCases {
             let gradients = (0..<world.rankCount).map { TensorSet.random(layout, elementType, seed: 10 + $0) }
-            for bucketLength in [1, 7, 100, AllReduce.defaultBucketLength] {
+            let shortest = elementType == .float32 ? 1 : 5
+            for bucketLength in [shortest, 7, 100, AllReduce.defaultBucketLength] {
                 for (reduction, divisor) in [(AllReduce.Reduction.sum, Float(1)), (.mean, Float(world.rankCount))] {
                     var chain = try Chain(for: layout) {
                         AllReduce(over: world, reduction: reduction, bucketLength: bucketLength)
@@ -42,7 +43,7 @@ extension Scenario {
         for movingType in [ElementType.bfloat16, .float16] {
             for elementType in ElementType.allCases {
                 let gradients = (0..<world.rankCount).map { TensorSet.random(layout, elementType, seed: 10 + $0) }
-                for bucketLength in [1, 100] {
+                for bucketLength in [7, 100] {
                     let result = try descended(
                         along: gradients[world.rank], .mean, bucketLength, world, movingAs: movingType)
                     let factor = 1 / Float(world.rankCount)

@@ -8,6 +8,9 @@ import SeededNumbers
 /// Trains a perceptron on handwritten digits on several ranks, each with its share of every batch.
 ///
 ///     mpirun -n 4 digits-mpi
+///     mpirun -n 4 digits-mpi bfloat16
+///
+/// The type, if one is named, is that in which gradients and their sums move.
 @main
 struct Program {
     private static let seed: UInt64 = 2_026
@@ -38,6 +41,7 @@ struct Program {
     }
 
     private let world: ProcessGroup
+    private let movingType = CommandLine.arguments.dropFirst().first.flatMap { ElementType(rawValue: $0) }
     private let digits: Digits
     private let heldOut: Digits
 
@@ -52,7 +56,7 @@ struct Program {
         try world.broadcast(&parameters)
         let stepCount = Self.epochCount * ((digits.count + Self.batchSize - 1) / Self.batchSize)
         var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
-            AllReduce(over: world, reduction: .weighted)
+            AllReduce(over: world, reduction: .weighted, movingAs: movingType)
             Unscale(.dynamic(initial: 65_536, growthInterval: 500))
             Centralize()
             ClipByGlobalNorm(0.5)
