@@ -117,6 +117,37 @@ extension Scenario {
         }
     }
 
+    /// A stage that throws on one rank is an error on all, also where these are about to share whole tensors.
+    static func throwingBeforeWholeTensors(_ world: ProcessGroup) throws {
+        guard world.rankCount > 1 else { return }
+        let layout = try ParameterLayout.mixed()
+        func pipeline(throwsAt call: Int) throws -> Pipeline {
+            try Pipeline(for: TensorSet(zeros: layout), on: SIMDBackend(threads: 1)) {
+                AllReduce(over: world)
+                Moody(throwsAt: call)
+            } driving: {
+                Reversal().only(.rank(2...4), mayBeUnused: true)
+                AdamW(learningRate: 0.01)
+            }
+        }
+        var parameters = TensorSet.random(layout, seed: 1)
+        var undisturbed = parameters
+        var trainee = try pipeline(throwsAt: world.rank == 0 ? 2 : 0)
+        var reference = try pipeline(throwsAt: 0)
+        for step in 1...3 {
+            let gradients = TensorSet.random(layout, seed: 10 * step + world.rank)
+            _ = try reference.step(&undisturbed, gradients: gradients)
+            if step == 2 {
+                let phrase = world.rank == 0 ? "" : "Rank 0 takes no part in this step"
+                try expect(world.rank == 0 ? moodCode : .processFailure, phrase, world) {
+                    _ = try trainee.step(&parameters, gradients: gradients)
+                }
+            }
+            _ = try trainee.step(&parameters, gradients: gradients)
+            try require(parameters.bitPatterns == undisturbed.bitPatterns, "step \(step) is whole")
+        }
+    }
+
     /// A backward pass that throws on one rank, whose gradients are being summed already, is an error on all.
     static func discarded(_ world: ProcessGroup) throws {
         guard world.rankCount > 1 else { return }

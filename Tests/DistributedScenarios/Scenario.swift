@@ -38,6 +38,7 @@ public enum Scenario {
         "changedSettings": changedSettings,
         "otherMetrics": otherMetrics,
         "throwingStage": throwingStage,
+        "throwingBeforeWholeTensors": throwingBeforeWholeTensors,
         "discarded": discarded,
     ]
 

@@ -62,7 +62,7 @@ extension Scenario {
 }
 
 /// Moves along the momentum read backwards, for which it takes the whole tensor.
-private struct Reversal: DirectionalOptimizer {
+struct Reversal: DirectionalOptimizer {
     let learningRate: Schedule = 0.1
     var slots: [Slot] { ["momentum"] }
     var reach: StageReach { .tensors(inTurn: true) }
