@@ -67,7 +67,9 @@ public protocol GradientExchange: Stage {
 
     /// Makes sure that all processes do the same with the window that they close, before any of them has changed anything.
     ///
-    /// Called by exchanges of either kind, whether the step is taken or skipped. By default nothing is made sure of.
+    /// Called of exchanges of either kind, whether the step is taken or skipped. Where it throws the engine is as it was before
+    /// the step, which can be tried again; gradients that were received one by one it has forgotten. By default nothing is
+    /// made sure of.
     ///
     /// - Parameter decision: What this process is about to do.
     /// - Throws: ``DescentError`` if another process has thrown, or is about to do something else.
