@@ -190,7 +190,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         if let exchangeSlot { return exchangeSlot }
         let slot = slots.count
         exchangeSlot = slot
-        slots.append(backend.makeTensors(layout, .float32))
+        slots.append(backend.makeTensors(design.layout, .float32))
         slotShapes.append(.parameter)
         return slot
     }
