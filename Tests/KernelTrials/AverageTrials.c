@@ -24,8 +24,10 @@ TRIAL(count_below) {
 }
 
 TRIAL(count_agreeing) {
-    while (next_case(trial, GRADIENTS)) {
-        const descent_pending pending = gradient(trial, trial->variant);
+    while (next_case(trial, GRADIENTS + LIMITED_GRADIENTS)) {
+        const int variant = trial->variant;
+        const descent_pending pending =
+            variant < GRADIENTS ? gradient(trial, variant) : limited_gradient(trial, variant - GRADIENTS);
         fold(trial, kernels->count_agreeing(&pending, floats(trial, size_of(&pending))));
     }
 }

@@ -9,7 +9,9 @@ TRIAL(sum_of_limited_squares) {
     while (next_case(trial, LIMITED_GRADIENTS)) {
         const descent_pending pending = limited_gradient(trial, trial->variant);
         fold(trial, kernels->sum_of_limited_squares(&pending));
+        // What loops over elements give of limits is tried here, too.
         kernels->materialize(&pending, results(trial, size_of(&pending)));
+        fold(trial, kernels->count_below(&pending, 0.5f));
     }
 }
 

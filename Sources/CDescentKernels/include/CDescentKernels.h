@@ -25,6 +25,7 @@ typedef struct {
 ///
 /// With limits, which only some kernels take, they are factor * limited, where limited is made of
 /// limits.factor * source - limits.factor * mean.
+/// With limits they are factor * limited, where limited is made of limits.factor * source - limits.factor * mean.
 typedef struct {
     const void *_Nonnull source;
     descent_element_type type;

@@ -6,7 +6,6 @@ extension SIMDBlock {
         // Too few slots are for the optimizer's own formula to report.
         guard slotAccess.count >= slotCount, moves || rule.kernel.hasDirection else { return false }
         if rule.gradientFactor != 1 { scale(by: rule.gradientFactor) }
-        applyLimits()
         let (kernels, rate, keepsSlots) = (kernels, rates.learningRate, slotAccess.isKept)
         let (parameters, direction) = (parameters, scratch.gradient)
         let block = self

@@ -54,7 +54,6 @@ extension SIMDBlock {
             _ gradient: PendingGradient, _ parameters: UnsafeMutablePointer<Float>, _ moments: descent_moments
         ) -> Bool
     ) {
-        applyLimits()
         let parameters = parameters
         var isFinite = true
         if region.segmentCount == 1, factors == nil, slots > 0,
@@ -85,7 +84,6 @@ extension SIMDBlock {
             _ direction: UnsafeMutablePointer<Float>
         ) -> Void
     ) {
-        applyLimits()
         let (parameters, direction, block) = (parameters, scratch.gradient, self)
         forEachSegment { gradient, offset, scratchOffset in
             block.withMoments(slots, of: gradient, offset: offset, scratchOffset: scratchOffset) { moments in

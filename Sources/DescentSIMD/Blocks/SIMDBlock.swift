@@ -224,7 +224,6 @@ public struct SIMDBlock: UpdateBlock {
     }
 
     public mutating func accumulate(onto sum: Int?, into destination: Int?, factor: Float) {
-        applyLimits()
         let kernels = kernels
         let sum = sum.map { UnsafePointer(memory.slots[$0].floats(parameterIndex)) }
         let result = destination.map { memory.slots[$0].floats(parameterIndex) }
