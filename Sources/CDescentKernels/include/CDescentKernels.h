@@ -23,8 +23,6 @@ typedef struct {
 
 /// Contiguous gradients: factor * source - factor * mean of the row, without the means where they are null.
 ///
-/// With limits, which only some kernels take, they are factor * limited, where limited is made of
-/// limits.factor * source - limits.factor * mean.
 /// With limits they are factor * limited, where limited is made of limits.factor * source - limits.factor * mean.
 typedef struct {
     const void *_Nonnull source;

@@ -72,6 +72,11 @@ extension BenchmarkChain {
         } driving: {
             adam
         },
+        BenchmarkChain("clip-adaptively-alone", "clip rows by the norms of the parameters' rows, AdamW") {
+            ClipAdaptively()
+        } driving: {
+            adam
+        },
     ]
 
     private static let behind: [BenchmarkChain] = [
