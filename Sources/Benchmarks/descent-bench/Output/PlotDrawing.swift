@@ -44,7 +44,7 @@ struct PlotDrawing {
 
     private var heading: [String] {
         let title = SVG.text(
-            "Unscale and check, centralize, clip by global norm, AdamW: nanoseconds for each element of a step",
+            "Unscale, centralize, clip, AdamW: nanoseconds for each element",
             x: Self.left, y: 34, "font-size=\"17\" font-weight=\"bold\"")
         let machines = [plot.machine, plot.peersMachine.map { "Peers: \($0)" }].compactMap { $0 }
         return [title]
