@@ -121,6 +121,8 @@ typedef struct {
     /// What random bits are made from, with an element's place in its tensor. Codes share bits in pairs.
     uint32_t seeds[3];
     uint32_t place;
+    /// The kernel's own.
+    void *_Nullable scratch;
 } descent_moments;
 /// One step of an optimizer's rule for elements that are contiguous.
 typedef struct {

@@ -130,7 +130,22 @@ extension KernelRace {
     /// A race for each operand of each kernel.
     static var all: [KernelRace] {
         reductions + ElementType.allCases.flatMap(materializing) + updates + conversions + transpositions + units
-            + averages
+            + averages + others
+    }
+
+    private static var others: [KernelRace] {
+        [
+            KernelRace("agreeingCount", 0, writes: false) { _ = $0.agreeingCount($1.gradient(), $1.floats[1]) },
+            KernelRace("agreeingCount", 1, writes: false) { _ = $0.agreeingCount($1.gradient(), $1.floats[1]) },
+            KernelRace("scaleAgreeing", 0, writes: false) { $0.scaleAgreeing($1.gradient(), $1.floats[1], by: 2) },
+            KernelRace("scaleAgreeing", 1, writes: true) { $0.scaleAgreeing($1.gradient(), $1.floats[1], by: 2) },
+            KernelRace("decayedNorm", 0, writes: false) { _ = $0.decayedNorm($1.gradient(), $1.floats[1], 2) },
+            KernelRace("decayedNorm", 1, writes: false) { _ = $0.decayedNorm($1.gradient(), $1.floats[1], 2) },
+            KernelRace("add noise", 0, writes: true) {
+                $0.add(
+                    NormalNoise(deviation: 1, seed: 1, parameter: 0, step: 0), to: $1.floats[0], count: length, from: 0)
+            },
+        ]
     }
 
     private static var transpositions: [KernelRace] {
