@@ -15,7 +15,7 @@ public enum ElementType: String, Sendable, Hashable, Codable, CaseIterable {
     /// Slots alone: codes of 8 bits for numbers that are never negative, which share a power of two in groups.
     ///
     /// A code has 5 bits of exponent with a bias of 15, and 3 of significand: the upper bits of a float16 without its sign.
-    /// Its number lies between 0 and 57,344, and is at least 2^-17 unless it is 0. It is also what the powers of two
+    /// Its number lies between 0 and 57,344, and is at least 2^-14 unless it is 0. It is also what the powers of two
     /// themselves are stored in, as E8M0 of the OCP Microscaling formats 1.0 has them: a byte b is 2^(b - 127), 255 is NaN.
     case uint8
 

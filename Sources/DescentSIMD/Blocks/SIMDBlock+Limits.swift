@@ -1,6 +1,6 @@
 import DescentCore
 
-/// Operations on elements, one by one, that kernels carry out as they measure or store: repairing, clamping, clipping rows.
+/// Operations on elements, one by one, that kernels carry out as they read: repairing, clamping, clipping rows.
 ///
 /// They are limits, which come after the factor and the means that were pending, and before the factor that is pending from
 /// then on. What has no place in this order has them carried out in scratch first.

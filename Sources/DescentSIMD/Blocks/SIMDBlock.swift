@@ -3,8 +3,8 @@ public import DescentCore
 /// A block of `SIMDBackend`, which scales and centers lazily.
 ///
 /// The elements are `factor * source + shift`, where the shift of a row is `-factor * mean` once row means have been
-/// subtracted and 0 before. Kernels take both as arguments; those that measure take limits, too, that elements
-/// are moved into before that. Any other operation copies the block into scratch first, as optimizers have limits do.
+/// subtracted and 0 before. Kernels take both as arguments, and limits that elements are moved into before that; only
+/// an operation that is none of these copies the block into scratch first.
 ///
 /// In memory a block is contiguous, row after row. Where the output unit is the last dimension, it is a strided region:
 /// one contiguous segment of units for each index of the other dimensions.
