@@ -15,6 +15,10 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
     public let metricStates: [String: MetricState]
     /// The stages in the order of the chain, then each optimizer with the stages behind it.
     public let components: [Component]
+    /// Which rows of the parameters the slots hold, where several processes share them; nil where they hold all.
+    ///
+    /// Of each slot there is then the part that `RowDivision.part(of:_:of:rank:)` says.
+    public let division: RowDivision?
 
     /// What one stage or the optimizer remembers.
     public struct Component: Sendable {
@@ -50,8 +54,9 @@ public struct PipelineState<Tensors: TensorStorage>: Sendable {
     /// Describes a pipeline as it was saved.
     public init(
         counters: StepCounters, layout: ParameterLayout, components: [Component],
-        metricStates: [String: MetricState] = [:]
+        metricStates: [String: MetricState] = [:], division: RowDivision? = nil
     ) {
+        self.division = division
         self.metricStates = metricStates
         self.counters = counters
         self.layout = layout
