@@ -1,9 +1,12 @@
+public import DescentDistributed
 import SeededNumbers
 
 /// What goes wrong between ranks, chosen by a seed.
 public struct Faults: Sendable, CustomStringConvertible {
     /// How long messages may take.
     public var longestDelay = Duration.zero
+    /// How long messages take for their bytes besides; nil where that is not the point.
+    public var link: LinkSpeed?
     /// Which message never arrives, counted over all ranks as they are sent; nil for none.
     public var lostMessage: Int?
     /// Which rank stops taking part, and at which of its calls; nil for none.
@@ -36,8 +39,10 @@ public struct Faults: Sendable, CustomStringConvertible {
     public var isHarmless: Bool { lostMessage == nil && death == nil }
 
     /// How long the next message takes.
-    func delay(_ generator: inout SeededGenerator) -> Duration {
-        longestDelay == .zero ? .zero : longestDelay * Double.random(in: 0...1, using: &generator)
+    func delay(of byteCount: Int, _ generator: inout SeededGenerator) -> Duration {
+        let onLink = link.map { Duration.seconds($0.latency + Double(byteCount) / $0.bandwidth) } ?? .zero
+        return longestDelay == .zero
+            ? onLink : onLink + longestDelay * Double.random(in: 0...1, using: &generator)
     }
 
     public var description: String {

@@ -170,7 +170,7 @@ final class ThreadNetwork: @unchecked Sendable {
         if other != rank {
             defer { sentCount += 1 }
             if sentCount == faults.lostMessage { return }
-            arrival += faults.delay(&generator)
+            arrival += faults.delay(of: bytes.count, &generator)
         }
         messages[Address(place: place, from: rank, to: other)] = Message(bytes: bytes, kind: kind, arrival: arrival)
         condition.broadcast()

@@ -36,19 +36,20 @@ public struct AllReduce: GradientExchange {
         case weighted
     }
 
-    /// How many elements a bucket holds unless told otherwise: 4 MB of float32.
+    /// How many elements a bucket of a ``ShardedPipeline`` holds unless told otherwise: 4 MB of float32.
     public static let defaultBucketLength = 1_048_576
 
     /// What the ranks have to agree on.
     struct Settings {
         let reduction: Reduction
-        let bucketLength: Int
+        /// Nil where ranks choose it by what they measure.
+        let bucketLength: Int?
         let movingAs: ElementType?
 
         /// Each of them in words.
         var descriptions: [String] {
             [
-                "reduction = \(reduction)", "bucketLength = \(bucketLength)",
+                "reduction = \(reduction)", "bucketLength = \(bucketLength.map(String.init) ?? "measured")",
                 "movingAs = \(movingAs?.rawValue ?? "nil")",
             ]
         }
@@ -58,8 +59,8 @@ public struct AllReduce: GradientExchange {
     public let group: ProcessGroup
     /// What the sum over ranks is divided by.
     public var reduction: Reduction { settings.reduction }
-    /// How many elements move together.
-    public var bucketLength: Int { settings.bucketLength }
+    /// How many elements move together; nil before a pipeline is built whose ranks choose it by what they measure.
+    public var bucketLength: Int? { exchange?.bucketLength ?? settings.bucketLength }
     /// How gradients and sums move; nil where gradients move as they are and sums in float32.
     public var movingType: ElementType? { settings.movingAs }
     private let settings: Settings
@@ -72,27 +73,35 @@ public struct AllReduce: GradientExchange {
     /// - Parameters:
     ///   - group: The ranks.
     ///   - reduction: What the sum over ranks is divided by.
-    ///   - bucketLength: How many elements move together, at least 1. Results do not depend on it.
+    ///   - bucketLength: How many elements move together, at least 1. With nil, the first pipeline of a group that has
+    ///     to know times some transfers, for less than a tenth of a second or some twenty messages, and buckets are made
+    ///     as long as the link asks for, from 65,536 to 4,194,304 elements: ``ProcessGroup/linkSpeed``. Results do not
+    ///     depend on it.
     ///   - movingType: The type that gradients are rounded to before they move, and their sums, once, before they move
     ///     back; with 16 bits that is half the bytes of float32. A sum that leaves the range of `float16` is infinite,
     ///     and skips the step. With nil, gradients move as they are and sums in float32.
     public init(
-        over group: ProcessGroup, reduction: Reduction = .mean, bucketLength: Int = defaultBucketLength,
+        over group: ProcessGroup, reduction: Reduction = .mean, bucketLength: Int? = nil,
         movingAs movingType: ElementType? = nil
     ) {
         self.group = group
         settings = Settings(reduction: reduction, bucketLength: bucketLength, movingAs: movingType)
     }
 
-    public var name: String { "AllReduce(\(reduction), ranks: \(group.rankCount))" }
+    public var name: String {
+        let buckets = bucketLength.map { ", bucketLength: \($0)" } ?? ""
+        return "AllReduce(\(reduction), ranks: \(group.rankCount)\(buckets))"
+    }
     public var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }
     public var exchanged: ExchangedValues { group.rankCount > 1 ? .gradients : [] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         // A communicator is not asked for larger transfers.
-        try DescentError.require(
-            (1...1 << 28).contains(bucketLength), name,
-            "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+        if let bucketLength = settings.bucketLength {
+            try DescentError.require(
+                (1...1 << 28).contains(bucketLength), name,
+                "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+        }
         try DescentError.require(
             movingType.map { ElementType.allCases.contains($0) } ?? true, name,
             "gradients cannot move as \(movingType?.rawValue ?? ""); use float32, float16 or bfloat16.")

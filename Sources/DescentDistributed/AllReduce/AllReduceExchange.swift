@@ -34,6 +34,8 @@ final class AllReduceExchange: @unchecked Sendable {
     private let setupDigest: UInt64
     private let setupLength: Int
     private let layout: ParameterLayout
+    /// How many elements move together.
+    let bucketLength: Int
     private let plan: BucketPlan
     private let buckets: [Bucket]
     private let settings: AllReduce.Settings
@@ -78,7 +80,14 @@ final class AllReduceExchange: @unchecked Sendable {
         }
         (self.group, self.layout, self.setup, self.settings) = (group, layout, setup, settings)
         (setupDigest, setupLength) = (setup.digest, setup.byteCount)
-        plan = BucketPlan(parameters, of: layout, bucketLength: settings.bucketLength)
+        if let length = settings.bucketLength {
+            bucketLength = length
+        } else {
+            bucketLength = try group.measuredLink().bucketLength(
+                of: parameters.reduce(0) { $0 + layout[$1].count }, movingAs: (settings.movingAs ?? .float32).byteCount,
+                among: group.rankCount)
+        }
+        plan = BucketPlan(parameters, of: layout, bucketLength: bucketLength)
         buckets = plan.lengths.map { Bucket(length: $0, in: group) }
     }
 

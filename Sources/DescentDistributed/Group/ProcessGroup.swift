@@ -24,7 +24,15 @@ public final class ProcessGroup: @unchecked Sendable {
     /// Where announcements are exchanged, apart from all else.
     private let control: Channel
     /// Where all else is exchanged that ranks wait for at once.
-    private let data: Channel
+    let data: Channel
+    /// How fast the ranks exchange bytes; nil until a pipeline has been built that had to know.
+    ///
+    /// It is measured once, by all ranks together, when an ``AllReduce`` is built whose bucket length is not given.
+    public internal(set) var linkSpeed: LinkSpeed?
+    /// How many bytes this rank has given the communicator for other ranks.
+    ///
+    /// A broadcast counts as if the root sent to each of the others by itself.
+    public private(set) var sentByteCount = 0
     /// Why the ranks cannot find to one step again; nil as long as they can.
     private var failure: DescentError?
     /// Announcements that nobody waits for, kept until the communicator has done with their memory.
@@ -190,7 +198,9 @@ extension ProcessGroup {
         _ sent: UnsafeRawBufferPointer, into received: UnsafeMutableRawBufferPointer, on channel: Channel
     ) throws(DescentError) -> Transfer {
         do throws(DescentError) {
-            return try living.beginExchange(sent, into: received, on: channel)
+            let transfer = try living.beginExchange(sent, into: received, on: channel)
+            sentByteCount += sent.count / rankCount * (rankCount - 1)
+            return transfer
         } catch { throw end(error) }
     }
 
@@ -198,7 +208,9 @@ extension ProcessGroup {
         _ sent: UnsafeRawBufferPointer, into received: UnsafeMutableRawBufferPointer, on channel: Channel
     ) throws(DescentError) -> Transfer {
         do throws(DescentError) {
-            return try living.beginGathering(sent, into: received, on: channel)
+            let transfer = try living.beginGathering(sent, into: received, on: channel)
+            sentByteCount += sent.count * (rankCount - 1)
+            return transfer
         } catch { throw end(error) }
     }
 
@@ -206,7 +218,9 @@ extension ProcessGroup {
         _ bytes: UnsafeMutableRawBufferPointer, from root: Int
     ) throws(DescentError) -> Transfer {
         do throws(DescentError) {
-            return try living.beginBroadcast(bytes, from: root, on: data)
+            let transfer = try living.beginBroadcast(bytes, from: root, on: data)
+            if rank == root { sentByteCount += bytes.count * (rankCount - 1) }
+            return transfer
         } catch { throw end(error) }
     }
 
