@@ -45,7 +45,7 @@ let package = Package(
                 "DescentCheckpoints", "DescentDescriptions",
             ]
         ),
-        .target(name: "DescentDistributed", dependencies: ["DescentCore", "DescentErrors", "DescentTransforms"]),
+        .target(name: "DescentDistributed", dependencies: ["DescentCore", "DescentErrors"]),
         .target(name: "AllocationCounter"),
         .target(name: "SeededNumbers"),
         .target(

@@ -54,8 +54,16 @@ public struct SIMDBackend: TensorBackend {
 
     public var takesCodedSlots: Bool { true }
 
+    public var takesRowDivisions: Bool { true }
+
     public func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> TensorSet {
         TensorSet(zeros: layout, elementType)
+    }
+
+    public func makeTensors(
+        _ layout: ParameterLayout, _ elementType: ElementType, startingAt origins: [Int]
+    ) -> TensorSet {
+        TensorSet(layout: layout, memory: AlignedMemory(layout, elementType, startingAt: origins))
     }
 
     public func blocks(of layout: ParameterLayout) -> [BlockExtent] {

@@ -109,7 +109,9 @@ import Testing
         } driving: {
             AdamW(learningRate: 0.01)
         }
-        var sharded = try ShardedPipeline(for: parameters, over: world, bucketLength: 20, on: backend) {
+        var sharded = try Pipeline(
+            for: parameters, configuration: .init(sharding: .optimizerState(over: world, bucketLength: 20)), on: backend
+        ) {
             ClipByGlobalNorm(1)
         } driving: {
             AdamW(learningRate: 0.01)

@@ -36,26 +36,11 @@ extension Scenario {
         ]
         let parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
         for (stages, optimizer, nonFinite, phrase) in cases {
-            for isSharded in [false, true] {
+            for arrangement in Arrangement.allCases {
                 try expect(.processMismatch, phrase, world) {
-                    if isSharded {
-                        _ = try ShardedPipeline(
-                            for: parameters, over: world, configuration: .init(nonFinite: nonFinite),
-                            on: SIMDBackend(threads: 1)
-                        ) {
-                            stages
-                        } driving: {
-                            optimizer
-                        }
-                    } else {
-                        _ = try Pipeline(
-                            for: parameters, configuration: .init(nonFinite: nonFinite), on: SIMDBackend(threads: 1)
-                        ) {
-                            [AllReduce(over: world)] + stages
-                        } driving: {
-                            optimizer
-                        }
-                    }
+                    _ = try arrangement.pipeline(
+                        for: parameters, over: world, configuration: .init(nonFinite: nonFinite), stages,
+                        driving: optimizer)
                 }
             }
         }
@@ -66,44 +51,38 @@ extension Scenario {
         let gradients = try TensorSet([
             ParameterDescription("bias", shape: [3]), ParameterDescription("weight", shape: [3, 4]),
         ])
-        for isSharded in [false, true] {
+        for arrangement in Arrangement.allCases {
             var parameters = gradients
             parameters["weight"] = (0..<12).map { $0 == 11 ? Float(world.rank) : 1 }
-            var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
-                AllReduce(over: world)
-            } driving: {
-                SGD(learningRate: 1)
-            }
-            var sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-            } driving: {
-                SGD(learningRate: 1)
-            }
-            func step() throws {
-                if isSharded {
-                    _ = try sharded.step(&parameters, gradients: gradients)
-                } else {
-                    _ = try pipeline.step(&parameters, gradients: gradients)
-                }
-            }
+            var pipeline = try arrangement.pipeline(for: parameters, over: world, driving: SGD(learningRate: 1))
+            func step() throws { _ = try pipeline.step(&parameters, gradients: gradients) }
             try expect(.processMismatch, "rank 1 differ from rank 0's, \"weight\" first", world) { try step() }
             try world.broadcast(&parameters)
             for _ in 0..<3 { try step() }
         }
     }
 
-    /// A sharded pipeline refuses what would be something else in it.
+    /// Sharding refuses what it has nothing to do with, and what would exchange gradients a second time.
     static func unshardable(_ world: ProcessGroup) throws {
         let parameters = try TensorSet([ParameterDescription("weight", shape: [3, 4])])
-        let wrong: [any Stage] = [
-            AddNoise(seed: 1), AddNoise(seed: 1).only(prefix: "w"), Unscale(.adaptive()),
-        ]
-        for stage in wrong {
-            try expect(.invalidSetting, stage.name, world, whereAlone: true) {
-                _ = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-                    [stage]
-                } driving: {
-                    SGD(learningRate: 1)
-                }
+        let configuration = PipelineConfiguration(sharding: .optimizerState(over: world))
+        try expect(.invalidSetting, "AllReduce", world, whereAlone: true) {
+            _ = try Pipeline(for: parameters, configuration: configuration) {
+                AllReduce(over: world)
+            } driving: {
+                SGD(learningRate: 1)
+            }
+        }
+        try expect(.invalidSetting, "sharding is for a Pipeline", world, whereAlone: true) {
+            _ = try Chain(for: parameters.layout, configuration: configuration) { ClipByGlobalNorm(1) }
+        }
+        try expect(.invalidSetting, "bucketLength is 0", world, whereAlone: true) {
+            _ = try Pipeline(
+                for: parameters,
+                configuration: .init(sharding: .optimizerState(over: world, bucketLength: 0))
+            ) {
+            } driving: {
+                SGD(learningRate: 1)
             }
         }
     }

@@ -3,45 +3,25 @@ import DescentDistributed
 
 /// One rank's error is every rank's, before anything has changed on any of them.
 extension Scenario {
-    /// Pipelines of both kinds, of which each window has two micro-batches, and what they have trained without errors.
+    /// A pipeline of which each window has two micro-batches, and what it has trained.
     private struct Trainee {
-        private static let seeds = 1...4
-        let isSharded: Bool
         let world: ProcessGroup
         var parameters: TensorSet
         var pipeline: Pipeline
-        var sharded: ShardedPipeline<SIMDBackend>
 
-        init(isSharded: Bool, _ world: ProcessGroup, _ stage: any Stage = Scale(by: 1)) throws {
-            (self.isSharded, self.world) = (isSharded, world)
-            let layout = try ParameterLayout.mixed()
-            parameters = .random(layout, seed: 3)
-            let optimizer = AdamW(learningRate: .reduceOnPlateau(initial: 0.01, patience: 0))
-            pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
-                Accumulate(steps: 2)
-                AllReduce(over: world, bucketLength: 60)
-                stage
-                ClipByGlobalNorm(1)
-            } driving: {
-                optimizer
-            }
-            sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-                Accumulate(steps: 2)
-                stage
-                ClipByGlobalNorm(1)
-            } driving: {
-                optimizer
-            }
+        init(_ arrangement: Arrangement, _ world: ProcessGroup, _ stage: any Stage = Scale(by: 1)) throws {
+            self.world = world
+            parameters = .random(try ParameterLayout.mixed(), seed: 3)
+            pipeline = try arrangement.pipeline(
+                for: parameters, over: world, bucketLength: 60, accumulating: Accumulate(steps: 2),
+                [stage, ClipByGlobalNorm(1)],
+                driving: AdamW(learningRate: .reduceOnPlateau(initial: 0.01, patience: 0)))
         }
 
         func gradients(_ seed: Int) -> TensorSet { .random(parameters.layout, seed: 100 * seed + world.rank) }
 
         mutating func step(_ gradients: TensorSet, weight: Double = 1, lossScale: Float? = nil) throws {
-            if isSharded {
-                _ = try sharded.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
-            } else {
-                _ = try pipeline.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
-            }
+            _ = try pipeline.step(&parameters, gradients: gradients, weight: weight, lossScale: lossScale)
         }
 
         /// Takes both micro-batches of a window.
@@ -55,9 +35,9 @@ extension Scenario {
     static func badArgument(_ world: ProcessGroup) throws {
         let last = world.rankCount - 1
         let isLast = world.rank == last
-        for isSharded in [false, true] {
-            var trainee = try Trainee(isSharded: isSharded, world)
-            var undisturbed = try Trainee(isSharded: isSharded, world)
+        for arrangement in Arrangement.allCases {
+            var trainee = try Trainee(arrangement, world)
+            var undisturbed = try Trainee(arrangement, world)
             let other = TensorSet(
                 zeros: try ParameterLayout(
                     trainee.parameters.layout.map { parameter in
@@ -82,7 +62,7 @@ extension Scenario {
                 try trainee.step(trainee.gradients(2 * seed + 1))
                 try require(
                     trainee.parameters.bitPatterns == undisturbed.parameters.bitPatterns,
-                    "goes on after \(code), \(isSharded ? "sharded" : "whole")")
+                    "goes on after \(code), \(arrangement)")
             }
             try requireSameOnAllRanks(trainee.parameters, world, "parameters")
         }
@@ -91,11 +71,11 @@ extension Scenario {
     /// A stage that throws on one rank throws on all, and the step can be tried again.
     static func throwingStage(_ world: ProcessGroup) throws {
         let last = world.rankCount - 1
-        for isSharded in [false, true] {
+        for arrangement in Arrangement.allCases {
             for call in 1...3 {
                 let stage = Moody(throwsAt: world.rank == last ? call : 0)
-                var trainee = try Trainee(isSharded: isSharded, world, stage)
-                var undisturbed = try Trainee(isSharded: isSharded, world, Moody(throwsAt: 0))
+                var trainee = try Trainee(arrangement, world, stage)
+                var undisturbed = try Trainee(arrangement, world, Moody(throwsAt: 0))
                 for seed in 1...3 {
                     try undisturbed.stepTwice(seed)
                     try trainee.step(trainee.gradients(2 * seed))
@@ -152,8 +132,8 @@ extension Scenario {
     static func discarded(_ world: ProcessGroup) throws {
         guard world.rankCount > 1 else { return }
         let last = world.rankCount - 1
-        var trainee = try Trainee(isSharded: false, world)
-        var undisturbed = try Trainee(isSharded: false, world)
+        var trainee = try Trainee(.allReduce, world)
+        var undisturbed = try Trainee(.allReduce, world)
         let layout = trainee.parameters.layout
         for seed in 1...3 {
             try undisturbed.stepTwice(seed)
@@ -183,7 +163,7 @@ extension Scenario {
     static func changedSettings(_ world: ProcessGroup) throws {
         guard world.rankCount > 1 else { return }
         let last = world.rankCount - 1
-        var trainee = try Trainee(isSharded: false, world)
+        var trainee = try Trainee(.allReduce, world)
         try trainee.stepTwice(0)
         func change(_ rank: (Int) -> Bool, _ maximum: Double) throws {
             guard rank(world.rank) else { return }
@@ -205,7 +185,7 @@ extension Scenario {
     /// A metric that one rank alone is told would give it another learning rate: all throw, before anything is written.
     static func otherMetrics(_ world: ProcessGroup) throws {
         guard world.rankCount > 1 else { return }
-        var trainee = try Trainee(isSharded: false, world)
+        var trainee = try Trainee(.allReduce, world)
         for metric in [1.0, 2, 3] { if world.rank == 0 { try trainee.pipeline.note(metric: metric) } }
         let start = trainee.parameters.bitPatterns
         try trainee.step(trainee.gradients(0))

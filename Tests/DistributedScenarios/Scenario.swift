@@ -21,11 +21,14 @@ public enum Scenario {
         "sharding": sharding,
         "shardedMemory": shardedMemory,
         "shardedOverflow": shardedOverflow,
+        "shardedRecipes": shardedRecipes,
+        "shardedFindings": shardedFindings,
+        "shardedResumption": shardedResumption,
+        "shardedLowPrecision": shardedLowPrecision,
         "overflow": overflow,
         "emptyWindow": emptyWindow,
         "unshardable": unshardable,
         "wholeTensors": wholeTensors,
-        "wholeTensorsInShards": wholeTensorsInShards,
     ]
 
     /// What several ranks disagree in, and all find out.

@@ -40,17 +40,19 @@ extension Scenario {
         var whole = TensorSet.random(layout, seed: 3)
         var parameters = whole
         let backend = SIMDBackend(threads: 1)
-        var sharded = try ShardedPipeline(
-            for: parameters, over: world, reduction: .weighted, bucketLength: 100, on: backend, chain,
-            driving: { optimizer() })
+        func configuration(_ bucketLength: Int) -> PipelineConfiguration {
+            .init(sharding: .optimizerState(over: world, reduction: .weighted, bucketLength: bucketLength))
+        }
+        var sharded = try Pipeline(
+            for: parameters, configuration: configuration(100), on: backend, chain, driving: { optimizer() })
         // A window of one process: the weighted mean of what all ranks have.
         var reference = try Pipeline(for: whole, on: backend, chain, driving: { optimizer() })
         let weights = (0..<world.rankCount).map { Double($0 + 1) }
         for step in 0..<6 {
             if step == 3 {
-                sharded = try ShardedPipeline(
-                    resuming: sharded.state, for: parameters, over: world, reduction: .weighted, bucketLength: 70,
-                    on: backend, chain, driving: { optimizer() })
+                sharded = try Pipeline(
+                    resuming: sharded.state, for: parameters, configuration: configuration(70), on: backend, chain,
+                    driving: { optimizer() })
             }
             let gradients = (0..<world.rankCount).map { TensorSet.random(layout, seed: 100 * step + $0) }
             let outcome = try sharded.step(
@@ -70,11 +72,8 @@ extension Scenario {
     static func shardedMemory(_ world: ProcessGroup) throws {
         let layout = try shardedLayout()
         let parameters = TensorSet.random(layout, seed: 3)
-        let pipeline = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-            Accumulate(steps: 2)
-        } driving: {
-            AdamW()
-        }
+        let pipeline = try Arrangement.sharded.pipeline(
+            for: parameters, over: world, accumulating: Accumulate(steps: 2), driving: AdamW())
         let kept = try pipeline.state.components.flatMap(\.slots).map(\.tensors.layout.elementCount)
         // A row of each parameter, and parameters that stay whole, cannot be divided.
         let limit = layout.elementCount / world.rankCount + layout.map(\.columnCount).reduce(0, +)
@@ -86,12 +85,8 @@ extension Scenario {
         let layout = try shardedLayout()
         var parameters = TensorSet.random(layout, seed: 3)
         let start = parameters
-        var pipeline = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-            Unscale(.dynamic(initial: 1_024))
-            ClipByGlobalNorm(1)
-        } driving: {
-            AdamW()
-        }
+        var pipeline = try Arrangement.sharded.pipeline(
+            for: parameters, over: world, [Unscale(.dynamic(initial: 1_024)), ClipByGlobalNorm(1)], driving: AdamW())
         for parameter in layout where parameter.count > 0 {
             var gradients = TensorSet.random(layout, seed: world.rank)
             if world.rank == world.rankCount - 1 { gradients[parameter.name][parameter.count - 1] = .nan }

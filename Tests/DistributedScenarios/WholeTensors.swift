@@ -3,12 +3,20 @@ import DescentDistributed
 
 extension Scenario {
     /// What a stage makes of whole tensors is the same on every rank, though each works on some of them only.
+    ///
+    /// Where ranks work on rows of their own, they leave such tensors whole.
     static func wholeTensors(_ world: ProcessGroup) throws {
+        for arrangement in Arrangement.allCases { try wholeTensors(world, arrangement) }
+    }
+
+    private static func wholeTensors(_ world: ProcessGroup, _ arrangement: Arrangement) throws {
         let layout = try ParameterLayout.mixed()
         var parameters = TensorSet.random(layout, seed: 1)
         var whole = parameters
-        func pipeline(_ stages: [any Stage]) throws -> Pipeline {
-            try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
+        func pipeline(_ stages: [any Stage], _ sharding: Sharding? = nil) throws -> Pipeline {
+            try Pipeline(
+                for: parameters, configuration: .init(sharding: sharding), on: SIMDBackend(threads: 1)
+            ) {
                 stages
                 ClipByGlobalNorm(0.5)
             } driving: {
@@ -16,7 +24,11 @@ extension Scenario {
                 AdamW(learningRate: 0.01)
             }
         }
-        var optimizer = try pipeline([AllReduce(over: world)])
+        var optimizer =
+            switch arrangement {
+            case .allReduce: try pipeline([AllReduce(over: world)])
+            case .sharded: try pipeline([], .optimizerState(over: world))
+            }
         var reference = try pipeline([])
         let ones = [Double](repeating: 1, count: world.rankCount)
         for step in 0..<6 {
@@ -26,37 +38,10 @@ extension Scenario {
             try require(parameters.distance(to: whole) <= 2e-6, "step \(step) is that of one process")
         }
         try requireSameOnAllRanks(parameters, world, "parameters")
+        guard arrangement == .allReduce else { return }
         for name in optimizer.slotNames {
             guard let slot = optimizer.slot(named: name) else { continue }
             try requireSameOnAllRanks(slot, world, name)
-        }
-    }
-
-    /// A stage that needs whole tensors is refused where ranks hold rows of one, and accepted where they do not.
-    static func wholeTensorsInShards(_ world: ProcessGroup) throws {
-        let layout = try ParameterLayout([
-            ParameterDescription("matrix", shape: [64, 3]), ParameterDescription("bias", shape: [64]),
-        ])
-        var parameters = TensorSet(zeros: layout)
-        if world.rankCount > 1 { try requireRefused(parameters, world) }
-        var sharded = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-        } driving: {
-            Reversal().only(.rank(1...1))
-            SGD(learningRate: 1)
-        }
-        _ = try sharded.step(&parameters, gradients: .random(layout, seed: 1))
-        try requireSameOnAllRanks(parameters, world, "parameters")
-    }
-
-    private static func requireRefused(_ parameters: TensorSet, _ world: ProcessGroup) throws {
-        do {
-            _ = try ShardedPipeline(for: parameters, over: world, on: SIMDBackend(threads: 1)) {
-            } driving: {
-                Reversal()
-            }
-            throw Failure("a matrix that is cut is handed over as a whole")
-        } catch let error as DescentError {
-            try require(error.parameter == "matrix" && error.stage == "Reversal", error.message)
         }
     }
 }

@@ -23,6 +23,11 @@ public struct PipelineConfiguration: Sendable, Hashable {
     ///
     /// A chain alone only reads parameters, of any type.
     public var lowPrecisionParameters: LowPrecisionParameters
+    /// How processes share the state of the pipeline: each keeps that of some rows of the parameters; nil where this
+    /// process keeps all.
+    ///
+    /// A chain alone shares nothing. It is not part of what is written down: it is of the processes that are running.
+    public var sharding: Sharding?
 
     /// Makes a configuration.
     ///
@@ -34,11 +39,13 @@ public struct PipelineConfiguration: Sendable, Hashable {
     ///   - resumedSettings: Whose settings hold for a stage that was changed while training, once training is resumed.
     ///   - missing: What happens to parameters whose gradients are not handed over in a step.
     ///   - lowPrecisionParameters: What happens to parameters that are stored in 16 bits.
+    ///   - sharding: How processes share the state of the pipeline; nil where this one keeps all.
     public init(
         nonFinite: NonFinitePolicy = .skip, parameterCopy: ElementType? = nil, reporting: ReportOptions = [],
         resumedSettings: ResumedSettings = .saved, missing: MissingGradients = .refuse,
-        lowPrecisionParameters: LowPrecisionParameters = .refuse
+        lowPrecisionParameters: LowPrecisionParameters = .refuse, sharding: Sharding? = nil
     ) {
+        self.sharding = sharding
         self.lowPrecisionParameters = lowPrecisionParameters
         self.missing = missing
         self.resumedSettings = resumedSettings

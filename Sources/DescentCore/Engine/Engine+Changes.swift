@@ -34,7 +34,8 @@ extension Engine {
         let resumption = try Resumption(
             state, for: layout, kinds: composition.kinds, .sameStages, allowsOtherSlots: true)
         var changed = try Engine(
-            sweeps.backend, layout, connected(composition), configuration, resuming: state, resumption)
+            sweeps.backend, layout, connected(composition), configuration,
+            sharingOver: sharesRows ? exchange : nil, resuming: state, resumption)
         changed.changedSettings = changedSettings
         changed.changedSettings[position] = settings
         changed.reporter = reporter

@@ -3,7 +3,7 @@ extension Engine {
     var explanation: String {
         Explanation(
             plan: plan, configuration: configuration, layout: layout, elements: elements, stations: chain.stations,
-            exchangeName: exchangesGradients ? exchange?.name : nil, optimizerNames: drivers.map(\.name),
+            exchangeName: exchange?.name, division: design.division, optimizerNames: drivers.map(\.name),
             owners: owners, isFrozen: design.isFrozen,
             slots: slotTable, passes: passes.map(place), blockCount: sweeps.blocks.count,
             threadCount: sweeps.backend.threadCount, rowMeanCount: sweeps.buffers.rowCount,

@@ -58,8 +58,7 @@ extension Engine {
     }
 
     mutating func combineBlocks(of statistic: Int) {
-        let isShared = exchange?.exchanged.contains(.statistics) ?? false
-        measurements.combine(statistic, sweeps.buffers, isShared ? exchange : nil, leavingOut: absence.isLeftOut)
+        measurements.combine(statistic, sweeps.buffers, sharesRows ? exchange : nil, leavingOut: absence.isLeftOut)
     }
 
     /// Says which parameter is not finite, and how.
@@ -67,8 +66,8 @@ extension Engine {
         let name = layout[parameter].name
         let program = SweepProgram(addition: closing.addition, windowFactor: closing.factor, keepsSlots: false)
         let found = sweeps.countNonFinite(parameter, BlockWork(self, program), program, tensors)
-        var counts = [found.nan, found.infinite, layout[parameter].count].map(Double.init)
-        if let exchange, exchange.exchanged.contains(.statistics) {
+        var counts = [found.nan, found.infinite].map(Double.init)
+        if sharesRows, let exchange {
             counts = Requirement.nonFiniteCount.combined(counts, over: exchange)
         }
         let isNotFinite = counts[0] + counts[1] > 0
@@ -77,7 +76,7 @@ extension Engine {
         let what =
             if isNotFinite {
                 "the gradient of \"\(name)\" holds \(Int(counts[0])) NaN and \(Int(counts[1])) infinite "
-                    + "of \(Int(counts[2])) elements" + (last.map { ", since \($0.microBatchName)" } ?? "")
+                    + "of \(layout[parameter].count) elements" + (last.map { ", since \($0.microBatchName)" } ?? "")
             } else {
                 "the gradient of \"\(name)\" arrived finite and left the range of Float in the stages"
                     + (stage.map { " before \(chain.stations[$0].name)" } ?? "")
@@ -101,7 +100,7 @@ extension Engine {
             SweepProgram(
                 operations: plan.window.final + [.checkGradient], addition: closing.addition,
                 windowFactor: closing.factor, keepsSlots: false), tensors)
-        guard let parameter = sweeps.firstFlagged(.isNotFinite) else { return nil }
+        guard let parameter = firstOfAll(sweeps.firstFlagged(.isNotFinite)) else { return nil }
         let (name, stage) = (layout[parameter].name, chain.largestFactor(of: parameter))
         return SkipReason(
             .overflow, parameter: name, stage: stage,
@@ -119,7 +118,9 @@ extension Engine {
     func startAverageOfFrozen(_ tensors: Tensors) {
         // The first optimizer's average has them.
         guard let slot = slotTable.parameterAverages.first ?? nil, let parameters = tensors.parameters else { return }
+        let division = design.division
         sweeps.runFrozen(parameters) { block in
+            guard division?.own[block.parameterIndex].contains(block.firstRow) ?? true else { return }
             block.slotAccess = SlotAccess(first: slot, count: 1)
             block.blendParameters(into: 0, weight: 1, replacing: false)
         }
@@ -136,8 +137,8 @@ extension Engine {
     /// The first parameter that the update, or a chain's result, has made NaN or infinite, by its name; nil if none.
     mutating func divergedParameter() -> String? {
         guard plan.checksResult else { return nil }
-        return divergence.firstDiverged(
-            sweeps.buffers, sweeps.blockRanges, lasts: !drivers.isEmpty, leavingOut: absence.isLeftOut
-        ).map { layout[$0].name }
+        let own = divergence.firstDiverged(
+            sweeps.buffers, sweeps.blockRanges, lasts: !drivers.isEmpty, leavingOut: absence.isLeftOut)
+        return firstOfAll(own).map { layout[$0].name }
     }
 }

@@ -56,10 +56,11 @@ extension Engine {
         swapSums(received.mode)
         let action: StepAction
         do throws(DescentError) {
-            let closes = received.mode.isDirect ? closesWindow || isWindowFull : willClose(closesWindow: closesWindow)
+            let closes =
+                received.mode.isDirect ? closesWindow || isWindowFull : meetsOthers(closesWindow: closesWindow)
             let mode = received.mode
             action = try settle(closing: closes) { (engine) throws(DescentError) in
-                try engine.chooseAction(tensors, mode, closesWindow: closesWindow)
+                try engine.chooseAction(&tensors, mode, closesWindow: closesWindow)
             }
         } catch {
             takeBackSum()
@@ -117,12 +118,14 @@ extension Engine {
     }
 
     private mutating func chooseAction(
-        _ tensors: Tensors, _ mode: ReceivedGradients.Mode, closesWindow: Bool
+        _ tensors: inout Tensors, _ mode: ReceivedGradients.Mode, closesWindow: Bool
     ) throws(DescentError) -> StepAction {
         guard mode.isDirect else {
             begin()
             absence.isAbsent = tensors.isAbsent
-            return try chooseAction(tensors, weight: mode.weight, closesWindow: closesWindow)
+            var weight = mode.weight
+            if sharesRows { try collectRows(&tensors, &weight) }
+            return try chooseAction(tensors, weight: weight, closesWindow: closesWindow)
         }
         guard closesWindow || isWindowFull else { return .accumulate(nil, rejection: nil) }
         // Where gradients are not counted as they arrive, an attempt that a stage threw in has asked for it anew.
@@ -138,6 +141,7 @@ extension Engine {
 
     private mutating func beginReceiving(_ elementType: ElementType, weight: Double) throws(DescentError) {
         begin()
+        if sharesRows { return try beginReceivingRows(elementType, weight: weight) }
         let before = accumulation?.window
         let isDirect = plan.microBatch.map { $0.transforms.isEmpty && $0.measuring.isEmpty } ?? true
         if isDirect { accumulation?.window.admit(weight: weight) }
@@ -159,6 +163,16 @@ extension Engine {
                 weight: weight, isDirect: isDirect, isMeasured: isMeasured, isContributed: isContributed,
                 addition: isContributed && isWindowItself ? nil : additionOnArrival(isDirect: isDirect),
                 windowBefore: before, veto: veto))
+    }
+
+    /// Begins a micro-batch of which other processes are given each gradient as it arrives.
+    private mutating func beginReceivingRows(_ elementType: ElementType, weight: Double) throws(DescentError) {
+        try beginSharingRows(elementType, weight: weight)
+        received = ReceivedGradients(
+            isReceived: [Bool](repeating: false, count: layout.count),
+            mode: ReceivedGradients.Mode(
+                weight: weight, isDirect: false, isMeasured: false, isContributed: true, addition: nil,
+                windowBefore: accumulation?.window, veto: nil))
     }
 
     /// Whether the first measuring sweep needs nothing but gradients, one after another.

@@ -6,6 +6,12 @@ extension Engine {
     /// - Throws: ``DescentError`` with code `openWindow`, and what building an engine throws; this one is as it was then.
     mutating func relayout(to layout: ParameterLayout) throws(DescentError) {
         let state = try state
+        if sharesRows {
+            throw DescentError(
+                .invalidSetting,
+                "Rows are shared with other processes, which would have to move what they keep to each other. Save a "
+                    + "checkpoint, and build a pipeline for the other parameters that resumes it.")
+        }
         if let accumulation, accumulation.window.isOpen {
             throw DescentError(
                 .openWindow, stage: accumulation.name,
@@ -32,8 +38,8 @@ extension Engine {
             let position = elements.componentPosition(ofBranch: branch)
             for component in position...position + elements.branches[branch].branch.stages.count {
                 for slot in slotTable.ofComponents[component] where slotTable.parameterAverages[branch] != slot {
-                    guard let saved = resumption.slot(slot, of: slotTable)?.tensors.layout else { continue }
-                    for parameter in layout.indices where slotTable.layouts[slot][parameter].count > 0 {
+                    guard let saved = resumption.slot(slot, of: slotTable)?.whole else { continue }
+                    for parameter in layout.indices where slotTable.wholeLayouts[slot][parameter].count > 0 {
                         if saved[parameter].count == 0 { isNew[parameter] = true }
                     }
                 }

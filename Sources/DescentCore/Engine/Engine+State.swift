@@ -26,7 +26,8 @@ extension Engine {
             }
             let metricStates = drivers.reduce(into: [:]) { $0.merge($1.metricStates) { first, _ in first } }
             return PipelineState(
-                counters: counters, layout: layout, components: components, metricStates: metricStates)
+                counters: counters, layout: layout, components: components, metricStates: metricStates,
+                division: design.division)
         }
     }
 
@@ -51,7 +52,10 @@ extension Engine {
     private func mastersComponent(_ slot: Int) -> Component {
         Component(
             kind: MasterParameters.name, name: MasterParameters.name, state: LiveState(value: Stateless()),
-            slots: [SavedSlot(name: MasterParameters.slot.name, tensors: sweeps.slots[slot])])
+            slots: [
+                SavedSlot(
+                    name: MasterParameters.slot.name, tensors: sweeps.slots[slot], of: slotTable.wholeLayouts[slot])
+            ])
     }
 
     private func component(
@@ -75,15 +79,17 @@ extension Engine {
     }
 
     private func slots(_ declared: [Slot], at position: Int) -> [SavedSlot<Backend.Tensors>] {
-        zip(Slot.stored(declared), sweeps.slots[slotTable.ofComponents[position]]).map {
-            SavedSlot(name: $0.name, shape: $0.shape, tensors: $1)
+        zip(Slot.stored(declared), slotTable.ofComponents[position]).map { slot, index in
+            SavedSlot(
+                name: slot.name, shape: slot.shape, tensors: sweeps.slots[index], of: slotTable.wholeLayouts[index])
         }
     }
 
-    /// The average of the parameters, put together from those of all optimizers; nil if one of them keeps none.
+    /// The average of the parameters, put together from those of all optimizers; nil if one of them keeps none, or other
+    /// processes have a part of it.
     var averagedParameters: Backend.Tensors? {
         let slots = slotTable.parameterAverages.compactMap { $0 }
-        guard let first = slots.first, slots.count == slotTable.parameterAverages.count else { return nil }
+        guard let first = slots.first, slots.count == slotTable.parameterAverages.count, !sharesRows else { return nil }
         guard slots.count > 1 else { return sweeps.slots[first] }
         var averages = sweeps.backend.makeTensors(layout, .float32)
         for slot in slots {
@@ -91,6 +97,25 @@ extension Engine {
                 stopForMisuse("tensors that cannot be copied: \(error.message)")
             }
         }
+        return averages
+    }
+
+    /// The average of the parameters, of which each process has a part; nil if one of the optimizers keeps none.
+    ///
+    /// - Parameter parameters: The parameters; frozen ones are what their average is.
+    /// - Returns: The average, in float32.
+    /// - Throws: What the exchange throws.
+    mutating func gatherAveragedParameters(
+        _ parameters: Backend.Tensors
+    ) throws(DescentError) -> Backend.Tensors? {
+        let slots = slotTable.parameterAverages.compactMap { $0 }
+        guard sharesRows, slots.count == slotTable.parameterAverages.count else { return averagedParameters }
+        var averages = sweeps.backend.makeTensors(layout, .float32)
+        for parameter in layout.indices where design.isFrozen[parameter] {
+            try parameters.copyNumbers(of: parameter, into: &averages)
+        }
+        for slot in slots { try sweeps.slots[slot].copyRows(to: slotTable.origins[slot], of: &averages) }
+        try exchange?.gatherRows(of: &averages)
         return averages
     }
 
@@ -102,10 +127,12 @@ extension Engine {
     ) throws(DescentError) {
         counters = state.counters
         for slot in slotTable.names.indices {
-            guard let saved = resumption.slot(slot, of: slotTable),
-                !saved.tensors.layout.elementsEqual(slotTable.layouts[slot])
-            else { continue }
-            try saved.tensors.copyContents(into: &sweeps.slots[slot])
+            guard let saved = resumption.slot(slot, of: slotTable) else { continue }
+            if state.division == nil, sharesRows {
+                try saved.tensors.copyRows(from: slotTable.origins[slot], into: &sweeps.slots[slot])
+            } else if sharesRows || !saved.tensors.layout.elementsEqual(slotTable.layouts[slot]) {
+                try saved.tensors.copyContents(into: &sweeps.slots[slot])
+            }
         }
         countNewcomers(resumption)
         for index in drivers.indices { try drivers[index].resume(state.metricStates) }

@@ -15,13 +15,15 @@ extension Engine {
     ) throws(DescentError) -> StepOutcome {
         try validate(tensors, weight: weight, lossScale: lossScale, closesWindow: closesWindow)
         begin()
+        var (tensors, weight) = (tensors, weight)
         absence.isAbsent = tensors.isAbsent
         absence.haveResults = tensors.isOutOfPlace
         let before = accumulation?.window
         let action: StepAction
         do throws(DescentError) {
-            action = try settle(closing: willClose(closesWindow: closesWindow)) { (engine) throws(DescentError) in
-                try engine.chooseAction(tensors, weight: weight, closesWindow: closesWindow)
+            action = try settle(closing: meetsOthers(closesWindow: closesWindow)) { (engine) throws(DescentError) in
+                try engine.shareRows(&tensors, &weight)
+                return try engine.chooseAction(tensors, weight: weight, closesWindow: closesWindow)
             }
         } catch {
             rollBack(to: before)
@@ -75,7 +77,7 @@ extension Engine {
         if let reason = try exchangeWindow(tensors, &closing) { return .skip(reason, rest: rest(of: closing, reason)) }
         let invalidRate = prepareDrivers()
         let reason = try measure(plan.window, tensors, &closing)
-        if plan.window.isMeasured { reporter.takeHistograms() }
+        if plan.window.isMeasured { takeHistograms() }
         if let reason = reason ?? reasonOfOverflow(tensors, closing) ?? invalidRate {
             return .skip(reason, rest: rest(of: closing, reason))
         }
@@ -156,8 +158,9 @@ extension Engine {
                 operations: plan.last, end: plan.end, addition: closing.addition,
                 windowFactor: closing.factor, makesHistograms: !isMeasured, runsBackwards: isMeasured,
                 updates: !drivers.isEmpty), tensors)
+        hasUpdatedRows = sharesRows
         if !passes.isEmpty { sweeps.keepSlots(of: passes) }
-        if !isMeasured { reporter.takeHistograms() }
+        if !isMeasured { takeHistograms() }
         if counters.appliedSteps == 0 {
             startAverageOfFrozen(tensors)
             startFollowersOfLeftOut(tensors)

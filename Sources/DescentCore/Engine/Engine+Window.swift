@@ -36,7 +36,7 @@ extension Engine {
     mutating func progress(_ rejection: SkipReason?) -> WindowProgress {
         var rejection = rejection
         if rejection == nil, plan.checksInput {
-            let parameter = sweeps.firstFlagged(.isNotFinite).map { layout[$0].name }
+            let parameter = firstOfAll(sweeps.firstFlagged(.isNotFinite)).map { layout[$0].name }
             rejection = accumulation?.noteSpoiledSum(of: parameter)
         }
         return accumulation?.progress(rejection)
@@ -70,28 +70,31 @@ extension Engine {
 
     /// Connects to the other processes.
     mutating func connect(as setup: PipelineSetup) throws(DescentError) {
-        let (layout, exchanged) = (layout, layout.indices.filter { !sweeps.blockRanges[$0].isEmpty })
-        try exchange?.connect(exchanged, of: layout, as: setup)
+        let (design, exchanged) = (design, layout.indices.filter { isExchanged($0) })
+        try exchange?.connect(exchanged, dividedBy: design.division, of: design.layout, as: setup)
     }
 
-    /// Tells other processes of an error in the arguments of a call, if the call would have closed a window.
+    /// Whether processes exchange gradients of a parameter.
+    private func isExchanged(_ parameter: Int) -> Bool { !design.isFrozen[parameter] && layout[parameter].count > 0 }
+
+    /// Tells other processes of an error in the arguments of a call, if they meet in it.
     ///
     /// - Parameters:
     ///   - error: Why this process takes no part in it.
     ///   - closesWindow: Whether the call was to close the window early.
     mutating func abandon(_ error: DescentError, closesWindow: Bool) {
-        if willClose(closesWindow: closesWindow) { exchange?.abandon(error) }
+        if meetsOthers(closesWindow: closesWindow) { exchange?.abandon(error) }
     }
 
-    /// Whether a window is closed by the next micro-batch, or by a call that says so.
-    func willClose(closesWindow: Bool) -> Bool {
-        closesWindow || accumulation.map { $0.window.received + 1 >= $0.settings.length } ?? true
+    /// Whether processes meet in the next micro-batch, or in a call that closes a window early.
+    func meetsOthers(closesWindow: Bool) -> Bool {
+        sharesRows || closesWindow || accumulation.map { $0.window.received + 1 >= $0.settings.length } ?? true
     }
 
-    /// Chooses what is done and, if that closes a window, makes sure that other processes do the same.
+    /// Chooses what is done and, if processes meet in it, makes sure that others do the same.
     ///
     /// - Parameters:
-    ///   - closesWindow: Whether a window is closed unless something throws.
+    ///   - closesWindow: Whether they meet unless something throws.
     ///   - choose: What chooses.
     /// - Returns: What has been chosen.
     /// - Throws: What `choose` throws, of which the others are told, and what they throw.
@@ -105,7 +108,7 @@ extension Engine {
         }
         guard exchange != nil else { return action }
         switch action {
-        case .accumulate: break
+        case .accumulate: if sharesRows { try exchange?.settle(.accumulate) }
         case .skip(let reason, _): try exchange?.settle(.skip(reason))
         case .update:
             let decision = StepDecision.update(digest: digestOfUpdate)
@@ -150,7 +153,7 @@ extension Engine {
 
     /// Contributes the gradient of one parameter, if it is one that is exchanged.
     mutating func contribute(_ gradients: Backend.Tensors, of parameter: Int) throws(DescentError) {
-        guard !sweeps.blockRanges[parameter].isEmpty else { return }
+        guard isExchanged(parameter) else { return }
         try exchange?.contribute(gradients, of: parameter)
     }
 

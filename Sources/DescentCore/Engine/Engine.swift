@@ -32,6 +32,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     var lentTypes = LentTypes()
     /// The micro-batch whose gradients are arriving one by one.
     var received: ReceivedGradients?
+    /// Whether rows have been updated that other processes have not been given yet.
+    var hasUpdatedRows = false
     /// Backend, blocks, slots and buffers.
     var sweeps: SweepRunner<Backend>
 
@@ -52,25 +54,38 @@ struct Engine<Backend: TensorBackend>: Sendable {
     }
 
     /// Builds an engine of what has been handed over.
+    ///
+    /// - Parameters:
+    ///   - backend: Who does the arithmetic.
+    ///   - layout: The parameters.
+    ///   - composition: The stages and optimizers.
+    ///   - configuration: How it runs.
+    ///   - sharding: What shares rows with other processes, where it is connected to them already; nil to take the
+    ///     configuration's.
+    ///   - state: What it goes on from.
+    ///   - resumption: Which component goes on from what.
+    /// - Throws: ``DescentError`` for what cannot be built, shared with other processes, or gone on from.
     init(
         _ backend: Backend, _ layout: ParameterLayout, _ composition: Composition,
-        _ configuration: PipelineConfiguration,
+        _ configuration: PipelineConfiguration, sharingOver sharding: (any GradientExchange)? = nil,
         resuming state: PipelineState<Backend.Tensors>?, _ resumption: Resumption<Backend.Tensors>
     ) throws(DescentError) {
         let (stages, branches) = (composition.stages, composition.branches)
         let elements = try PipelineElements(stages, branches)
         try configuration.validate()
+        try Self.requireShareable(elements, configuration, backend)
+        var parts = EngineParts(elements, sharing: sharding ?? configuration.sharding?.exchange)
         // Before anything is configured or resumed, which may make values of their own on each process.
-        let setup = elements.chain.exchange.map { _ in
+        let setup = parts.exchange.map { _ in
             PipelineSetup(stages: stages, branches: branches, configuration: configuration)
         }
-        var parts = EngineParts(elements)
         var resumption = resumption
         try parts.configure(for: layout, resuming: &resumption)
         try elements.chain.requireExchangeInOrder()
 
         let design = try EngineDesign(composition, elements, parts, for: layout, configuration)
         let (plan, slotTable) = (design.plan, design.slotTable)
+        try state?.requireRows(of: design.division)
         self.design = design
         changedSettings = [:]
         for (position, component) in resumption.saved.enumerated() {
@@ -86,15 +101,37 @@ struct Engine<Backend: TensorBackend>: Sendable {
         exchange = parts.exchange.flatMap { $0.exchanged.isEmpty ? nil : $0 }
         try slotTable.requireKept(by: backend)
         sweeps = try SweepRunner(
-            backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole,
+            backend, layout, isFrozen: design.isFrozen, slotTable, plan, design.whole, design.division,
             parameterCopy: configuration.parameterCopy,
-            adopting: resumption.slots(for: slotTable)
+            adopting: design.division == nil ? resumption.slots(for: slotTable) : []
         ) { [slotTable] in slotTable.isJoinable && parts.areUpdatedAlike($0, $1, by: design.owners) }
         measurements = Measurements(plan, parameterCount: layout.count, blocks: sweeps.blocks)
         divergence = DivergenceCheck(parameterCount: layout.count)
         reporter = StepReporter(configuration.reporting, for: layout)
         if let state { try restore(state, resumption) }
         if let setup { try connect(as: setup) }
+    }
+
+    /// Refuses to share rows where nothing is updated, and where a stage exchanges gradients besides.
+    private static func requireShareable(
+        _ elements: PipelineElements, _ configuration: PipelineConfiguration, _ backend: Backend
+    ) throws(DescentError) {
+        guard configuration.sharding != nil else { return }
+        guard !elements.branches.isEmpty else {
+            throw DescentError(
+                .invalidSetting,
+                "A chain alone keeps no state of an optimizer that could be shared: sharding is for a Pipeline.")
+        }
+        if let position = elements.chain.exchange?.position {
+            let name = elements.chain.stages[position].name
+            throw DescentError(
+                .invalidSetting, stage: name,
+                "\(name) and sharding would each combine the gradients of all processes: leave out the stage.")
+        }
+        guard !backend.takesRowDivisions else { return }
+        throw DescentError(
+            .invalidSetting,
+            "Rows cannot be shared with other processes on \(Backend.self), whose takesRowDivisions is false.")
     }
 
     private static func drivers(

@@ -20,6 +20,8 @@ final class EngineDesign: Sendable {
     let whole: WholeTensorPlan
     /// What each transform, optimizer and follower may use of a block.
     let accesses: StageAccesses
+    /// Which rows this process works on, where others work on the rest; nil where it works on all.
+    let division: RowDivision?
 
     /// Plans what has been handed over.
     ///
@@ -29,8 +31,7 @@ final class EngineDesign: Sendable {
     ///   - parts: The same, configured.
     ///   - layout: The parameters.
     ///   - configuration: How the pipeline runs, whatever its stages.
-    /// - Throws: ``DescentError`` for parameters that no optimizer takes, slots that cannot be kept, and whole tensors that
-    ///   are cut.
+    /// - Throws: ``DescentError`` for parameters that no optimizer takes, and slots that cannot be kept.
     init(
         _ composition: Composition, _ elements: PipelineElements, _ parts: EngineParts, for layout: ParameterLayout,
         _ configuration: PipelineConfiguration
@@ -48,12 +49,16 @@ final class EngineDesign: Sendable {
                 configuration: configuration, trunkCount: elements.trunkCount,
                 branches: elements.branches.indices.map { elements.stations(ofBranch: $0) },
                 dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false,
-                mayBeRefused: parts.exchange?.exchanged.contains(.statistics) ?? false))
-        let slotTable = try SlotTable(
+                mayBeRefused: parts.exchange?.exchanged.contains(.rows) ?? false))
+        var slotTable = try SlotTable(
             elements, parts.slots, layout, owners, keepsMasters: composition.keepsMasters)
         whole = WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slotTable)
-        try Self.requireAllGradients(elements, parts, configuration)
-        if let exchange = parts.exchange { try whole.requireUndivided(by: exchange, layout) }
+        try Self.requireAllGradients(parts, configuration)
+        let needed = whole.isNeededWhole
+        division = parts.exchange.flatMap {
+            $0.exchanged.contains(.rows) ? $0.division(of: layout, keepingWhole: needed) : nil
+        }
+        if let division { try slotTable.keepOnly(division, of: layout) }
         accesses = StageAccesses(stations, parts.followers, slotTable)
         (self.stations, self.isFrozen, self.owners) = (stations, isFrozen, owners)
         (self.plan, self.slotTable) = (plan, slotTable)
@@ -61,12 +66,12 @@ final class EngineDesign: Sendable {
 
     /// Refuses gradients to be absent where processes exchange them, which would not agree on who takes part.
     private static func requireAllGradients(
-        _ elements: PipelineElements, _ parts: EngineParts, _ configuration: PipelineConfiguration
+        _ parts: EngineParts, _ configuration: PipelineConfiguration
     ) throws(DescentError) {
-        guard configuration.missing != .refuse, let exchange = parts.exchange, !exchange.exchanged.isEmpty,
-            let position = elements.chain.exchange?.position
-        else { return }
-        let name = elements.chain.stages[position].name
+        guard configuration.missing != .refuse, let exchange = parts.exchange, !exchange.exchanged.isEmpty else {
+            return
+        }
+        let name = exchange.name
         throw DescentError(
             .invalidSetting, stage: name,
             "\(name) exchanges gradients between processes, each of which has to have all of them. Set missing: .refuse in "

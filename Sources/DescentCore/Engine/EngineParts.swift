@@ -10,10 +10,13 @@ struct EngineParts {
     /// For each branch, what follows the parameters as they move.
     private(set) var followers: [[any ParameterFollower]]
 
-    init(_ elements: PipelineElements) {
+    /// - Parameters:
+    ///   - elements: The stages and optimizers, sorted by what they are.
+    ///   - sharding: What shares rows with other processes; nil where no stage of the chain stands for it either.
+    init(_ elements: PipelineElements, sharing sharding: (any GradientExchange)?) {
         self.elements = elements
         transforms = elements.chain.transforms + elements.branches.flatMap { $0.transforms.map(\.value) }
-        exchange = elements.chain.exchange?.value
+        exchange = sharding ?? elements.chain.exchange?.value
         optimizers = elements.branches.map(\.branch.optimizer)
         followers = elements.branches.map { $0.followers.map(\.value) }
     }
@@ -86,8 +89,8 @@ struct EngineParts {
         }
         if let position = chain.exchange?.position {
             try resumption.resumeNothing(chain.stages[position].name, at: position)
-            try exchange?.configure(for: layout)
         }
+        try exchange?.configure(for: layout)
         for (index, position) in chain.transformPositions.enumerated() {
             try resumption.configure(&transforms[index], at: position, for: layout)
         }

@@ -82,11 +82,18 @@ struct StepReporter: Sendable {
         wantsHistograms = true
     }
 
+    /// The histograms of the first sweep, if they were asked for; nil if not.
+    var countedHistograms: [MagnitudeHistogram]? { histogramSink?.values }
+
     /// Takes over the histograms of the first sweep, if they were asked for.
     mutating func takeHistograms() {
-        guard let histogramSink else { return }
-        histograms = histogramSink.values
-        self.histogramSink = nil
+        if let counted = countedHistograms { takeHistograms(counted) }
+    }
+
+    /// Takes over histograms in the place of those of the first sweep.
+    mutating func takeHistograms(_ histograms: [MagnitudeHistogram]) {
+        self.histograms = histograms
+        histogramSink = nil
     }
 
     // MARK: Observers

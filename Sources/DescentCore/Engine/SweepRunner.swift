@@ -34,38 +34,6 @@ struct StepTensors<Tensors: TensorStorage> {
     }
 }
 
-/// What a runner of sweeps is from the day that it is made: who runs them, and over which blocks; shared by all copies.
-private final class SweepDesign<Backend: TensorBackend>: Sendable {
-    let layout: ParameterLayout
-    let blocks: [BlockExtent]
-    let frozenBlocks: [BlockExtent]
-    let blockRanges: [Range<Int>]
-    let neighbours: [Range<Int>]
-    let isWholeInLastSweep: [Bool]
-    let sumSlot: Int?
-    let mastersSlot: Int?
-    let backend: Backend
-
-    init(
-        _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ whole: WholeTensorPlan,
-        where isAlike: (Int, Int) -> Bool
-    ) {
-        (self.backend, self.layout) = (backend, layout)
-        let all = backend.blocks(of: layout)
-        blocks = all.filter { !isFrozen[$0.parameterIndex] }
-        frozenBlocks = all.filter { isFrozen[$0.parameterIndex] }
-        var ranges = layout.map { _ in 0..<0 }
-        for (index, block) in blocks.enumerated() {
-            let range = ranges[block.parameterIndex]
-            ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
-        }
-        blockRanges = ranges
-        neighbours = backend.neighbours(among: blocks, of: layout, where: isAlike)
-        isWholeInLastSweep = whole.isWholeInLastSweep
-        (sumSlot, mastersSlot) = (slots.ofWindow, slots.ofMasters)
-    }
-}
-
 /// What runs sweeps: the backend, how it cuts the parameters into blocks, and the memory that lasts from step to step.
 ///
 /// It holds references alone, so that its size, and where in an engine everything lies, does not depend on the backend:
@@ -101,35 +69,45 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ///   - slots: Which slots there are.
     ///   - plan: What is measured.
     ///   - whole: Which tensors are handed out whole.
+    ///   - division: Which rows this process works on; nil for all.
     ///   - parameterCopy: How to store a copy of the parameters; nil keeps none.
     ///   - adopted: For each slot, the tensors that it goes on with; nil where it begins with zeros.
     ///   - isAlike: Whether two parameters are updated alike, given the same rates.
     /// - Throws: ``DescentError`` if what passes keep is more than memory can hold.
     init(
         _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
-        _ whole: WholeTensorPlan, parameterCopy: ElementType?, adopting adopted: [Backend.Tensors?] = [],
+        _ whole: WholeTensorPlan, _ division: RowDivision?, parameterCopy: ElementType?,
+        adopting adopted: [Backend.Tensors?] = [],
         where isAlike: (Int, Int) -> Bool = { _, _ in false }
     ) throws(DescentError) {
-        design = SweepDesign(backend, layout, isFrozen: isFrozen, slots, whole, where: isAlike)
-        var memory = slots.names.indices.map { index in
-            (index < adopted.count ? adopted[index] : nil)
-                ?? backend.makeTensors(slots.layouts[index], slots.types[index])
+        design = SweepDesign(backend, layout, isFrozen: isFrozen, slots, whole, division, where: isAlike)
+        func makeSlot(_ slot: Int) -> Backend.Tensors {
+            slots.origins.isEmpty
+                ? backend.makeTensors(slots.layouts[slot], slots.types[slot])
+                : backend.makeTensors(slots.layouts[slot], slots.types[slot], startingAt: slots.origins[slot])
         }
+        var memory = slots.names.indices.map { index in
+            (index < adopted.count ? adopted[index] : nil) ?? makeSlot(index)
+        }
+        let isHeld = { (parameter: Int) in division.map { !$0.own[parameter].isEmpty } ?? true }
         var shapes = slots.shapes
         for pass in whole.passes {
-            memory.append(backend.makeTensors(try Slot.layout(.parameter, of: layout, isUsed: pass.isChosen), .float32))
-            memory += pass.slots.map { backend.makeTensors(slots.layouts[$0], slots.types[$0]) }
+            let isUsed = layout.indices.map { pass.isChosen[$0] && isHeld($0) }
+            memory.append(backend.makeTensors(try Slot.layout(.parameter, of: layout, isUsed: isUsed), .float32))
+            memory += pass.slots.map(makeSlot)
             shapes += [.parameter] + pass.slots.map { slots.shapes[$0] }
         }
         self.slots = memory
         slotShapes = shapes
-        tensorsOfPasses = whole.tensorsOfPasses(of: layout, on: backend)
-        tensorsOfLastSweep = whole.tensorsOfLastSweep(of: layout, on: backend)
+        tensorsOfPasses = whole.tensorsOfPasses(of: layout, where: isHeld, on: backend)
+        tensorsOfLastSweep = whole.tensorsOfLastSweep(of: layout, where: isHeld, on: backend)
         parameterCopies = parameterCopy.map { [backend.makeTensors(layout, $0)] } ?? []
         workspace = backend.makeWorkspace(for: layout, blocks: design.blocks)
         frozenWorkspace =
             design.frozenBlocks.isEmpty ? nil : backend.makeWorkspace(for: layout, blocks: design.frozenBlocks)
-        let rowCount = layout.reduce(0) { $0 + ($1.rank > 1 ? $1.rowCount : 0) }
+        let rowCount = layout.indices.reduce(0) { count, index in
+            layout[index].rank > 1 ? count + (division?.own[index].count ?? layout[index].rowCount) : count
+        }
         buffers = StepBuffers(
             statisticCount: plan.statistics.count, blockCount: design.blocks.count,
             rowCount: plan.keepsRowMeans ? rowCount : 0)
@@ -180,7 +158,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         if let receivedSlot { return receivedSlot }
         let slot = slots.count
         receivedSlot = slot
-        slots.append(backend.makeTensors(design.layout, .float32))
+        slots.append(makeGradients())
         slotShapes.append(.parameter)
         return slot
     }
@@ -190,9 +168,23 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         if let exchangeSlot { return exchangeSlot }
         let slot = slots.count
         exchangeSlot = slot
-        slots.append(backend.makeTensors(design.layout, .float32))
+        slots.append(makeGradients())
         slotShapes.append(.parameter)
         return slot
+    }
+
+    /// Room for the gradients that this process works on.
+    private func makeGradients() -> Backend.Tensors {
+        let layout = design.layout
+        guard let division = design.division,
+            let part = try? division.part(of: layout, .parameter, of: layout, rank: division.rank)
+        else { return backend.makeTensors(layout, .float32) }
+        return backend.makeTensors(part.layout, .float32, startingAt: part.origins)
+    }
+
+    /// Has every process have all rows of the copy of the parameters.
+    mutating func gatherParameterCopy(over exchange: inout any GradientExchange) throws(DescentError) {
+        for index in parameterCopies.indices { try exchange.gatherRows(of: &parameterCopies[index]) }
     }
 
     /// The first parameter, in the order of the layout, in one of whose blocks the last sweep found something.

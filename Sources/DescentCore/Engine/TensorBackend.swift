@@ -28,8 +28,27 @@ public protocol TensorBackend: Sendable {
     /// Pipelines refuse such slots where it is false, the default.
     var takesCodedSlots: Bool { get }
 
+    /// Whether slots may hold some rows of the parameters alone, as ``makeTensors(_:_:startingAt:)`` makes them.
+    ///
+    /// Pipelines refuse to share rows with other processes where it is false, the default.
+    var takesRowDivisions: Bool { get }
+
     /// Makes tensors of a layout, filled with zeros.
     func makeTensors(_ layout: ParameterLayout, _ elementType: ElementType) -> Tensors
+
+    /// Makes tensors that are parts of others, filled with zeros, for the slots of a process that works on some rows alone.
+    ///
+    /// Blocks and their places are those of the whole parameters: in a sweep, what a block would find at a place of a whole
+    /// slot, it finds at that place less the origin. To everybody else these are tensors like any others.
+    ///
+    /// - Parameters:
+    ///   - layout: What there is of each.
+    ///   - elementType: How elements are stored.
+    ///   - origins: For each, the place of its first element in the whole.
+    /// - Returns: The tensors.
+    func makeTensors(
+        _ layout: ParameterLayout, _ elementType: ElementType, startingAt origins: [Int]
+    ) -> Tensors
 
     /// Cuts a layout into blocks, in layout order; an empty tensor has none.
     func blocks(of layout: ParameterLayout) -> [BlockExtent]
@@ -90,6 +109,14 @@ extension TensorBackend {
     ) -> [Range<Int>] { [] }
 
     public var takesCodedSlots: Bool { false }
+
+    public var takesRowDivisions: Bool { false }
+
+    public func makeTensors(
+        _ layout: ParameterLayout, _ elementType: ElementType, startingAt origins: [Int]
+    ) -> Tensors {
+        stopForMisuse("\(type(of: self)) makes no tensors of parts, since its takesRowDivisions is false.")
+    }
 
     public func makeWorkspace(for layout: ParameterLayout, tensors: [BlockExtent], scratchCount: Int) -> Workspace {
         makeWorkspace(for: layout, blocks: tensors)

@@ -10,8 +10,8 @@ struct WholeTensorPlan {
     private let isInTurn: [Bool]
     /// How many floats of scratch the station asks for that asks for most.
     private let scratchCount: Int
-    /// The stations that are handed whole tensors, by their names, and for each parameter whether it is among them.
-    private let stationsOfWhole: [(name: String, isChosen: [Bool])]
+    /// For each parameter, whether a station is handed it whole; empty if none is.
+    let isNeededWhole: [Bool]
 
     /// Finds out what a plan hands out whole.
     ///
@@ -44,7 +44,8 @@ struct WholeTensorPlan {
             scratchCounts.append(station.reach.isWholeTensors ? chosen.map { scratchCount(layout[$0]) }.max() ?? 0 : 0)
         }
         scratchCount = scratchCounts.max() ?? 0
-        stationsOfWhole = zip(stations, selections).filter { $0.0.reach.isWholeTensors }.map { ($0.name, $1) }
+        let whole = zip(stations, selections).filter { $0.0.reach.isWholeTensors }.map(\.1)
+        isNeededWhole = whole.isEmpty ? [] : layout.indices.map { index in whole.contains { $0[index] } }
         passes = TensorPass.passes(of: plan, selections, slots)
         isPassInTurn = passes.map { stations[$0.station].reach.isInTurn }
         let last = plan.wholeInLastSweep
@@ -56,36 +57,23 @@ struct WholeTensorPlan {
         }
     }
 
-    /// Refuses stages that are to be handed whole tensors where other processes hold some of the rows.
-    ///
-    /// - Throws: ``DescentError`` with code `invalidSetting` that names the stage and the parameter.
-    func requireUndivided(by exchange: any GradientExchange, _ layout: ParameterLayout) throws(DescentError) {
-        for (station, isChosen) in stationsOfWhole {
-            guard let index = layout.indices.first(where: { isChosen[$0] && exchange.isDivided($0) }) else { continue }
-            throw DescentError(
-                .invalidSetting, parameter: layout[index].name, stage: station,
-                "\(station) works on whole tensors, and the rows of \(layout[index].name.quotedBriefly) are spread over "
-                    + "processes. Use AllReduce, with which each process holds all rows, or keep \(station) to parameters that "
-                    + "are not cut.")
-        }
-    }
-
     /// For each pass, the tensors.
     func tensorsOfPasses<Backend: TensorBackend>(
-        of layout: ParameterLayout, on backend: Backend
+        of layout: ParameterLayout, where isHeld: (Int) -> Bool, on backend: Backend
     ) -> [WholeTensors<Backend>] {
         zip(passes, isPassInTurn).map { pass, isInTurn in
-            WholeTensors(pass.isChosen, of: layout, isInTurn: isInTurn, scratchCount: scratchCount, on: backend)
+            let isChosen = layout.indices.map { pass.isChosen[$0] && isHeld($0) }
+            return WholeTensors(isChosen, of: layout, isInTurn: isInTurn, scratchCount: scratchCount, on: backend)
         }
     }
 
     /// The tensors of the last sweep: those that are handed out at once, and those one after another.
     func tensorsOfLastSweep<Backend: TensorBackend>(
-        of layout: ParameterLayout, on backend: Backend
+        of layout: ParameterLayout, where isHeld: (Int) -> Bool, on backend: Backend
     ) -> [WholeTensors<Backend>] {
         guard !isWholeInLastSweep.isEmpty else { return [] }
         return [false, true].compactMap { turn in
-            let isChosen = layout.indices.map { isWholeInLastSweep[$0] && isInTurn[$0] == turn }
+            let isChosen = layout.indices.map { isWholeInLastSweep[$0] && isInTurn[$0] == turn && isHeld($0) }
             guard isChosen.contains(true) else { return nil }
             return WholeTensors(isChosen, of: layout, isInTurn: turn, scratchCount: scratchCount, on: backend)
         }

@@ -47,6 +47,34 @@ public struct RowDivision: Sendable, Hashable {
     /// The first process that holds something of a parameter; of one without rows, the first of all.
     public func firstHolder(of parameter: Int) -> Int { rows.firstIndex { !$0[parameter].isEmpty } ?? 0 }
 
+    /// Whether this process holds a block's rows, which lie on one side of where parameters are cut.
+    func holds(_ block: BlockExtent) -> Bool { own[block.parameterIndex].contains(block.rows.lowerBound) }
+
+    /// Cuts blocks where this process's rows begin and end.
+    ///
+    /// - Parameters:
+    ///   - blocks: All blocks of the layout, in order.
+    ///   - layout: The parameters.
+    /// - Returns: The same rows in as many blocks or more; each counts the rows before it among those that are held alike.
+    func cut(_ blocks: [BlockExtent], of layout: ParameterLayout) -> [BlockExtent] {
+        var cut: [BlockExtent] = []
+        var firstRows = (held: 0, others: 0)
+        for block in blocks {
+            let (parameter, held) = (block.parameterIndex, own[block.parameterIndex])
+            let bounds = [block.rows.lowerBound, held.lowerBound, held.upperBound, block.rows.upperBound]
+                .filter { $0 >= block.rows.lowerBound && $0 <= block.rows.upperBound }.sorted()
+            for rows in zip(bounds, bounds.dropFirst()).map({ $0..<$1 }) where !rows.isEmpty {
+                let isHeld = held.contains(rows.lowerBound)
+                cut.append(
+                    BlockExtent(
+                        parameterIndex: parameter, rows: rows, firstRow: isHeld ? firstRows.held : firstRows.others))
+                guard layout[parameter].rank > 1 else { continue }
+                if isHeld { firstRows.held += rows.count } else { firstRows.others += rows.count }
+            }
+        }
+        return cut
+    }
+
     /// What a process holds of a slot.
     ///
     /// - Parameters:

@@ -19,9 +19,11 @@ extension GradientPipeline {
         weight: Double = 1, lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         updated.makeUnique()
-        return try engine.step(
-            .init(gradients: gradients, parameters: parameters, updatedParameters: updated), weight: weight,
-            lossScale: lossScale, closesWindow: closingWindow)
+        return try engine.gatheringRows(of: &updated) { (engine, updated) throws(DescentError) in
+            try engine.step(
+                .init(gradients: gradients, parameters: parameters, updatedParameters: updated), weight: weight,
+                lossScale: lossScale, closesWindow: closingWindow)
+        }
     }
 
     /// Closes a micro-batch whose gradients have been received one by one, and writes the updated parameters elsewhere.
@@ -38,8 +40,10 @@ extension GradientPipeline {
         _ parameters: Backend.Tensors, into updated: inout Backend.Tensors, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         updated.makeUnique()
-        return try engine.stepReceived(
-            .init(parameters: parameters, updatedParameters: updated), closesWindow: closingWindow)
+        return try engine.gatheringRows(of: &updated) { (engine, updated) throws(DescentError) in
+            try engine.stepReceived(
+                .init(parameters: parameters, updatedParameters: updated), closesWindow: closingWindow)
+        }
     }
 
     /// Closes an open window early, and writes the updated parameters elsewhere.
@@ -55,7 +59,9 @@ extension GradientPipeline {
         try engine.requireNothingReceived()
         guard engine.isWindowOpen else { return nil }
         updated.makeUnique()
-        return try engine.step(.init(parameters: parameters, updatedParameters: updated), closesWindow: true)
+        return try engine.gatheringRows(of: &updated) { (engine, updated) throws(DescentError) in
+            try engine.step(.init(parameters: parameters, updatedParameters: updated), closesWindow: true)
+        }
     }
 
     /// The float32 master copies of parameters of 16 bits, where the configuration asks for them; nil where it does not.

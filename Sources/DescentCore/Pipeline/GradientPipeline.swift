@@ -128,8 +128,23 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
     /// The average of the parameters that an ``ExponentialMovingAverage`` behind the optimizer keeps, or the optimizer
     /// itself; nil if one of the optimizers keeps none.
     ///
-    /// Where several optimizers share the parameters, it is put together from the averages of each.
+    /// Where several optimizers share the parameters, it is put together from the averages of each. Nil also where processes
+    /// share rows, each of which has a part of it: see ``gatherAveragedParameters(_:)``.
     public var averagedParameters: Backend.Tensors? { engine.averagedParameters }
+
+    /// Puts the average of the parameters together where processes share rows, of which each has a part.
+    ///
+    /// All processes have to ask for it, between the same steps. With a single one it is ``averagedParameters``.
+    ///
+    /// - Parameter parameters: The parameters, of which those that are frozen are their own average.
+    /// - Returns: The average, in float32; nil if one of the optimizers keeps none.
+    /// - Throws: ``DescentError`` if processes have lost step with each other.
+    public mutating func gatherAveragedParameters(
+        _ parameters: Backend.Tensors
+    ) throws(DescentError) -> Backend.Tensors? {
+        try layout.requireMatch(of: parameters.layout, as: "parameters")
+        return try engine.gatherAveragedParameters(parameters)
+    }
 
     /// The names of the buffers that the pipeline keeps: "AdamW.first moment".
     public var slotNames: [String] { engine.slotTable.names }
@@ -158,9 +173,11 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         lossScale: Float? = nil, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         parameters.makeUnique()
-        return try engine.step(
-            .init(gradients: gradients, parameters: parameters), weight: weight, lossScale: lossScale,
-            closesWindow: closingWindow)
+        return try engine.gatheringRows(of: &parameters) { (engine, parameters) throws(DescentError) in
+            try engine.step(
+                .init(gradients: gradients, parameters: parameters), weight: weight, lossScale: lossScale,
+                closesWindow: closingWindow)
+        }
     }
 
     /// Closes an open window early and updates the parameters with what it holds.
@@ -172,7 +189,9 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         try engine.requireNothingReceived()
         guard engine.isWindowOpen else { return nil }
         parameters.makeUnique()
-        return try engine.step(.init(parameters: parameters), closesWindow: true)
+        return try engine.gatheringRows(of: &parameters) { (engine, parameters) throws(DescentError) in
+            try engine.step(.init(parameters: parameters), closesWindow: true)
+        }
     }
 
     /// Takes in the gradient of one parameter as soon as a backward pass has made it.
@@ -210,6 +229,8 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
         _ parameters: inout Backend.Tensors, closingWindow: Bool = false
     ) throws(DescentError) -> StepOutcome {
         parameters.makeUnique()
-        return try engine.stepReceived(.init(parameters: parameters), closesWindow: closingWindow)
+        return try engine.gatheringRows(of: &parameters) { (engine, parameters) throws(DescentError) in
+            try engine.stepReceived(.init(parameters: parameters), closesWindow: closingWindow)
+        }
     }
 }

@@ -23,9 +23,13 @@ extension GradientPipeline {
         _ parameters: Backend.Tensors, into updated: Backend.Tensors?, gradients: Backend.Tensors, isAbsent: [Bool],
         weight: Double, lossScale: Float?, closingWindow: Bool
     ) throws(DescentError) -> StepOutcome {
-        try engine.step(
-            .init(gradients: gradients, parameters: parameters, updatedParameters: updated, isAbsent: isAbsent),
-            weight: weight, lossScale: lossScale, closesWindow: closingWindow)
+        // Tensors that are lent are changed where they are.
+        var results = updated ?? parameters
+        return try engine.gatheringRows(of: &results) { (engine, _) throws(DescentError) in
+            try engine.step(
+                .init(gradients: gradients, parameters: parameters, updatedParameters: updated, isAbsent: isAbsent),
+                weight: weight, lossScale: lossScale, closesWindow: closingWindow)
+        }
     }
 }
 

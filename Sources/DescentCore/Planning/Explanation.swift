@@ -6,8 +6,10 @@ struct Explanation {
     let elements: PipelineElements
     /// The transforms and the optimizers, configured.
     let stations: [Station]
-    /// The exchange of gradients, by its name, if one takes place.
+    /// The exchange with other processes, by its name, if one takes place.
     let exchangeName: String?
+    /// Which rows this process works on; nil for all.
+    let division: RowDivision?
     /// The optimizer of each branch, by its name.
     let optimizerNames: [String]
     let owners: ParameterOwners
@@ -33,7 +35,7 @@ struct Explanation {
         if optimizerNames.count > 1 {
             lines += optimizerNames.indices.map { "  \(optimizerNames[$0]) moves \(those(ownedBy: $0))" }
         }
-        if let exchangeName { lines.append("  \(exchangeName) exchanges each window before it is measured") }
+        if let exchangeName { lines.append("  \(exchangeName) \(exchanged)") }
         lines += sweeps
         let kept = slots.names.indices.map(keptSlot)
         lines.append("Kept between steps\(kept.isEmpty ? ": nothing" : "")")
@@ -46,6 +48,13 @@ struct Explanation {
         lines.append(
             scratchBytes > 0 ? "Scratch: \(scratchBytes) B" : "Scratch: allocated by the first step that needs it")
         return lines.joined(separator: "\n")
+    }
+
+    /// What is exchanged with other processes.
+    private var exchanged: String {
+        guard let division else { return "exchanges each window before it is measured" }
+        let held = layout.indices.reduce(0) { $0 + division.own[$1].count * layout[$1].columnCount }
+        return "sums each micro-batch first; this process works on \(count(held, "element"))"
     }
 
     var chain: ChainElements { elements.chain }

@@ -6,8 +6,12 @@ struct SlotTable: Sendable {
     private(set) var ownNames: [String] = []
     private(set) var types: [ElementType] = []
     private(set) var shapes: [Slot.Shape] = []
-    /// What each keeps of the parameters.
+    /// What each keeps of the parameters; where processes share rows, of those of this one.
     private(set) var layouts: [ParameterLayout] = []
+    /// What each keeps of the parameters in all processes together.
+    private(set) var wholeLayouts: [ParameterLayout] = []
+    /// Where what each keeps of a parameter begins in what is kept by all processes; empty where this one keeps all.
+    private(set) var origins: [[Int]] = []
     /// For each component, its slots.
     private(set) var ofComponents: [Range<Int>] = []
     /// For each station, its slots.
@@ -68,6 +72,15 @@ struct SlotTable: Sendable {
     /// Whether small tensors may be worked on as one: random bits for rounding are made of each tensor's own places.
     var isJoinable: Bool { types.allSatisfy { $0 == .float32 } }
 
+    /// Keeps the rows of this process alone.
+    mutating func keepOnly(_ division: RowDivision, of layout: ParameterLayout) throws(DescentError) {
+        for slot in names.indices {
+            let part = try division.part(of: layouts[slot], shapes[slot], of: layout, rank: division.rank)
+            layouts[slot] = part.layout
+            origins.append(part.origins)
+        }
+    }
+
     private mutating func add(
         _ declared: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool]?, _ isAveraged: [Bool]? = nil
     ) throws(DescentError) -> Range<Int> {
@@ -89,6 +102,7 @@ struct SlotTable: Sendable {
                     slot.shape, slot.elementType, of: layout,
                     isUsed: slot.role == .parameterAverage ? isAveraged ?? isUsed : isUsed))
         }
+        wholeLayouts = layouts
         names += slots.map { "\(owner).\($0.name)" }
         ownNames += slots.map(\.name)
         types += slots.map(\.elementType)

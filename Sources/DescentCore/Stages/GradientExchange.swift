@@ -10,10 +10,11 @@
 /// gradients are received one by one, communication that ``contribute(_:of:)`` starts goes on while the backward pass
 /// makes the others.
 ///
-/// An exchange of statistics stands for the other processes where each holds whole rows of the parameters and none holds
-/// all. Whatever the engine measures of a parameter, it then combines over processes, in their order, before any stage
-/// sees it: norms are those of the whole parameter, on every process. All processes have to run the same chain over
-/// parameters of the same names.
+/// An exchange of rows is no stage of a chain but the ``PipelineConfiguration/sharding`` of a pipeline, of which each
+/// process keeps state of some rows alone. It takes part in every micro-batch: what ``collect(into:)`` gives are the
+/// combined gradients of this process's rows, which all else is made of. Whatever the engine measures of a parameter, it
+/// combines over processes with ``gather(_:)``, in their order, before any stage sees it: norms are those of the whole
+/// parameter, on every process. After an update ``gatherRows(of:)`` gives every process the rows of all.
 public protocol GradientExchange: Stage {
     /// What is exchanged; where it is nothing, as with a single process, the engine leaves the stage out.
     ///
@@ -34,6 +35,18 @@ public protocol GradientExchange: Stage {
     /// - Throws: ``DescentError`` if the processes do not agree on what they train, or how.
     mutating func connect(
         _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
+    ) throws(DescentError)
+
+    /// Connects to the other processes where rows are exchanged; by default as where they are not.
+    ///
+    /// - Parameters:
+    ///   - parameters: The positions of those that are exchanged, in ascending order.
+    ///   - division: Which process works on which rows: what ``division(of:keepingWhole:)`` has given.
+    ///   - layout: The parameters.
+    ///   - setup: What the pipeline consists of, for the processes to compare.
+    /// - Throws: ``DescentError`` if the processes do not agree on what they train, or how.
+    mutating func connect(
+        _ parameters: [Int], dividedBy division: RowDivision?, of layout: ParameterLayout, as setup: PipelineSetup
     ) throws(DescentError)
 
     /// Begins the exchange of a window.
@@ -67,7 +80,7 @@ public protocol GradientExchange: Stage {
 
     /// Makes sure that all processes do the same with the window that they close, before any of them has changed anything.
     ///
-    /// Called of exchanges of either kind, whether the step is taken or skipped. Where it throws the engine is as it was before
+    /// Called of exchanges of either kind, whether the step is taken or skipped, or a window stays open. Where it throws the engine is as it was before
     /// the step, which can be tried again; gradients that were received one by one it has forgotten. By default nothing is
     /// made sure of.
     ///
@@ -101,14 +114,30 @@ public protocol GradientExchange: Stage {
     /// - Throws: ``DescentError`` if the processes have lost step with each other.
     mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError)
 
-    /// Whether another process holds some of a parameter's rows, so that no stage here can be handed the whole tensor; by
-    /// default false.
-    func isDivided(_ parameter: Int) -> Bool
+    /// Which process works on which rows, where rows are exchanged; by default this one on all.
+    ///
+    /// Asked once, when the exchange is configured.
+    ///
+    /// - Parameters:
+    ///   - layout: The parameters.
+    ///   - isWhole: For each parameter, whether a stage needs all of its rows in one place; empty if none does.
+    /// - Returns: The rows of every process.
+    func division(of layout: ParameterLayout, keepingWhole isWhole: [Bool]) -> RowDivision
+
+    /// The weight of the gradients that were last collected, over all processes; by default 1.
+    var collectedWeight: Double { get }
 
     /// Gives the numbers of all processes, in an order that is the same on each.
     ///
-    /// Every process calls it equally often, with as many numbers.
+    /// Every process calls it equally often, with as many numbers. In the middle of a step no error can be thrown: where
+    /// processes cannot be reached the numbers are NaN, and the next call that can throws.
     func gather(_ values: [Double]) -> [[Double]]
+
+    /// Gives every process all rows, of each of which one process has what is to be.
+    ///
+    /// - Parameter tensors: Tensors of the whole layout, of which this process's rows are sent and the others received.
+    /// - Throws: ``DescentError`` if the processes have lost step with each other.
+    mutating func gatherRows(of tensors: inout some TensorStorage) throws(DescentError)
 }
 
 /// What an exchange combines over processes.
@@ -120,8 +149,8 @@ public struct ExchangedValues: OptionSet, Sendable {
 
     /// Whole gradients, of which every process has its own.
     public static let gradients = ExchangedValues(rawValue: 1)
-    /// What is measured of parameters, of which each process holds some rows.
-    public static let statistics = ExchangedValues(rawValue: 2)
+    /// Gradients, what is measured of them, and parameters, where each process works on some rows alone.
+    public static let rows = ExchangedValues(rawValue: 2)
 }
 
 extension GradientExchange {
@@ -130,6 +159,11 @@ extension GradientExchange {
     public mutating func connect(
         _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
     ) throws(DescentError) {}
+    public mutating func connect(
+        _ parameters: [Int], dividedBy division: RowDivision?, of layout: ParameterLayout, as setup: PipelineSetup
+    ) throws(DescentError) {
+        try connect(parameters, of: layout, as: setup)
+    }
     public mutating func begin(_ contribution: Contribution) throws(DescentError) {}
     public mutating func contribute(_ gradients: some TensorStorage, of parameter: Int) throws(DescentError) {}
     public mutating func compare(_ parameters: some TensorStorage) throws(DescentError) {}
@@ -139,8 +173,12 @@ extension GradientExchange {
     public var dividesWholeTensors: Bool { false }
     public func computes(_ parameter: Int) -> Bool { true }
     public mutating func share(_ tensors: inout some TensorStorage, of parameters: [Int]) throws(DescentError) {}
-    public func isDivided(_ parameter: Int) -> Bool { false }
+    public func division(of layout: ParameterLayout, keepingWhole isWhole: [Bool]) -> RowDivision {
+        RowDivision(of: layout, among: 1, rank: 0)
+    }
+    public var collectedWeight: Double { 1 }
     public func gather(_ values: [Double]) -> [[Double]] { [values] }
+    public mutating func gatherRows(of tensors: inout some TensorStorage) throws(DescentError) {}
 }
 
 /// What a process is about to do with a window, when all that could prevent it is known.
@@ -152,6 +190,8 @@ public enum StepDecision: Sendable {
     case update(digest: UInt64)
     /// It skips the step.
     case skip(SkipReason)
+    /// It adds to a window that stays open; told of by an exchange of rows alone.
+    case accumulate
 }
 
 /// What one process says of the gradients that it puts into an exchange.

@@ -72,22 +72,40 @@ public struct SavedSlot<Tensors: TensorStorage>: Sendable {
     public let shape: Slot.Shape
     /// The numbers; of a parameter that its owner does not work on, none.
     public let tensors: Tensors
+    /// What is kept of the parameters by all processes together: the layout of the numbers, where this is all.
+    public let whole: ParameterLayout
 
     /// Describes a buffer as it was saved.
-    public init(name: String, shape: Slot.Shape = .parameter, tensors: Tensors) {
+    ///
+    /// - Parameters:
+    ///   - name: The slot's name.
+    ///   - shape: How many numbers it keeps of a parameter.
+    ///   - tensors: The numbers.
+    ///   - whole: What is kept by all processes together, where the numbers are a part of it.
+    public init(name: String, shape: Slot.Shape = .parameter, tensors: Tensors, of whole: ParameterLayout? = nil) {
         self.name = name
         self.shape = shape
         self.tensors = tensors
+        self.whole = whole ?? tensors.layout
     }
 
     /// The position of the first parameter of which it keeps a part of another size than it should; nil if there is none.
-    func firstMismatch(in layout: ParameterLayout) -> Int? {
+    ///
+    /// - Parameters:
+    ///   - layout: The parameters.
+    ///   - division: Which rows are kept; nil for all.
+    /// - Returns: The position.
+    func firstMismatch(in layout: ParameterLayout, _ division: RowDivision?) -> Int? {
         let found = tensors.layout
         guard found.count == layout.count else { return 0 }
-        guard let whole = try? Slot.layout(shape, tensors.elementType, of: layout) else { return 0 }
+        guard var expected = try? Slot.layout(shape, tensors.elementType, of: layout) else { return 0 }
+        if let division {
+            guard let part = try? division.part(of: expected, shape, of: layout, rank: division.rank) else { return 0 }
+            expected = part.layout
+        }
         return layout.indices.first { index in
             found[index].name != layout[index].name
-                || (found[index].count > 0 && found[index].count != whole[index].count)
+                || (found[index].count > 0 && found[index].count != expected[index].count)
         }
     }
 }

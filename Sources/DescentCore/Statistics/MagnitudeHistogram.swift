@@ -49,6 +49,16 @@ public struct MagnitudeHistogram: Sendable, Hashable {
         if bits > 0x7f80_0000 { nanCount += 1 }
     }
 
+    /// All counts, for other processes to add.
+    var numbers: [Double] { (counts + [zeroCount, nanCount]).map(Double.init) }
+
+    /// A histogram of the counts of another process; numbers that are none count as 0.
+    init(numbers: ArraySlice<Double>) {
+        let whole = numbers.map { Int(exactly: $0) ?? 0 }
+        counts = Array(whole.dropLast(2))
+        (zeroCount, nanCount) = (whole[whole.count - 2], whole[whole.count - 1])
+    }
+
     /// Adds all that another histogram counts.
     public mutating func add(_ other: MagnitudeHistogram) {
         for index in counts.indices { counts[index] += other.counts[index] }

@@ -36,9 +36,6 @@ public struct AllReduce: GradientExchange {
         case weighted
     }
 
-    /// How many elements a bucket of a ``ShardedPipeline`` holds unless told otherwise: 4 MB of float32.
-    public static let defaultBucketLength = 1_048_576
-
     /// What the ranks have to agree on.
     struct Settings {
         let reduction: Reduction
@@ -53,6 +50,19 @@ public struct AllReduce: GradientExchange {
                 "movingAs = \(movingAs?.rawValue ?? "nil")",
             ]
         }
+
+        /// Refuses settings out of range.
+        func requireValid(for name: String) throws(DescentError) {
+            // A communicator is not asked for larger transfers.
+            if let bucketLength {
+                try DescentError.require(
+                    (1...1 << 28).contains(bucketLength), name,
+                    "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
+            }
+            try DescentError.require(
+                movingAs.map { !$0.isCoded } ?? true, name,
+                "gradients cannot move as \(movingAs?.rawValue ?? ""); use float32, float16 or bfloat16.")
+        }
     }
 
     /// The ranks.
@@ -64,7 +74,7 @@ public struct AllReduce: GradientExchange {
     /// How gradients and sums move; nil where gradients move as they are and sums in float32.
     public var movingType: ElementType? { settings.movingAs }
     private let settings: Settings
-    private var exchange: AllReduceExchange?
+    private var exchange: WindowExchange?
     /// For each parameter, the rank that works on the whole tensor where a stage needs that.
     private var workers: [Int] = []
 
@@ -96,15 +106,7 @@ public struct AllReduce: GradientExchange {
     public var exchanged: ExchangedValues { group.rankCount > 1 ? .gradients : [] }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
-        // A communicator is not asked for larger transfers.
-        if let bucketLength = settings.bucketLength {
-            try DescentError.require(
-                (1...1 << 28).contains(bucketLength), name,
-                "bucketLength is \(bucketLength); it has to lie between 1 and \(1 << 28).")
-        }
-        try DescentError.require(
-            movingType.map { ElementType.allCases.contains($0) } ?? true, name,
-            "gradients cannot move as \(movingType?.rawValue ?? ""); use float32, float16 or bfloat16.")
+        try settings.requireValid(for: name)
         workers = Self.workers(for: layout, of: group.rankCount)
     }
 
@@ -128,7 +130,7 @@ public struct AllReduce: GradientExchange {
     public mutating func connect(
         _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup
     ) throws(DescentError) {
-        exchange = try AllReduceExchange(
+        exchange = try WindowExchange(
             of: parameters, in: layout, as: setup, over: group, settings, following: exchange)
     }
 
@@ -164,7 +166,7 @@ public struct AllReduce: GradientExchange {
         try connectedExchange.settle(decision)
     }
 
-    private var connectedExchange: AllReduceExchange {
+    private var connectedExchange: WindowExchange {
         guard let exchange else { stopForMisuse("\(name) exchanges gradients before it is part of a pipeline.") }
         return exchange
     }

@@ -8,10 +8,9 @@ final class Bucket {
     /// How many elements of it are not padding.
     let length: Int
     let shardLength: Int
-    /// What this rank contributes, in the type in which it moves; later the sums of all shards.
-    private let contents: UnsafeMutableRawPointer
-    /// The contributions of all ranks to this rank's shard; later the shard, where sums move in 16 bits.
-    private let received: UnsafeMutableRawPointer
+    private let pool: BucketPool
+    /// What moves, from the first element that is filled in until ``release()``.
+    private var memory: BucketMemory?
     private let sum: UnsafeMutablePointer<Float>
     /// This rank's shard: sums, or whatever else is to be gathered.
     var shard: UnsafeMutableRawBufferPointer {
@@ -25,29 +24,32 @@ final class Bucket {
     /// How many elements have been filled in.
     private(set) var filled = 0
 
-    init(length: Int, in group: ProcessGroup) {
-        self.length = length
-        self.group = group
-        let rankCount = group.rankCount
-        shardLength = (length + rankCount - 1) / rankCount
-        let byteCount = shardLength * rankCount * MemoryLayout<Float>.stride
-        contents = .allocate(byteCount: byteCount, alignment: 64)
-        contents.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
-        received = .allocate(byteCount: byteCount, alignment: 64)
-        received.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    init(length: Int, shardLength: Int, in group: ProcessGroup, _ pool: BucketPool) {
+        (self.length, self.shardLength, self.group, self.pool) = (length, shardLength, group, pool)
         sum = .allocate(capacity: shardLength)
         sum.initialize(repeating: 0, count: shardLength)
     }
 
     deinit {
-        // The communicator may still write here if an exchange was given up.
-        guard transfer == nil else { return }
-        contents.deallocate()
-        received.deallocate()
-        sum.deallocate()
+        // The communicator may still read this if an exchange was given up.
+        if transfer == nil { sum.deallocate() }
     }
 
     var isFull: Bool { filled == length }
+    /// Whether it has memory for what moves.
+    var isInUse: Bool { memory != nil }
+
+    private var movingMemory: BucketMemory {
+        let memory = memory ?? pool.take()
+        self.memory = memory
+        return memory
+    }
+
+    /// Leaves its memory to other buckets, which is possible once nothing moves.
+    func release() {
+        if let memory, transfer == nil { pool.add(memory) }
+        memory = nil
+    }
 
     /// Makes ready for a window's gradients.
     ///
@@ -64,7 +66,7 @@ final class Bucket {
 
     /// Fills in some of this rank's elements, rounded if they are stored in another type than they move in.
     func fill(_ bytes: UnsafeRawBufferPointer, storedAs type: ElementType, at offset: Int) {
-        let start = contents + offset * elementType.byteCount
+        let start = movingMemory.contents + offset * elementType.byteCount
         let count = bytes.count / type.byteCount
         filled += count
         guard let source = bytes.baseAddress else { return }
@@ -78,9 +80,11 @@ final class Bucket {
     /// Begins to send each shard to the rank that sums it.
     func scatter(on channel: Channel) throws(DescentError) {
         let count = shardLength * group.rankCount * elementType.byteCount
+        let memory = movingMemory
         transfer = try group.beginExchange(
-            UnsafeRawBufferPointer(start: contents, count: count),
-            into: UnsafeMutableRawBufferPointer(start: received, count: count), on: channel)
+            UnsafeRawBufferPointer(start: memory.contents, count: count),
+            into: UnsafeMutableRawBufferPointer(start: memory.received, count: count), on: channel)
+        memory.isLent = true
     }
 
     /// Sums this rank's shard in the order of ranks.
@@ -91,7 +95,7 @@ final class Bucket {
         let sum = sum
         for (rank, factor) in factors.enumerated() {
             guard let factor else { continue }
-            let start = received + rank * shardLength * elementType.byteCount
+            let start = movingMemory.received + rank * shardLength * elementType.byteCount
             StoredFloats.read(start, elementType, shardLength) { sum[$0] += $1 * factor }
         }
     }
@@ -99,19 +103,21 @@ final class Bucket {
     /// Begins to send this rank's shard to all, rounded once if it moves in 16 bits.
     func gather(on channel: Channel) throws(DescentError) {
         var shard = UnsafeRawBufferPointer(shard)
+        let memory = movingMemory
         if sumType != .float32 {
-            for index in 0..<shardLength { StoredFloats.write(sum[index], to: received, sumType, at: index) }
-            shard = UnsafeRawBufferPointer(start: received, count: shardLength * sumType.byteCount)
+            for index in 0..<shardLength { StoredFloats.write(sum[index], to: memory.received, sumType, at: index) }
+            shard = UnsafeRawBufferPointer(start: memory.received, count: shardLength * sumType.byteCount)
         }
         transfer = try group.beginGathering(
-            shard, into: UnsafeMutableRawBufferPointer(start: contents, count: shard.count * group.rankCount),
+            shard, into: UnsafeMutableRawBufferPointer(start: memory.contents, count: shard.count * group.rankCount),
             on: channel)
+        memory.isLent = true
     }
 
     /// Whether what was begun last has come to its end.
     var isDone: Bool {
         get throws(DescentError) {
-            if let transfer, try group.isDone(transfer) { self.transfer = nil }
+            if let transfer, try group.isDone(transfer) { noteEnd() }
             return transfer == nil
         }
     }
@@ -119,12 +125,17 @@ final class Bucket {
     /// Waits for the end of what was begun last.
     func wait() throws(DescentError) {
         if let transfer { try group.wait(for: transfer) }
+        noteEnd()
+    }
+
+    private func noteEnd() {
         transfer = nil
+        memory?.isLent = false
     }
 
     /// Copies some of what has been gathered, as float32.
     func copyGathered(at offset: Int, to bytes: UnsafeMutableRawBufferPointer) {
-        let start = contents + offset * sumType.byteCount
+        let start = movingMemory.contents + offset * sumType.byteCount
         guard let target = bytes.baseAddress else { return }
         if sumType == .float32 {
             target.copyMemory(from: start, byteCount: bytes.count)

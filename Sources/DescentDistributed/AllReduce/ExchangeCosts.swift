@@ -63,6 +63,7 @@ public struct ExchangeCosts: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Parameter link: How fast a rank sends; what a transfer takes however short is counted for the first and the last
     ///   alone, since others are on their way meanwhile.
+    /// - Returns: The seconds; 0 with a single rank.
     public func seconds(over link: LinkSpeed) -> Double {
         rankCount == 1 ? 0 : Double(sentBytes + announcedBytes) / link.bandwidth + 2 * link.latency
     }

@@ -9,6 +9,7 @@ struct Announcement {
         case share
         case update
         case skip
+        case accumulate
         case failing
         case leaving
 
@@ -21,6 +22,7 @@ struct Announcement {
             case .share: "shares whole tensors"
             case .update: "is about to update parameters"
             case .skip: "is about to skip a step"
+            case .accumulate: "is about to add to a window"
             case .failing: "takes no part in a step"
             case .leaving: "has come to its end"
             }
@@ -28,7 +30,7 @@ struct Announcement {
     }
 
     /// The version of announcements, which changes with what they hold.
-    private static let version: UInt64 = 2
+    private static let version: UInt64 = 3
     private static let headCount = 11
     /// How many words hold a text, eight bytes each.
     private static let textCount = 32

@@ -46,6 +46,7 @@ public struct LinkSpeed: Sendable, Hashable, CustomStringConvertible {
     ///   - elementCount: How many elements there are.
     ///   - byteCount: How many bytes each of them moves as.
     ///   - rankCount: The number of ranks, each of which sends all but its own part of a bucket.
+    /// - Returns: The length, one of ``bucketLengths``.
     func bucketLength(of elementCount: Int, movingAs byteCount: Int, among rankCount: Int) -> Int {
         let sentShare = Double(max(1, rankCount - 1)) / Double(max(1, rankCount))
         let wanted = 9 * latency * bandwidth / (Double(byteCount) * sentShare)

@@ -17,6 +17,7 @@ extension ProcessGroup {
     ) throws(DescentError) -> Bool {
         var announcement = Announcement(.skip, exchange: exchange)
         switch decision {
+        case .accumulate: announcement.action = .accumulate
         case .update(let digest):
             announcement.action = .update
             announcement.digest = digest

@@ -40,7 +40,7 @@ public final class ProcessGroup: @unchecked Sendable {
     /// How many exchanges have been opened, which numbers them alike on all ranks.
     private var openedExchanges: UInt64 = 0
     /// An exchange that others wait for, to be told if this rank leaves.
-    var openExchange: AllReduceExchange?
+    var openExchange: WindowExchange?
 
     /// Joins the other ranks.
     ///

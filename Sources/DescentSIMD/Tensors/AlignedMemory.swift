@@ -12,6 +12,11 @@ final class AlignedMemory: @unchecked Sendable {
     private let byteCount: Int
     /// Where each tensor starts.
     let bases: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// Where each tensor would start if nothing of the whole that it is part of were missing in front of it: what sweeps
+    /// count from, whose blocks know their places in the whole.
+    let wholeBases: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// For each tensor, the place of its first element in the whole that it is part of; empty if none is a part.
+    private let origins: [Int]
     /// How tensors are stored; float32 where they differ, in which case ``views`` tells of each.
     let elementType: ElementType
     /// How each tensor lies, where one of them is not in row-major order without gaps, or types differ; otherwise empty.
@@ -21,7 +26,12 @@ final class AlignedMemory: @unchecked Sendable {
     let isMixed: Bool
 
     /// Allocates zeros.
-    init(_ layout: ParameterLayout, _ elementType: ElementType) {
+    ///
+    /// - Parameters:
+    ///   - layout: The tensors.
+    ///   - elementType: How elements are stored.
+    ///   - origins: For each tensor, the place of its first element in the whole that it is part of; empty if none is a part.
+    init(_ layout: ParameterLayout, _ elementType: ElementType, startingAt origins: [Int] = []) {
         func paddedSize(_ parameter: ParameterDescription) -> Int {
             let size = parameter.count * elementType.byteCount
             return (size + Self.alignment - 1) / Self.alignment * Self.alignment
@@ -35,6 +45,11 @@ final class AlignedMemory: @unchecked Sendable {
             bases.advanced(by: index).initialize(to: base + offset)
             offset += paddedSize(parameter)
         }
+        self.origins = origins
+        wholeBases = origins.isEmpty ? bases : .allocate(capacity: layout.count)
+        for (index, origin) in origins.enumerated() {
+            wholeBases.advanced(by: index).initialize(to: bases[index] - origin * elementType.byteCount)
+        }
         self.elementType = elementType
         views = UnsafeMutableBufferPointer(start: nil, count: 0)
         (isOwned, isMixed) = (true, false)
@@ -45,6 +60,7 @@ final class AlignedMemory: @unchecked Sendable {
         base = .allocate(byteCount: 1, alignment: Self.alignment)
         byteCount = 0
         bases = .allocate(capacity: tensors.count)
+        (wholeBases, origins) = (bases, [])
         for (index, tensor) in tensors.enumerated() {
             bases.advanced(by: index).initialize(to: tensor?.address ?? base)
         }
@@ -72,12 +88,13 @@ final class AlignedMemory: @unchecked Sendable {
     deinit {
         for view in views { view.axes.deallocate() }
         views.deallocate()
+        if !origins.isEmpty { wholeBases.deallocate() }
         bases.deallocate()
         base.deallocate()
     }
 
     func copy(_ layout: ParameterLayout) -> AlignedMemory {
-        let copy = AlignedMemory(layout, elementType)
+        let copy = AlignedMemory(layout, elementType, startingAt: origins)
         copy.base.copyMemory(from: base, byteCount: byteCount)
         return copy
     }

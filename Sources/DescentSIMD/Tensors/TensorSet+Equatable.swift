@@ -17,7 +17,7 @@ extension TensorSet: Equatable {
     /// - Complexity: O(n) in the bytes; O(1) for copies that nothing has changed since.
     public static func == (first: TensorSet, second: TensorSet) -> Bool {
         guard first.elementType == second.elementType, first.layout == second.layout else { return false }
-        if first.bases == second.bases { return true }
+        if first.starts == second.starts { return true }
         guard first.views == nil, second.views == nil else {
             return first.layout.allSatisfy { parameter in
                 zip(first[parameter.name], second[parameter.name]).allSatisfy { $0.bitPattern == $1.bitPattern }
@@ -26,7 +26,7 @@ extension TensorSet: Equatable {
         return withExtendedLifetime((first, second)) {
             first.layout.indices.allSatisfy { position in
                 let byteCount = first.layout[position].count * first.elementType.byteCount
-                return memcmp(first.bases[position], second.bases[position], byteCount) == 0
+                return memcmp(first.starts[position], second.starts[position], byteCount) == 0
             }
         }
     }

@@ -74,7 +74,10 @@ public struct TensorSet: TensorStorage {
     }
 
     /// Where each tensor starts.
-    var bases: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.bases) }
+    var starts: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.bases) }
+
+    /// Where each tensor starts for blocks, which know their places in whole parameters.
+    var bases: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(memory.wholeBases) }
 
     /// Whether each tensor starts where the one before ends, up to the next multiple of a cache line.
     var isAllocatedTogether: Bool { memory.isOwned }

@@ -69,6 +69,7 @@ import Testing
             switch decision {
             case .update: calls.note("settle update")
             case .skip(let reason): calls.note("settle \(reason.code)")
+            case .accumulate: calls.note("settle accumulation")
             }
             if calls.isRefused.withLock({ $0 }) { throw DescentError(.init("refusal"), "not here") }
         }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct MeasurementsTests {
     /// Stands for a second process, which has measured what this one has, times a number.
     private struct SecondProcess: GradientExchange {
-        let exchanged = ExchangedValues.statistics
+        let exchanged = ExchangedValues.rows
         let multiple: Double
 
         func gather(_ values: [Double]) -> [[Double]] { [values, values.map { $0 * multiple }] }

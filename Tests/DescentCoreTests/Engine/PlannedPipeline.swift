@@ -18,7 +18,7 @@ struct PlannedPipeline {
         _ stages: [any Stage], _ branches: [OptimizerBranch] = [], of layout: ParameterLayout, isFrozen: [Bool]? = nil
     ) throws {
         let (elements, isFrozen) = (try PipelineElements(stages, branches), isFrozen ?? layout.map { _ in false })
-        let parts = EngineParts(elements)
+        let parts = EngineParts(elements, sharing: nil)
         (self.layout, self.elements, self.parts, self.isFrozen) = (layout, elements, parts, isFrozen)
         stations = parts.stations
         plan = Planner.plan(

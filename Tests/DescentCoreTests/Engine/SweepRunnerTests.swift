@@ -15,7 +15,7 @@ import Testing
             stages, SGD(learningRate: 1, momentum: 0.5).branches, of: layout, isFrozen: frozen)
         return try SweepRunner(
             SIMDBackend(threads: 1, blockLength: 16), layout, isFrozen: frozen, pipeline.slots, pipeline.plan,
-            pipeline.whole, parameterCopy: parameterCopy)
+            pipeline.whole, nil, parameterCopy: parameterCopy)
     }
 
     @Test func `what is frozen has no blocks among those that sweeps are over`() throws {

@@ -2,18 +2,20 @@ import DescentCore
 
 /// The exchange of one pipeline's gradients: its buckets, and how far each has come.
 ///
-/// A window goes this way on every rank:
+/// A window goes this way on every rank; where ranks work on rows of their own, so does every micro-batch:
 ///
 ///     begin        announce the window: what it weighs, how it is stored, what the pipeline is set to
 ///     contribute   fill buckets; once all announcements are here, send those that are full, sum and send back
 ///     collect      wait for all buckets
 ///     settle       announce what becomes of the step; only if all ranks do the same, is anything written
 ///
+/// Sums of a rank's own rows are not sent back: what is made of them is, by `gatherRows`.
+///
 /// A rank with an error goes the same way to the end, with whatever it has, and then says that it fails: the others are
 /// not left waiting, and throw before they have written anything.
 ///
 /// It belongs to one stage, whose calls come from one thread at a time; that makes it safe to hand to another.
-final class AllReduceExchange: @unchecked Sendable {
+final class WindowExchange: @unchecked Sendable {
     /// How far a window has come.
     private enum Phase {
         /// No window is open.
@@ -27,16 +29,21 @@ final class AllReduceExchange: @unchecked Sendable {
     }
 
     // Unchecked because one pipeline uses it, from one thread at a time.
-    private let group: ProcessGroup
-    private let channels: (scattering: Channel, gathering: Channel)
-    private let number: UInt64
+    let group: ProcessGroup
+    let channels: (scattering: Channel, gathering: Channel)
+    let number: UInt64
     private let setup: PipelineSetup
     private let setupDigest: UInt64
     private let setupLength: Int
     private let layout: ParameterLayout
+    /// Which rows each rank works on; nil where each works on all.
+    let division: RowDivision?
     /// How many elements move together.
     let bucketLength: Int
-    private let plan: BucketPlan
+    let plan: BucketPlan
+    /// For each bucket, its segments: this rank's own rows, and those of others; empty where ranks work on all rows.
+    let segments: (own: [[BucketPlan.Segment]], others: [[BucketPlan.Segment]])
+    let pool: BucketPool
     private let buckets: [Bucket]
     private let settings: AllReduce.Settings
 
@@ -52,8 +59,14 @@ final class AllReduceExchange: @unchecked Sendable {
     private var window = AnnouncedWindow()
     /// How many buckets are on their way to the ranks that sum them, or further.
     private var scattered = 0
-    /// How many of those are on their way back, or further.
-    private var gathered = 0
+    /// How many of those have been summed, and are on their way back where ranks work on all rows.
+    private var summed = 0
+    /// How many buckets may have memory at a time, where they leave it to others once they are summed.
+    private static let bucketsInUse = 4
+    /// What has gone wrong where no error could be thrown, in the middle of a step.
+    var failure: DescentError?
+    /// What all ranks' gradients weigh together.
+    private(set) var weight = 1.0
 
     /// Connects to the other ranks; or, as a change of an exchange that has done so, leaves it to the next step to find out
     /// whether they have changed alike.
@@ -61,13 +74,13 @@ final class AllReduceExchange: @unchecked Sendable {
     /// - Throws: `DescentError` with code `processMismatch` if they train something else.
     init(
         of parameters: [Int], in layout: ParameterLayout, as setup: PipelineSetup, over group: ProcessGroup,
-        _ settings: AllReduce.Settings, following former: AllReduceExchange?
+        _ settings: AllReduce.Settings, dividing division: RowDivision? = nil, following former: WindowExchange?
     ) throws(DescentError) {
         var setup = setup
         setup.add(
             layout,
             exchangedBy: PipelineSetup.Component(
-                "AllReduce",
+                division == nil ? "AllReduce" : "Sharding",
                 settings: settings.descriptions + [
                     "parameters = \(parameters.map { layout[$0].name }.joined(separator: ", "))"
                 ]))
@@ -80,15 +93,25 @@ final class AllReduceExchange: @unchecked Sendable {
         }
         (self.group, self.layout, self.setup, self.settings) = (group, layout, setup, settings)
         (setupDigest, setupLength) = (setup.digest, setup.byteCount)
-        if let length = settings.bucketLength {
-            bucketLength = length
-        } else {
-            bucketLength = try group.measuredLink().bucketLength(
+        let measured = try settings.bucketLength == nil ? group.measuredLink() : nil
+        let bucketLength =
+            settings.bucketLength ?? measured?.bucketLength(
                 of: parameters.reduce(0) { $0 + layout[$1].count }, movingAs: (settings.movingAs ?? .float32).byteCount,
-                among: group.rankCount)
+                among: group.rankCount) ?? 1
+        (self.division, self.bucketLength) = (division, bucketLength)
+        let plan =
+            division.map { BucketPlan(parameters, of: layout, dividedBy: $0, bucketLength: bucketLength) }
+            ?? BucketPlan(parameters, of: layout, among: group.rankCount, bucketLength: bucketLength)
+        let longest = plan.shardLengths.max() ?? 0
+        let pool = BucketPool(byteCount: longest * group.rankCount * ElementType.float32.byteCount)
+        buckets = plan.lengths.indices.map {
+            Bucket(length: plan.lengths[$0], shardLength: plan.shardLengths[$0], in: group, pool)
         }
-        plan = BucketPlan(parameters, of: layout, bucketLength: bucketLength)
-        buckets = plan.lengths.map { Bucket(length: $0, in: group) }
+        (self.plan, self.pool) = (plan, pool)
+        let (all, rank) = (division == nil ? [] : plan.segmentsOfBuckets, group.rank)
+        segments = (
+            all.map { $0.filter { plan.rank(of: $0) == rank } }, all.map { $0.filter { plan.rank(of: $0) != rank } }
+        )
     }
 
     /// Begins the exchange of a window by telling the other ranks of it.
@@ -107,7 +130,7 @@ final class AllReduceExchange: @unchecked Sendable {
         elementType = contribution.elementType
         let movingType = settings.movingAs ?? elementType
         for bucket in buckets { bucket.reset(movingType, sumsAs: settings.movingAs ?? .float32) }
-        (scattered, gathered) = (0, 0)
+        (scattered, summed) = (0, 0)
         window = AnnouncedWindow()
     }
 
@@ -120,19 +143,35 @@ final class AllReduceExchange: @unchecked Sendable {
                 "The gradient of \"\(layout[parameter].name)\" is \(gradients.elementType), but those before it are "
                     + "\(type).")
         }
-        try gradients.withBytes(of: parameter) { bytes in
+        try gradients.withBytes(of: parameter) { (bytes) throws(DescentError) in
             for segment in plan.segments[parameter] {
                 let part = segment.elements.lowerBound * size..<segment.elements.upperBound * size
                 buckets[segment.bucket].fill(
                     UnsafeRawBufferPointer(rebasing: bytes[part]), storedAs: type, at: segment.offset)
+                if isShortOfMemory { try moveOn() }
             }
         }
+        try moveOn()
+    }
+
+    /// Moves on whatever can be.
+    private func moveOn() throws(DescentError) {
         // Nothing is sent before all ranks are known to want the same.
-        if let announced, try !announced.isDone { return }
+        if let announced, try !announced.isDone, !isShortOfMemory { return }
         try takeAnnouncements()
         guard isWanted else { return }
         try scatterFull()
-        while gathered < scattered, try buckets[gathered].isDone { try gatherNext() }
+        while summed < scattered {
+            if !isShortOfMemory, try !buckets[summed].isDone { return }
+            try sumNext()
+        }
+    }
+
+    /// Whether so many buckets have memory that it is better to wait for some of them than to fill more.
+    ///
+    /// Every rank sums what it has sent in the same order, so that waiting for one of those keeps no other rank waiting.
+    private var isShortOfMemory: Bool {
+        division != nil && buckets[summed...].prefix(2 * Self.bucketsInUse).count { $0.isInUse } > Self.bucketsInUse
     }
 
     /// Notes the parameters, for all ranks to compare before the first of them is changed.
@@ -149,14 +188,32 @@ final class AllReduceExchange: @unchecked Sendable {
             return SkipReason(.emptyWindow, "the gradients of all ranks weigh 0")
         }
         try moveAll()
+        if let division { return try collectRows(of: division, into: &gradients) }
         for segments in plan.segments {
             guard let parameter = segments.first?.parameter else { continue }
             try gradients.withMutableBytes(of: parameter) { bytes in
                 for segment in segments {
-                    let part = segment.elements.lowerBound * 4..<segment.elements.upperBound * 4
                     buckets[segment.bucket].copyGathered(
-                        at: segment.offset, to: UnsafeMutableRawBufferPointer(rebasing: bytes[part]))
+                        at: segment.offset, to: bytes.part(segment.elements, ElementType.float32.byteCount))
                 }
+            }
+        }
+        return nil
+    }
+
+    /// Writes down the sums of this rank's rows.
+    private func collectRows(
+        of division: RowDivision, into gradients: inout some TensorStorage
+    ) throws(DescentError) -> SkipReason? {
+        let size = ElementType.float32.byteCount
+        for segment in segments.own.joined() {
+            let first = division.own[segment.parameter].lowerBound * layout[segment.parameter].columnCount
+            let bucket = buckets[segment.bucket]
+            let start = segment.offset - group.rank * bucket.shardLength
+            let sums = bucket.shard.part(start..<start + segment.elements.count, size)
+            let rows = segment.elements.lowerBound - first..<segment.elements.upperBound - first
+            try gradients.withMutableBytes(of: segment.parameter) { bytes in
+                bytes.part(rows, size).copyMemory(from: UnsafeRawBufferPointer(sums))
             }
         }
         return nil
@@ -164,6 +221,7 @@ final class AllReduceExchange: @unchecked Sendable {
 
     /// Makes sure that all ranks are about to do the same.
     func settle(_ decision: StepDecision) throws(DescentError) {
+        try requireGathered()
         close()
         let digests = parameterDigests ?? []
         parameterDigests = nil
@@ -203,7 +261,8 @@ final class AllReduceExchange: @unchecked Sendable {
                 if isWanted { try moveAll() }
             } catch { return close() }
         }
-        if phase != .refused { group.tell(Announcement(.failing, because: error)) }
+        if phase != .refused, failure == nil { group.tell(Announcement(.failing, because: error)) }
+        failure = nil
         close()
     }
 
@@ -221,10 +280,7 @@ final class AllReduceExchange: @unchecked Sendable {
     private func moveAll() throws(DescentError) {
         try scatterFull()
         stopUnless(scattered == buckets.count, "Not every gradient has been contributed.")
-        while gathered < buckets.count {
-            try buckets[gathered].wait()
-            try gatherNext()
-        }
+        while summed < buckets.count { try sumNext() }
         for bucket in buckets { try bucket.wait() }
     }
 
@@ -235,10 +291,16 @@ final class AllReduceExchange: @unchecked Sendable {
         }
     }
 
-    private func gatherNext() throws(DescentError) {
-        buckets[gathered].addUp(window.factors)
-        try buckets[gathered].gather(on: channels.gathering)
-        gathered += 1
+    private func sumNext() throws(DescentError) {
+        let bucket = buckets[summed]
+        try bucket.wait()
+        bucket.addUp(window.factors)
+        if division == nil {
+            try bucket.gather(on: channels.gathering)
+        } else {
+            bucket.release()
+        }
+        summed += 1
     }
 
     // MARK: What ranks say of their windows
@@ -251,6 +313,7 @@ final class AllReduceExchange: @unchecked Sendable {
             let announcements = try pending.wait()
             try group.compare(setup, announcements)
             window = try AnnouncedWindow(announcements, settings.reduction)
+            weight = announcements.reduce(0) { $0 + $1.weight }
         } catch {
             phase = .refused
             throw error
@@ -266,5 +329,12 @@ final class AllReduceExchange: @unchecked Sendable {
         }
         return SkipReason(
             reason.code, parameter: reason.parameter, stage: reason.stage, "on rank \(rank): \(reason.description)")
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// The bytes of some elements, of a size.
+    func part(_ elements: Range<Int>, _ size: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: self[elements.lowerBound * size..<elements.upperBound * size])
     }
 }

@@ -1,0 +1,32 @@
+/// What a runner of sweeps is from the day that it is made: who runs them, and over which blocks; shared by all copies.
+final class SweepDesign<Backend: TensorBackend>: Sendable {
+    let layout: ParameterLayout
+    let blocks: [BlockExtent]
+    let frozenBlocks: [BlockExtent]
+    let blockRanges: [Range<Int>]
+    let neighbours: [Range<Int>]
+    let isWholeInLastSweep: [Bool]
+    let sumSlot: Int?
+    let mastersSlot: Int?
+    let division: RowDivision?
+    let backend: Backend
+
+    init(
+        _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ whole: WholeTensorPlan,
+        _ division: RowDivision?, where isAlike: (Int, Int) -> Bool
+    ) {
+        (self.backend, self.layout, self.division) = (backend, layout, division)
+        let all = division.map { $0.cut(backend.blocks(of: layout), of: layout) } ?? backend.blocks(of: layout)
+        blocks = all.filter { !isFrozen[$0.parameterIndex] && division?.holds($0) ?? true }
+        frozenBlocks = all.filter { isFrozen[$0.parameterIndex] }
+        var ranges = layout.map { _ in 0..<0 }
+        for (index, block) in blocks.enumerated() {
+            let range = ranges[block.parameterIndex]
+            ranges[block.parameterIndex] = (range.isEmpty ? index : range.lowerBound)..<index + 1
+        }
+        blockRanges = ranges
+        neighbours = backend.neighbours(among: blocks, of: layout, where: isAlike)
+        isWholeInLastSweep = whole.isWholeInLastSweep
+        (sumSlot, mastersSlot) = (slots.ofWindow, slots.ofMasters)
+    }
+}
