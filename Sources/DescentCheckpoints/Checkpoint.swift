@@ -9,8 +9,9 @@ public import DescentSafetensors
 /// var optimizer = try Pipeline(resuming: checkpoint, restoring: &parameters) { … } driving: { … }
 /// ```
 /// The file is opened once. Its header is read and checked then; tensors are read when a pipeline goes on from it.
+/// A checkpoint of several processes is opened by the path that they gave, in any number of processes.
 public struct Checkpoint: Sendable {
-    /// The file, whose tensors other programs can read, too.
+    /// The file, whose tensors other programs can read, too; or those that the processes of a job wrote, as one.
     public let file: SafetensorsFile
     /// What the caller had saved, as text by key; keys that begin with "descent." are Descent's own and not among them.
     public let metadata: [String: String]
@@ -25,9 +26,9 @@ public struct Checkpoint: Sendable {
 
     /// Opens a checkpoint.
     ///
-    /// - Parameter path: A file that `checkpoint(to:including:metadata:)` wrote.
-    /// - Throws: `DescentError` with code `fileAccess` if the file cannot be read, `invalidFile` if it is
-    ///   no checkpoint or its header is damaged, or `unsupportedVersion` if another version of Descent wrote it.
+    /// - Parameter path: A file that `checkpoint(to:including:metadata:)` wrote, in one process or in several together.
+    /// - Throws: `DescentError` with code `fileAccess` if a file cannot be read, `invalidFile` if it is
+    ///   no checkpoint, its header is damaged or a process's part is of another save, or `unsupportedVersion` if another version of Descent wrote it.
     public init(contentsOf path: String) throws(DescentError) {
         try self.init(SafetensorsFile(contentsOf: path))
     }
@@ -50,6 +51,23 @@ public struct Checkpoint: Sendable {
         on backend: Backend
     ) throws(DescentError) -> PipelineState<Backend.Tensors> {
         try PipelineState(record, of: file, on: backend)
+    }
+
+    /// Reads what one of several processes holds of the state into tensors.
+    ///
+    /// No more is in memory than that, and a mebibyte; of tensors that other rows are in, too, all bytes are read, so that
+    /// their checksums can be checked.
+    ///
+    /// - Parameters:
+    ///   - backend: Who makes the tensors.
+    ///   - division: Which rows of the parameters this process holds. The number of processes that the checkpoint was
+    ///     written by is of no consequence.
+    /// - Returns: What the process can go on from.
+    /// - Throws: `DescentError`, as ``state(on:)`` does, or with code `stateMismatch` if these are rows of other parameters.
+    public func state<Backend: TensorBackend>(
+        on backend: Backend, division: RowDivision
+    ) throws(DescentError) -> PipelineState<Backend.Tensors> {
+        try PipelineState(record, of: file, on: backend, division: division)
     }
 
     /// Does something with the checkpoint; errors on the way say which one it was.

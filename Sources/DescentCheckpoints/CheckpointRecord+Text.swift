@@ -98,6 +98,10 @@ extension CheckpointRecord.Parameter {
         bytes.append(json: shape)
         bytes.append(ascii: ",\"outputAxis\":")
         bytes.append(json: outputAxis.rawValue)
+        if let bounds {
+            bytes.append(ascii: ",\"bounds\":")
+            bytes.append(json: bounds)
+        }
         bytes.append(ascii: "}")
     }
 
@@ -105,10 +109,18 @@ extension CheckpointRecord.Parameter {
         var name: String?
         var shape: [Int]?
         var axis: String?
+        var bounds: [Int]?
         try reader.readObject { reader, key throws(DescentError) in
             switch key {
             case "name": name = try reader.readString()
-            case "shape": shape = try Self.readShape(&reader, at: position)
+            case "shape":
+                shape = try Self.readNumbers(&reader) { $0 <= Self.maximumRank }
+                guard shape != nil else {
+                    throw Self.invalid(position, "its shape is not one of up to \(Self.maximumRank) whole numbers")
+                }
+            case "bounds":
+                bounds = try Self.readNumbers(&reader) { _ in true }
+                guard bounds != nil else { throw Self.invalid(position, "its bounds are not whole numbers") }
             case "outputAxis": axis = try reader.readString()
             default: try reader.skipValue()
             }
@@ -119,18 +131,27 @@ extension CheckpointRecord.Parameter {
         guard let outputAxis = OutputAxis(rawValue: axis) else {
             throw Self.invalid(position, "\(axis.quotedBriefly) is no outputAxis")
         }
-        self.init(name: name, shape: shape, outputAxis: outputAxis)
+        if let bounds {
+            let ascend = zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 }
+            guard outputAxis == .first, bounds.count > 1, ascend, bounds.first == 0, bounds.last == shape.first else {
+                throw Self.invalid(
+                    position, "its bounds do not ascend from 0 to its number of rows: parts overlap, or leave rows out")
+            }
+        }
+        self.init(name: name, shape: shape, outputAxis: outputAxis, bounds: bounds)
     }
 
-    private static func readShape(_ reader: inout JSONReader, at position: Int) throws(DescentError) -> [Int] {
-        var shape: [Int] = []
+    /// Reads a list of whole numbers; nil if one is none, or if there are more than a limit lets through.
+    private static func readNumbers(
+        _ reader: inout JSONReader, isAllowed: (_ count: Int) -> Bool
+    ) throws(DescentError) -> [Int]? {
+        var numbers: [Int]? = []
         try reader.readArray { reader throws(DescentError) in
-            guard let extent = try reader.readNumber().integer(Int.self), shape.count < maximumRank else {
-                throw invalid(position, "its shape is not one of up to \(maximumRank) whole numbers")
-            }
-            shape.append(extent)
+            let number = try reader.readNumber().integer(Int.self)
+            guard let number, let count = numbers?.count, isAllowed(count + 1) else { return numbers = nil }
+            numbers?.append(number)
         }
-        return shape
+        return numbers
     }
 
     private static func invalid(_ position: Int, _ message: String) -> DescentError {

@@ -8,6 +8,8 @@ struct CheckpointRecord {
         let name: String
         let shape: [Int]
         let outputAxis: OutputAxis
+        /// Where its rows are divided, from 0 to their number, if what slots keep of them is in several tensors.
+        var bounds: [Int]?
     }
 
     struct Slot: Codable {
@@ -41,21 +43,43 @@ struct CheckpointRecord {
     /// What schedules remember that follow a metric.
     let metricStates: [String: MetricState]
 
-    /// What comes before the names of parameters in the tensors of a slot: "2 Accumulate/sum/".
-    static func prefix(ofSlot slot: String, kind: String, at index: Int) -> String { "\(index) \(kind)/\(slot)/" }
+    /// What comes before the names of parameters in the tensors of a slot: "2 Accumulate/sum/", or, where a tensor has some
+    /// rows of its parameter alone, "2 Accumulate/sum[128:256]/".
+    ///
+    /// Rows stand here and not behind the parameter's name, which may look like anything.
+    static func prefix(
+        ofSlot slot: String, kind: String, at index: Int, rows: Range<Int>? = nil
+    ) -> String {
+        "\(index) \(kind)/\(slot)\(rows.map { "[\($0.lowerBound):\($0.upperBound)]" } ?? "")/"
+    }
 
-    init<Tensors>(_ state: PipelineState<Tensors>) throws(DescentError) {
+    /// Describes a state.
+    ///
+    /// - Parameters:
+    ///   - state: All of it, or what a rank has of it.
+    ///   - isUsed: Whether the owner of a slot works on a parameter, by the prefix of the slot and the parameter's position;
+    ///     nil where the state has all of its slots.
+    init<Tensors>(
+        _ state: PipelineState<Tensors>, isUsed: ((_ prefix: String, _ parameter: Int) -> Bool)? = nil
+    ) throws(DescentError) {
         counters = state.counters
         metricStates = state.metricStates
-        parameters = state.layout.map { Parameter(name: $0.name, shape: $0.shape, outputAxis: $0.outputAxis) }
+        parameters = state.layout.enumerated().map { index, parameter in
+            Parameter(
+                name: parameter.name, shape: parameter.shape, outputAxis: parameter.outputAxis,
+                bounds: state.division.flatMap { $0.bounds(of: index) })
+        }
         var components: [Component] = []
-        for component in state.components {
+        for (index, component) in state.components.enumerated() {
             var settings: JSON?
             if let changed = component.changedSettings { settings = try JSON(encoding: changed) }
             components.append(
                 Component(
                     kind: component.kind, name: component.name, state: try JSON(encoding: component.state),
-                    slots: component.slots.map { Slot($0, of: state.layout) }, changedSettings: settings))
+                    slots: component.slots.map { slot in
+                        let prefix = Self.prefix(ofSlot: slot.name, kind: component.kind, at: index)
+                        return Slot(slot, of: state.layout, isUsed: isUsed.map { isUsed in { isUsed(prefix, $0) } })
+                    }, changedSettings: settings))
         }
         self.components = components
     }
@@ -122,11 +146,14 @@ struct CheckpointRecord {
 
 extension CheckpointRecord.Slot {
     /// Describes a slot that is saved.
-    init(_ slot: SavedSlot<some TensorStorage>, of layout: ParameterLayout) {
+    fileprivate init(
+        _ slot: SavedSlot<some TensorStorage>, of layout: ParameterLayout, isUsed: ((_ parameter: Int) -> Bool)?
+    ) {
         name = slot.name
         elementType = slot.tensors.elementType
         shape = slot.shape == .parameter ? nil : slot.shape
-        let used = layout.indices.filter { slot.tensors.layout[$0].count > 0 || layout[$0].count == 0 }
+        let isKept = isUsed ?? { slot.tensors.layout[$0].count > 0 }
+        let used = layout.indices.filter { isKept($0) || layout[$0].count == 0 }
         parameters = used.count == layout.count ? nil : used
     }
 }

@@ -20,7 +20,14 @@ extension PipelineState {
         to path: String, including parameters: Tensors? = nil, metadata: [String: String] = [:],
         waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
+        if let division, division.rankCount > 1 {
+            throw DescentError(
+                .stateMismatch,
+                "This is what rank \(division.rank) of \(division.rankCount) holds of the state. Have all ranks call the "
+                    + "pipeline's `checkpoint(to:)` together.")
+        }
         let record = try CheckpointRecord(self)
+        let former = try? SafetensorsIndex(at: path)
         var writer = SafetensorsWriter(metadata: metadata)
         writer.metadata[CheckpointRecord.metadataKey] = try record.text()
         if let parameters { try writer.add(parameters, prefix: CheckpointRecord.parameterPrefix) }
@@ -32,30 +39,34 @@ extension PipelineState {
             }
         }
         try writer.write(to: path, waitingAtMost: limit)
+        // What was replaced may have been the index of a job's shards.
+        guard let former, let folder = try? ShardFolder(ofIndex: path) else { return }
+        for name in former.fileNames where folder.save(ofShard: name) != nil { folder.remove(name) }
     }
 
-    /// Reads a state.
+    /// Reads a state, or what one of several processes holds of it.
     ///
     /// No more memory is taken than the file is long (or twice that, for 16-bit floats that are widened): shapes are
     /// those of tensors that are in the file before anything is made of them.
     ///
     /// - Parameters:
     ///   - record: What the file says of the state.
-    ///   - file: A file that ``write(to:including:metadata:waitingAtMost:)`` wrote.
+    ///   - file: A file that ``write(to:including:metadata:waitingAtMost:)`` wrote, or the shards of a job.
     ///   - backend: Who makes the tensors.
+    ///   - division: Which rows of the parameters to read slots of; nil for all.
     /// - Throws: `DescentError` that names the tensor which is missing, damaged or of another shape.
     init<Backend: TensorBackend>(
-        _ record: CheckpointRecord, of file: SafetensorsFile, on backend: Backend
+        _ record: CheckpointRecord, of file: SafetensorsFile, on backend: Backend, division: RowDivision? = nil
     ) throws(DescentError) where Backend.Tensors == Tensors {
         let layout = try record.makeLayout()
+        try division?.requireRows(of: layout)
+        let places = try record.places(in: file, of: layout)
         var components: [Component] = []
-        for (index, component) in record.components.enumerated() {
+        for (component, places) in zip(record.components, places) {
             var slots: [SavedSlot<Tensors>] = []
-            for slot in component.slots {
-                let prefix = CheckpointRecord.prefix(ofSlot: slot.name, kind: component.kind, at: index)
-                let tensors = try backend.tensors(
-                    CheckpointRecord.layout(of: slot, in: layout), slot.elementType, from: file, prefix: prefix)
-                slots.append(SavedSlot(name: slot.name, shape: slot.shape ?? .parameter, tensors: tensors))
+            for (slot, place) in zip(component.slots, places) {
+                let tensors = try place.read(file, on: backend, of: layout, division)
+                slots.append(SavedSlot(name: slot.name, shape: place.shape, tensors: tensors))
             }
             components.append(
                 Component(
@@ -66,7 +77,8 @@ extension PipelineState {
             components[index].today(before: index + 1 < components.count ? components[index + 1].kind : nil)
         }
         self.init(
-            counters: record.counters, layout: layout, components: today, metricStates: record.metricStates)
+            counters: record.counters, layout: layout, components: today, metricStates: record.metricStates,
+            division: division)
     }
 }
 

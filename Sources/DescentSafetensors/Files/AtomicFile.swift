@@ -46,13 +46,31 @@ public struct AtomicFile: ~Copyable {
         _ path: String, waitingAtMost limit: Duration = .seconds(60),
         writing write: (inout AtomicFile) throws(DescentError) -> Void
     ) throws(DescentError) {
-        let target = try ReplacedFile(path)
-        let temporary = target.temporaryPath
-        let descriptor = try TemporaryFile.make(temporary, for: target, waitingAtMost: limit)
-        var file = AtomicFile(target: target, temporary: temporary, descriptor: descriptor)
-        try target.handOver(descriptor)
+        try replace(path, like: nil, waitingAtMost: limit, writing: write)
+    }
+
+    /// Replaces a file, or makes one that has the owner and permissions of another.
+    package static func replace(
+        _ path: String, like model: String?, waitingAtMost limit: Duration,
+        writing write: (inout AtomicFile) throws(DescentError) -> Void
+    ) throws(DescentError) {
+        var file = try beginReplacing(path, like: model, waitingAtMost: limit)
         try write(&file)
         try file.commit()
+    }
+
+    /// Begins to replace a file, which ``commit()`` ends: no other writer to it begins before.
+    ///
+    /// - Throws: `DescentError` with code `fileAccess`.
+    package static func beginReplacing(
+        _ path: String, like model: String? = nil, waitingAtMost limit: Duration
+    ) throws(DescentError) -> AtomicFile {
+        let target = try ReplacedFile(path, like: model)
+        let temporary = target.temporaryPath
+        let descriptor = try TemporaryFile.make(temporary, for: target, waitingAtMost: limit)
+        let file = AtomicFile(target: target, temporary: temporary, descriptor: descriptor)
+        try target.handOver(descriptor)
+        return file
     }
 
     private init(target: ReplacedFile, temporary: String, descriptor: CInt) {
@@ -111,9 +129,19 @@ public struct AtomicFile: ~Copyable {
         }
     }
 
-    private consuming func commit() throws(DescentError) {
+    /// Has what was written reach the disk.
+    ///
+    /// - Throws: `DescentError` with code `fileAccess`.
+    package mutating func synchronize() throws(DescentError) {
         try flush()
-        guard synchronize(descriptor) else { throw .fileAccess("write", target.path) }
+        guard hasReachedDisk(descriptor) else { throw .fileAccess("write", target.path) }
+    }
+
+    /// Has what was written reach the disk and take the place of the file.
+    ///
+    /// - Throws: `DescentError` with code `fileAccess`.
+    package consuming func commit() throws(DescentError) {
+        try synchronize()
         guard rename(temporary, target.path) == 0 else { throw .fileAccess("replace", target.path) }
         isTemporary = false
         let folderDescriptor = open(target.folder.isEmpty ? "." : target.folder, O_RDONLY | O_CLOEXEC)
@@ -121,7 +149,7 @@ public struct AtomicFile: ~Copyable {
         guard folderDescriptor >= 0 else { return }
         defer { close(folderDescriptor) }
         // Some file systems cannot do this for folders, and say so.
-        guard synchronize(folderDescriptor) || errno == EINVAL || errno == ENOTSUP else {
+        guard hasReachedDisk(folderDescriptor) || errno == EINVAL || errno == ENOTSUP else {
             throw .fileAccess("keep on disk the folder of", target.path)
         }
     }
@@ -133,8 +161,8 @@ public struct AtomicFile: ~Copyable {
     }
 }
 
-/// Waits until what was written has reached the disk.
-private func synchronize(_ descriptor: CInt) -> Bool {
+/// Waits until what was written has reached the disk; false if it cannot.
+private func hasReachedDisk(_ descriptor: CInt) -> Bool {
     #if canImport(Darwin)
         if fcntl(descriptor, F_FULLFSYNC) == 0 { return true }
     #endif

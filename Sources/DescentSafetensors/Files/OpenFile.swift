@@ -63,4 +63,19 @@ final class OpenFile: Sendable {
             done += count
         }
     }
+
+    /// All that the file has.
+    ///
+    /// - Throws: ``DescentError``, as ``read(at:into:)`` does.
+    func contents() throws(DescentError) -> [UInt8] { try bytes(byteCount) }
+
+    /// The first bytes of the file.
+    ///
+    /// - Throws: ``DescentError``, as ``read(at:into:)`` does.
+    func bytes(_ count: Int) throws(DescentError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var span = bytes.mutableSpan
+        try span.withUnsafeMutableBytes { buffer throws(DescentError) in try read(at: 0, into: buffer) }
+        return bytes
+    }
 }

@@ -14,15 +14,19 @@ struct ReplacedFile {
     let path: String
     /// The path up to and including its last slash.
     let folder: String
-    private let name: String
+    /// What comes after its last slash.
+    let name: String
     /// What is known of the file; nil if there is none.
     private let status: stat?
 
     /// Finds a file.
     ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - model: A file whose owner and permissions it is to have if there is none yet.
     /// - Throws: ``DescentError`` with code `fileAccess` for what is not a regular file, and for a path that the operating
     ///   system would cut short at a zero byte.
-    init(_ path: String) throws(DescentError) {
+    init(_ path: String, like model: String? = nil) throws(DescentError) {
         guard !path.utf8.contains(0) else { throw .zeroByte(in: path, "write") }
         let found = try Self.resolvingLinks(path)
         var status = stat()
@@ -34,17 +38,20 @@ struct ReplacedFile {
             self.status = status
         } else {
             guard errno == ENOENT else { throw .fileAccess("write", path) }
-            self.status = nil
+            self.status = try model.flatMap { model throws(DescentError) in try ReplacedFile(model).status }
         }
         self.path = found
         (folder, name) = Self.split(found)
     }
 
+    /// How the names of temporary files end.
+    static let temporarySuffix = ".partial"
+
     /// Where the temporary file is: `.NAME.partial`, or, where that is too long a name, one that begins like it.
     var temporaryPath: String {
         let limit = pathconf(folder.isEmpty ? "." : folder, CInt(_PC_NAME_MAX))
         let longest = limit > 0 ? limit : 255
-        let suffix = ".partial"
+        let suffix = Self.temporarySuffix
         guard name.utf8.count + 1 + suffix.utf8.count > longest else { return "\(folder).\(name)\(suffix)" }
         let checksum = String(Array(name.utf8).withUnsafeBytes(XXHash64.checksum), radix: 16)
         let room = longest - checksum.utf8.count - suffix.utf8.count - 2
@@ -75,7 +82,7 @@ struct ReplacedFile {
     }
 
     /// The path up to and including its last slash, and what comes after it.
-    private static func split(_ path: String) -> (folder: String, name: String) {
+    static func split(_ path: String) -> (folder: String, name: String) {
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", path) }
         let next = path.utf8.index(after: slash)
         return (String(path[..<next]), String(path[next...]))

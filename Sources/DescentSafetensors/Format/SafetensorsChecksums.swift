@@ -112,7 +112,7 @@ struct SafetensorsChecksums {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func digits(_ checksum: UInt64) -> String {
+    static func digits(_ checksum: UInt64) -> String {
         let digits = String(checksum, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }

@@ -71,11 +71,16 @@ public struct SafetensorsWriter: Sendable {
     ///
     /// - Throws: `DescentError` with code `duplicateParameter` that names the tensor.
     public mutating func add(_ tensors: some TensorStorage, prefix: String = "") throws(DescentError) {
-        let type = SafetensorsType(tensors.elementType)
-        for (index, parameter) in tensors.layout.enumerated() {
-            try add(prefix + parameter.name, type, shape: parameter.shape) { body throws(DescentError) in
-                try tensors.withBytes(of: index, body)
-            }
+        for index in tensors.layout.indices { try add(tensors, at: index, prefix: prefix) }
+    }
+
+    /// Adds one tensor of a set, as ``add(_:prefix:)`` does all of them.
+    package mutating func add(
+        _ tensors: some TensorStorage, at index: Int, prefix: String
+    ) throws(DescentError) {
+        let parameter = tensors.layout[index]
+        try add(prefix + parameter.name, SafetensorsType(tensors.elementType), shape: parameter.shape) {
+            body throws(DescentError) in try tensors.withBytes(of: index, body)
         }
     }
 
@@ -87,7 +92,12 @@ public struct SafetensorsWriter: Sendable {
     /// - Throws: `DescentError` with code `fileAccess`, the path and the operating system's reason, or
     ///   with code `invalidFile` if the header is larger than the format allows.
     public func write(to path: String, waitingAtMost limit: Duration = .seconds(60)) throws(DescentError) {
-        try AtomicFile.replace(path, waitingAtMost: limit) { file throws(DescentError) in
+        try write(to: path, like: nil, waitingAtMost: limit)
+    }
+
+    /// Writes the file; a new one has the owner and permissions of another.
+    package func write(to path: String, like model: String?, waitingAtMost limit: Duration) throws(DescentError) {
+        try AtomicFile.replace(path, like: model, waitingAtMost: limit) { file throws(DescentError) in
             try write(
                 append: { bytes throws(DescentError) in try file.write(bytes) },
                 overwriteHeader: { bytes throws(DescentError) in try file.overwrite(at: 0, with: bytes) })

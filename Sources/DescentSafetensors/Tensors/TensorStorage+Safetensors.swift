@@ -20,7 +20,7 @@ extension TensorStorage {
         try writer.write(to: path, waitingAtMost: limit)
     }
 
-    /// Loads all tensors of the layout from a safetensors file.
+    /// Loads all tensors of the layout from a safetensors file, or from those that an index names.
     ///
     /// - Throws: `DescentError`, as ``load(from:prefix:ignoringOthers:)`` does, or if the file cannot be
     ///   opened. No element has changed then.
@@ -49,14 +49,10 @@ extension TensorStorage {
     }
 
     fileprivate mutating func read(_ entries: [SafetensorsEntry], of file: SafetensorsFile) throws(DescentError) {
-        let elementType = elementType
+        let (layout, elementType) = (layout, elementType)
         for (position, entry) in entries.enumerated() {
             try withMutableBytes(of: position) { bytes throws(DescentError) in
-                if entry.type.elementType == elementType {
-                    try file.read(entry, into: bytes)
-                } else {
-                    try file.readWidening(entry, to: bytes.bindMemory(to: Float.self))
-                }
+                try file.read(entry, elements: 0..<layout[position].count, as: elementType, into: bytes)
             }
         }
     }
@@ -84,10 +80,7 @@ extension TensorBackend {
     }
 
     /// Makes tensors of a layout with the contents of those in a file, if all are there and fit.
-    ///
-    /// Nothing is allocated before that is certain, so that a layout from a file cannot ask for more memory than the file
-    /// has bytes for.
-    package func tensors(
+    private func tensors(
         _ layout: ParameterLayout, _ elementType: ElementType, from file: SafetensorsFile, prefix: String
     ) throws(DescentError) -> Tensors {
         let entries = try file.entries(for: layout, stored: elementType, prefix: prefix, ignoringOthers: false)
@@ -120,49 +113,74 @@ extension SafetensorsFile {
     ) throws(DescentError) -> [SafetensorsEntry] {
         var found: [SafetensorsEntry] = []
         for parameter in layout {
-            let name = prefix + parameter.name
-            guard let entry = self[name] else {
-                throw DescentError(
-                    .missingParameter, parameter: name,
-                    "\"\(path)\" has no tensor named \(name.quotedBriefly) (shape \(parameter.shape)).")
-            }
-            guard entry.shape == parameter.shape else {
-                throw DescentError(
-                    .shapeMismatch, parameter: name,
-                    "\"\(path)\" has \(name.quotedBriefly) with shape \(entry.shape); it is to be \(parameter.shape).")
-            }
-            let fits = entry.type.elementType == elementType || (elementType == .float32 && entry.type.byteCount > 1)
-            guard entry.type.elementType != nil, fits else {
-                throw DescentError(
-                    .elementTypeMismatch, parameter: name,
-                    "\"\(path)\" has \(name.quotedBriefly) stored as \(entry.type.rawValue), which cannot be loaded as "
-                        + "\(elementType) without loss; save it as \(SafetensorsType(elementType).rawValue).")
-            }
-            found.append(entry)
+            found.append(try entry(prefix + parameter.name, shape: parameter.shape, stored: elementType))
         }
         if !ignoringOthers {
-            let expected = Set(found.map(\.name))
-            for entry in entries where entry.name.hasPrefix(prefix) && !expected.contains(entry.name) {
-                throw DescentError(
-                    .unexpectedParameter, parameter: entry.name,
-                    "\"\(path)\" has a tensor \(entry.name.quotedBriefly) (shape \(entry.shape)), which nothing is to be loaded "
-                        + "from.")
-            }
+            try refuseOthers(than: Set(found.map(\.name))) { $0.hasPrefix(prefix) }
         }
         return found
     }
 
-    /// Reads a tensor of 16-bit floats as floats of 32 bits, which can store all of them.
-    fileprivate func readWidening(
-        _ entry: SafetensorsEntry, to floats: UnsafeMutableBufferPointer<Float>
+    /// The entry of a tensor, if it is there, fits and is of a type that fits.
+    ///
+    /// - Throws: `DescentError` that names the tensor.
+    package func entry(
+        _ name: String, shape: [Int], stored elementType: ElementType
+    ) throws(DescentError) -> SafetensorsEntry {
+        guard let entry = self[name] else {
+            throw DescentError(
+                .missingParameter, parameter: name,
+                "\"\(path)\" has no tensor named \(name.quotedBriefly) (shape \(shape)).")
+        }
+        guard entry.shape == shape else {
+            throw DescentError(
+                .shapeMismatch, parameter: name,
+                "\"\(path)\" has \(name.quotedBriefly) with shape \(entry.shape); it is to be \(shape).")
+        }
+        let fits = entry.type.elementType == elementType || (elementType == .float32 && entry.type.byteCount > 1)
+        guard entry.type.elementType != nil, fits else {
+            throw DescentError(
+                .elementTypeMismatch, parameter: name,
+                "\"\(path)\" has \(name.quotedBriefly) stored as \(entry.type.rawValue), which cannot be loaded as "
+                    + "\(elementType) without loss; save it as \(SafetensorsType(elementType).rawValue).")
+        }
+        return entry
+    }
+
+    /// Refuses tensors that are not among those expected.
+    ///
+    /// - Throws: `DescentError` with code `unexpectedParameter`.
+    package func refuseOthers(than expected: Set<String>, where isOurs: (String) -> Bool) throws(DescentError) {
+        for entry in entries where isOurs(entry.name) && !expected.contains(entry.name) {
+            throw DescentError(
+                .unexpectedParameter, parameter: entry.name,
+                "\"\(path)\" has a tensor \(entry.name.quotedBriefly) (shape \(entry.shape)), which nothing is to be loaded "
+                    + "from.")
+        }
+    }
+
+    /// Reads a run of a tensor's elements, stored as they are or widened from 16 bits to floats, which can store all of them.
+    ///
+    /// - Parameters:
+    ///   - entry: One of ``entries``, of a type that ``entry(_:shape:stored:)`` lets through.
+    ///   - run: Which of its elements.
+    ///   - elementType: How they are to be stored.
+    ///   - bytes: Where to; as many bytes as they take then.
+    package func read(
+        _ entry: SafetensorsEntry, elements run: Range<Int>, as elementType: ElementType,
+        into bytes: UnsafeMutableRawBufferPointer
     ) throws(DescentError) {
-        try withBytes(of: entry) { bytes in
-            let patterns = bytes.bindMemory(to: UInt16.self)
-            if entry.type == .float16 {
-                for (index, pattern) in patterns.enumerated() { floats[index] = Float(Binary16(bitPattern: pattern)) }
-            } else {
-                for (index, pattern) in patterns.enumerated() { floats[index] = Float(BFloat16(bitPattern: pattern)) }
-            }
+        let stored = entry.type.byteCount
+        let part = run.lowerBound * stored..<run.upperBound * stored
+        guard entry.type.elementType != elementType else { return try read(entry, bytes: part, into: bytes) }
+        let patterns = UnsafeMutableBufferPointer<UInt16>.allocate(capacity: run.count)
+        defer { patterns.deallocate() }
+        try read(entry, bytes: part, into: UnsafeMutableRawBufferPointer(patterns))
+        let floats = bytes.bindMemory(to: Float.self)
+        if entry.type == .float16 {
+            for (index, pattern) in patterns.enumerated() { floats[index] = Float(Binary16(bitPattern: pattern)) }
+        } else {
+            for (index, pattern) in patterns.enumerated() { floats[index] = Float(BFloat16(bitPattern: pattern)) }
         }
     }
 }
