@@ -104,7 +104,7 @@ let package = Package(
             dependencies: ["AllocationCounter", "Descent", "DescentSafetensors", "TestSupport"]),
         .testTarget(
             name: "DescentCheckpointsTests",
-            dependencies: ["Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"],
+            dependencies: ["AllocationCounter", "Descent", "DescentCheckpoints", "DescentJSON", "TestSupport"],
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "DescentDescriptionsTests",

@@ -137,7 +137,8 @@ import Testing
             for rank in [0, 2] {
                 #expect(
                     errors[rank]?.message
-                        == "Rank 1 could not write its part of the checkpoint \"\(test.path)\"; its own error says why.")
+                        == "Rank 1 could not write its part of the checkpoint \"\(test.path)\"; its own error says why."
+                )
             }
             #expect(try test.folder.contents == before)
             #expect(try test.savedSeed() == 1)
@@ -157,7 +158,9 @@ import Testing
 
     @Test func `ranks that save to different paths, or at different steps, are told so`() throws {
         let state = try Self.state(1)
-        func errors(_ path: @escaping @Sendable (Int) -> String, _ steps: @escaping @Sendable (Int) -> Int) -> [DescentError?] {
+        func errors(_ path: @escaping @Sendable (Int) -> String, _ steps: @escaping @Sendable (Int) -> Int)
+            -> [DescentError?]
+        {
             ThreadRanks.run(2) { rank, gather in
                 let part = try state.part(RowDivision(of: state.layout, among: 2, rank: rank))
                 try PipelineState(

@@ -22,7 +22,7 @@ package struct SafetensorsIndex {
     /// The name of the file that holds each tensor, by the tensor's name.
     package var holders: [String: String] = [:]
     /// Whether it was read with a checksum, which then was that of what it says.
-    private(set) var hasChecksum = false
+    package private(set) var hasChecksum = false
 
     /// An index of nothing.
     package init() {}
