@@ -70,6 +70,14 @@ public struct Checkpoint: Sendable {
         try PipelineState(record, of: file, on: backend, division: division)
     }
 
+    /// Reads what a process holds of the state; nil for all of it.
+    func state<Backend: TensorBackend>(
+        on backend: Backend, holding division: RowDivision?
+    ) throws(DescentError) -> PipelineState<Backend.Tensors> {
+        guard let division else { return try state(on: backend) }
+        return try state(on: backend, division: division)
+    }
+
     /// Does something with the checkpoint; errors on the way say which one it was.
     func resuming<Result>(_ body: (Checkpoint) throws(DescentError) -> Result) throws(DescentError) -> Result {
         try Self.resuming(file.path) { () throws(DescentError) in try body(self) }

@@ -15,6 +15,10 @@ extension GradientPipeline {
     ///
     /// To write while training goes on, take `pipeline.state` and write that.
     ///
+    /// Where processes share rows (`PipelineConfiguration.sharding`), all of them call this between the same steps, and write
+    /// one checkpoint together: each a file of its own, beside an index at the path. It is read by the same path, in any
+    /// number of processes.
+    ///
     /// - Parameters:
     ///   - path: The file.
     ///   - parameters: The parameters, to be saved too; nil leaves them to the caller.
@@ -27,7 +31,13 @@ extension GradientPipeline {
         waitingAtMost limit: Duration = .seconds(60)
     ) throws(DescentError) {
         if let parameters { try requireLayout(parameters) }
-        try state.write(to: path, including: parameters, metadata: metadata, waitingAtMost: limit)
+        let state = try state
+        guard state.division != nil else {
+            return try state.write(to: path, including: parameters, metadata: metadata, waitingAtMost: limit)
+        }
+        try state.write(to: path, including: parameters, metadata: metadata, waitingAtMost: limit) {
+            (values) throws(DescentError) in try gather(values)
+        }
     }
 
     /// Builds a pipeline that goes on from a checkpoint, with parameters that the caller has restored.
@@ -49,10 +59,12 @@ extension GradientPipeline {
         on backend: Backend = Backend(), @ChainBuilder _ stages: () -> [any Stage] = { [] },
         @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
+        let (stages, branches) = (stages(), optimizers())
         self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
-            try GradientPipeline(
-                resuming: checkpoint.state(on: backend), policy, for: parameters, configuration: configuration,
-                on: backend, stages, driving: optimizers)
+            let division = try Self.division(of: parameters.layout, configuration, stages, driving: branches)
+            return try GradientPipeline(
+                resuming: checkpoint.state(on: backend, holding: division), policy, for: parameters,
+                configuration: configuration, on: backend, { stages }, driving: { branches })
         }
     }
 
@@ -69,15 +81,17 @@ extension GradientPipeline {
         @DrivingBuilder driving optimizers: () -> [OptimizerBranch]
     ) throws(DescentError) {
         var restored = parameters
+        let (stages, branches) = (stages(), optimizers())
         self = try source.openCheckpoint().resuming { (checkpoint) throws(DescentError) in
-            let state = try checkpoint.state(on: backend)
+            let division = try Self.division(of: restored.layout, configuration, stages, driving: branches)
+            let state = try checkpoint.state(on: backend, holding: division)
             // The state knows best how the layout differs, if it does.
             if state.layout.elementsEqual(restored.layout) {
                 try restored.load(from: checkpoint.file, prefix: CheckpointRecord.parameterPrefix)
             }
             return try GradientPipeline(
-                resuming: state, policy, for: restored, configuration: configuration, on: backend, stages,
-                driving: optimizers)
+                resuming: state, policy, for: restored, configuration: configuration, on: backend, { stages },
+                driving: { branches })
         }
         parameters = restored
     }

@@ -66,7 +66,7 @@ extension PipelineState {
             var slots: [SavedSlot<Tensors>] = []
             for (slot, place) in zip(component.slots, places) {
                 let tensors = try place.read(file, on: backend, of: layout, division)
-                slots.append(SavedSlot(name: slot.name, shape: place.shape, tensors: tensors))
+                slots.append(SavedSlot(name: slot.name, shape: place.shape, tensors: tensors, of: place.layout))
             }
             components.append(
                 Component(

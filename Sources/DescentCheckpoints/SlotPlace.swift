@@ -12,7 +12,7 @@ struct SlotPlace {
     let shape: Slot.Shape
     private let elementType: ElementType
     /// What the slot keeps of all parameters.
-    private let layout: ParameterLayout
+    let layout: ParameterLayout
     /// For each parameter the tensors that hold it, in order.
     private let pieces: [[Piece]]
 

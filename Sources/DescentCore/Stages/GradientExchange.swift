@@ -133,6 +133,11 @@ public protocol GradientExchange: Stage {
     /// processes cannot be reached the numbers are NaN, and the next call that can throws.
     func gather(_ values: [Double]) -> [[Double]]
 
+    /// Throws what has gone wrong in ``gather(_:)``, where no error could be thrown; by default nothing.
+    ///
+    /// - Throws: ``DescentError``, once.
+    func requireGathered() throws(DescentError)
+
     /// Gives every process all rows, of each of which one process has what is to be.
     ///
     /// - Parameter tensors: Tensors of the whole layout, of which this process's rows are sent and the others received.
@@ -178,6 +183,7 @@ extension GradientExchange {
     }
     public var collectedWeight: Double { 1 }
     public func gather(_ values: [Double]) -> [[Double]] { [values] }
+    public func requireGathered() throws(DescentError) {}
     public mutating func gatherRows(of tensors: inout some TensorStorage) throws(DescentError) {}
 }
 

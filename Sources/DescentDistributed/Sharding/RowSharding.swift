@@ -92,6 +92,8 @@ struct RowSharding: GradientExchange {
 
     func gather(_ values: [Double]) -> [[Double]] { connectedExchange.gather(values) }
 
+    func requireGathered() throws(DescentError) { try connectedExchange.requireGathered() }
+
     mutating func gatherRows(of tensors: inout some TensorStorage) throws(DescentError) {
         try connectedExchange.gatherRows(of: &tensors)
     }
