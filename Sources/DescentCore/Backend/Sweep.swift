@@ -15,22 +15,6 @@ public struct BlockExtent: Sendable, Hashable {
     }
 }
 
-/// A place for the mean of every row of the gradients in memory, from one sweep to the next.
-///
-/// It saves the next sweep a pass over each block. A backend may ignore it.
-public struct RowMeans {
-    /// A mean for each row, at ``BlockExtent/firstRow`` and after.
-    public let values: UnsafeMutablePointer<Float>
-    /// For each block of the layout, whether its means have been filled in.
-    public let isKnown: UnsafeMutablePointer<Bool>
-
-    /// Describes the place.
-    public init(values: UnsafeMutablePointer<Float>, isKnown: UnsafeMutablePointer<Bool>) {
-        self.values = values
-        self.isKnown = isKnown
-    }
-}
-
 /// The memory that one sweep runs over.
 public struct Sweep<Tensors: TensorStorage> {
     /// What blocks read the gradient from.
@@ -61,9 +45,12 @@ public struct Sweep<Tensors: TensorStorage> {
     public var handsWholeTensors: Bool
     /// The number of steps applied before this one, from which random bits for rounding are made.
     public var appliedSteps: Int
-    /// Where blocks keep the means of the rows in memory for the next sweep over the same gradients; nil where no
-    /// other sweep follows.
-    public var rowMeans: RowMeans?
+    /// Which gradients and parameters are swept over; nil where nothing is to be kept of them.
+    ///
+    /// Sweeps in a workspace have the same number where both are the same, so that a backend can keep what a sweep has
+    /// computed of rows, such as their means, for those that follow. The gradients of a block become others where
+    /// ``GradientBlock/accumulate(onto:into:factor:)`` writes to memory. A backend may ignore it.
+    public var gradientVersion: Int?
     /// All blocks of the layout.
     public var blocks: [BlockExtent]
     /// For each block, the positions of its neighbours that may be handed out with it as one; empty if none may.
@@ -78,7 +65,7 @@ public struct Sweep<Tensors: TensorStorage> {
     public init(
         gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, parameterCopy: Tensors? = nil,
         slots: [Tensors] = [], slotShapes: [Slot.Shape] = [], handsWholeTensors: Bool = false, appliedSteps: Int = 0,
-        rowMeans: RowMeans? = nil,
+        gradientVersion: Int? = nil,
         blocks: [BlockExtent], range: Range<Int>? = nil, runsBackwards: Bool = false
     ) {
         self.slotShapes = slotShapes
@@ -89,7 +76,7 @@ public struct Sweep<Tensors: TensorStorage> {
         self.parameterCopy = parameterCopy
         self.slots = slots
         self.appliedSteps = appliedSteps
-        self.rowMeans = rowMeans
+        self.gradientVersion = gradientVersion
         self.blocks = blocks
         self.range = range ?? blocks.indices
         self.runsBackwards = runsBackwards

@@ -6,7 +6,7 @@ extension Engine {
             exchangeName: exchange?.name, division: design.division, optimizerNames: drivers.map(\.name),
             owners: owners, isFrozen: design.isFrozen,
             slots: slotTable, passes: passes.map(place), blockCount: sweeps.blocks.count,
-            threadCount: sweeps.backend.threadCount, rowMeanCount: sweeps.buffers.rowCount,
+            threadCount: sweeps.backend.threadCount, keptRowCount: sweeps.keptRowCount,
             scratchBytes: sweeps.backend.scratchBytes(sweeps.workspace)
         ).text
     }

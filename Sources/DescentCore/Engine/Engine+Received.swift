@@ -77,7 +77,7 @@ extension Engine {
             reporter.report.records.cut(to: records)
             if !received.mode.isMeasured {
                 reporter.restartHistograms()
-                sweeps.buffers.forgetRowMeans()
+                sweeps.forgetRows()
             }
             throw error
         }
@@ -95,7 +95,7 @@ extension Engine {
             received.mode.isMeasured = false
             reporter.report.records.removeAll()
             reporter.restartHistograms()
-            sweeps.buffers.forgetRowMeans()
+            sweeps.forgetRows()
         }
         for parameter in layout.indices where tensors.isAbsent[parameter] {
             takeIn(

@@ -42,7 +42,7 @@ extension Engine {
         for statistic in plan.late { measurements.clear(statistic) }
         reporter.begin(lossScale: chain.lossScale)
         chain.resetFactors()
-        sweeps.buffers.forgetRowMeans()
+        sweeps.forgetRows()
     }
 
     /// Forgets a micro-batch that a stage has thrown for.

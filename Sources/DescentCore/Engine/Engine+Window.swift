@@ -27,7 +27,7 @@ extension Engine {
         leaveOut([])
         guard let reason else { return nil }
         // What follows reads the window without this micro-batch, whose rows have other means.
-        sweeps.buffers.forgetRowMeans()
+        sweeps.forgetRows()
         accumulation?.window.reject(reason, since: before)
         return reason
     }

@@ -1,4 +1,4 @@
-/// What the blocks of a sweep write down for the engine: norms, row means and what is not finite.
+/// What the blocks of a sweep write down for the engine: norms and what is not finite.
 ///
 /// An engine owns its buffers alone, and the threads of a sweep write to different elements of them; that is what
 /// makes handing them to other threads safe.
@@ -19,46 +19,28 @@
     @usableFromInline let blockNorms: UnsafeMutablePointer<Double>
     /// What was found in each block by the last sweep that looked.
     @usableFromInline let flags: UnsafeMutablePointer<Flags>
-    /// The means of rows, for sweeps that are followed by another over the same gradients.
-    let rowMeans: RowMeans?
-    let rowCount: Int
     private let blockCount: Int
     private let statisticCount: Int
 
-    init(statisticCount: Int, blockCount: Int, rowCount: Int) {
+    init(statisticCount: Int, blockCount: Int) {
         self.statisticCount = statisticCount
         self.blockCount = blockCount
-        self.rowCount = rowCount
         blockNorms = .allocate(capacity: max(1, statisticCount * blockCount))
         blockNorms.initialize(repeating: 0, count: statisticCount * blockCount)
         flags = .allocate(capacity: max(1, blockCount))
         flags.initialize(repeating: [], count: blockCount)
-        guard rowCount > 0 else {
-            rowMeans = nil
-            return
-        }
-        let means = RowMeans(values: .allocate(capacity: rowCount), isKnown: .allocate(capacity: max(1, blockCount)))
-        means.values.initialize(repeating: 0, count: rowCount)
-        means.isKnown.initialize(repeating: false, count: blockCount)
-        rowMeans = means
     }
 
     deinit {
         blockNorms.deallocate()
         flags.deallocate()
-        rowMeans?.values.deallocate()
-        rowMeans?.isKnown.deallocate()
     }
 
     /// The same buffers with the same contents, for another engine: a micro-batch may be half measured.
     func copy() -> StepBuffers {
-        let copy = StepBuffers(statisticCount: statisticCount, blockCount: blockCount, rowCount: rowCount)
+        let copy = StepBuffers(statisticCount: statisticCount, blockCount: blockCount)
         copy.blockNorms.update(from: blockNorms, count: statisticCount * blockCount)
         copy.flags.update(from: flags, count: blockCount)
-        if let rowMeans, let copied = copy.rowMeans {
-            copied.values.update(from: rowMeans.values, count: rowCount)
-            copied.isKnown.update(from: rowMeans.isKnown, count: blockCount)
-        }
         return copy
     }
 
@@ -74,10 +56,5 @@
     var hasFlags: Bool {
         for block in 0..<blockCount where flags[block] != [] { return true }
         return false
-    }
-
-    /// Forgets the means of rows, because the next sweep reads other gradients.
-    func forgetRowMeans() {
-        rowMeans?.isKnown.update(repeating: false, count: blockCount)
     }
 }

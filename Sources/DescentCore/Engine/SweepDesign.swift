@@ -4,6 +4,8 @@ final class SweepDesign<Backend: TensorBackend>: Sendable {
     let blocks: [BlockExtent]
     let frozenBlocks: [BlockExtent]
     let blockRanges: [Range<Int>]
+    /// How many rows backends may keep something of from one sweep to the next; 0 where no sweep needs it.
+    let keptRowCount: Int
     let neighbours: [Range<Int>]
     let isWholeInLastSweep: [Bool]
     let sumSlot: Int?
@@ -12,8 +14,8 @@ final class SweepDesign<Backend: TensorBackend>: Sendable {
     let backend: Backend
 
     init(
-        _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ whole: WholeTensorPlan,
-        _ division: RowDivision?, where isAlike: (Int, Int) -> Bool
+        _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
+        _ whole: WholeTensorPlan, _ division: RowDivision?, where isAlike: (Int, Int) -> Bool
     ) {
         (self.backend, self.layout, self.division) = (backend, layout, division)
         let all = division.map { $0.cut(backend.blocks(of: layout), of: layout) } ?? backend.blocks(of: layout)
@@ -26,6 +28,10 @@ final class SweepDesign<Backend: TensorBackend>: Sendable {
         }
         blockRanges = ranges
         neighbours = backend.neighbours(among: blocks, of: layout, where: isAlike)
+        let rowCounts = layout.indices.map { index in
+            layout[index].rank > 1 ? division?.own[index].count ?? layout[index].rowCount : 0
+        }
+        keptRowCount = plan.keepsRows ? rowCounts.reduce(0, +) : 0
         isWholeInLastSweep = whole.isWholeInLastSweep
         (sumSlot, mastersSlot) = (slots.ofWindow, slots.ofMasters)
     }

@@ -55,6 +55,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     private var frozenWorkspace: Backend.Workspace?
     /// What blocks write down for the engine.
     private(set) var buffers: StepBuffers
+    /// Which gradients and parameters sweeps are over; see ``Sweep/gradientVersion``.
+    private var gradientVersion = 0
     /// For each pass over whole tensors, the tensors.
     private(set) var tensorsOfPasses: [WholeTensors<Backend>]
     /// The tensors that are handed out whole in the last sweep: at once, and one after another.
@@ -80,7 +82,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         adopting adopted: [Backend.Tensors?] = [],
         where isAlike: (Int, Int) -> Bool = { _, _ in false }
     ) throws(DescentError) {
-        design = SweepDesign(backend, layout, isFrozen: isFrozen, slots, whole, division, where: isAlike)
+        design = SweepDesign(backend, layout, isFrozen: isFrozen, slots, plan, whole, division, where: isAlike)
         func makeSlot(_ slot: Int) -> Backend.Tensors {
             slots.origins.isEmpty
                 ? backend.makeTensors(slots.layouts[slot], slots.types[slot])
@@ -105,12 +107,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         workspace = backend.makeWorkspace(for: layout, blocks: design.blocks)
         frozenWorkspace =
             design.frozenBlocks.isEmpty ? nil : backend.makeWorkspace(for: layout, blocks: design.frozenBlocks)
-        let rowCount = layout.indices.reduce(0) { count, index in
-            layout[index].rank > 1 ? count + (division?.own[index].count ?? layout[index].rowCount) : count
-        }
-        buffers = StepBuffers(
-            statisticCount: plan.statistics.count, blockCount: design.blocks.count,
-            rowCount: plan.keepsRowMeans ? rowCount : 0)
+        buffers = StepBuffers(statisticCount: plan.statistics.count, blockCount: design.blocks.count)
     }
 
     /// Whether a stage has frozen parameters that have elements.
@@ -121,6 +118,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     @inline(__always) var blocks: [BlockExtent] { design.blocks }
     /// For each parameter, its blocks.
     @inline(__always) var blockRanges: [Range<Int>] { design.blockRanges }
+    /// How many rows backends may keep something of from one sweep to the next.
+    var keptRowCount: Int { design.keptRowCount }
     /// For each block, the positions of those that it may be handed out with as one; empty if none are joined.
     @inline(__always) var neighbours: [Range<Int>] { design.neighbours }
     /// For each parameter, whether it is handed out whole in the last sweep; empty if none is.
@@ -194,6 +193,9 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
 
     // MARK: Sweeps
 
+    /// Has backends forget what they keep of rows, because the next sweep is over other gradients or parameters.
+    mutating func forgetRows() { gradientVersion += 1 }
+
     /// Runs a sweep over all blocks, or over some.
     func run(
         _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
@@ -221,7 +223,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ) {
         var sweep = sweep(program, tensors, appliedSteps, nil)
         sweep.blocks = whole.blocks
-        sweep.rowMeans = nil
+        sweep.gradientVersion = nil
         sweep.handsWholeTensors = true
         var ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
         if let isOwn {
@@ -318,8 +320,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         }
         var sweep = Sweep(
             gradients: source, parameters: tensors.parameters, output: tensors.output, slots: slots,
-            slotShapes: slotShapes, appliedSteps: appliedSteps, rowMeans: buffers.rowMeans, blocks: blocks,
-            range: range, runsBackwards: program.runsBackwards)
+            slotShapes: slotShapes, appliedSteps: appliedSteps, gradientVersion: design.keptRowCount > 0 ? gradientVersion : nil,
+            blocks: blocks, range: range, runsBackwards: program.runsBackwards)
         if parameterCopies.count > 0 { sweep.parameterCopy = parameterCopies[0] }
         if let mastersSlot = design.mastersSlot { sweep.masterParameters = slots[mastersSlot] }
         sweep.onlyReadsParameters = !program.updates

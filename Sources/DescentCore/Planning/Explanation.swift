@@ -19,8 +19,8 @@ struct Explanation {
     let passes: [TensorPassPlace]
     let blockCount: Int
     let threadCount: Int
-    /// How many row means are kept from one sweep to the next.
-    let rowMeanCount: Int
+    /// Of how many rows something is kept from one sweep to the next.
+    let keptRowCount: Int
     let scratchBytes: Int
 
     var text: String {
@@ -41,7 +41,7 @@ struct Explanation {
         lines.append("Kept between steps\(kept.isEmpty ? ": nothing" : "")")
         lines += kept
         var within = passes.flatMap(\.lines)
-        if rowMeanCount > 0 { within.append("  4 B for each of \(count(rowMeanCount, "row")): row means") }
+        if keptRowCount > 0 { within.append("  8 B for each of \(count(keptRowCount, "row")): row means, row factors") }
         if !within.isEmpty { lines += ["Kept within a step"] + within }
         lines += wholeTensors
         lines += rows

@@ -117,9 +117,9 @@
     var checksFactors = false
     /// Norms behind which the chain does nothing but scale, if there are some: they bound what leaves the chain.
     var boundingStatistic: Int?
-    /// Whether the row means of the gradients in memory are worth keeping from one sweep to the next: a stage that works
-    /// on elements, which alone can subtract them, is measured behind.
-    var keepsRowMeans: Bool {
+    /// Whether what is computed of the rows of the gradients in memory is worth keeping from one sweep to the next: a stage
+    /// that works on elements, which alone can ask for means or clip rows, is measured behind.
+    var keepsRows: Bool {
         [microBatch, window].contains { segment in
             segment?.measuring.contains { $0.operations.contains(where: \.isTransform) } ?? false
         }

@@ -26,7 +26,18 @@ extension SIMDBlock {
         if self.factors != nil { materialize() }
         if !Float(self.factor).isNormal { bringFactorIntoRange() }
         let clip = RowClip(factor: factor, minimumNorm: minimumNorm, epsilon: epsilon)
-        let (kernels, factors, parameters) = (kernels, scratch.rowFactors, parameters)
+        let (factors, clips) = rowFactors(of: clip)
+        if !clips, self.factor == 1, !isCentered, limits == nil { return }
+        beginLimits(joining: limits.map { $0.rowFactors == nil })
+        limits?.rowFactors = clips ? UnsafePointer(factors) : nil
+    }
+
+    /// What each row is multiplied by, and whether that is not 1 for all: as an earlier sweep has found, or made now.
+    private mutating func rowFactors(of clip: RowClip) -> (factors: UnsafeMutablePointer<Float>, clips: Bool) {
+        let pending = PendingRowClip(clip: clip, factor: self.factor, isCentered: isCentered, limits: limits)
+        if let keptRows, let clips = keptRows.clips(pending) { return (keptRows.factors, clips) }
+        let factors = keptRows?.factors ?? scratch.rowFactors
+        let (kernels, parameters) = (kernels, parameters)
         var (row, clips) = (0, false)
         while row < rowCount {
             forEachSegment { gradient, offset, scratchOffset in
@@ -41,9 +52,9 @@ extension SIMDBlock {
             if factors[row] != 1 { clips = true }
             row += 1
         }
-        if !clips, self.factor == 1, !isCentered, limits == nil { return }
-        beginLimits(joining: limits.map { $0.rowFactors == nil })
-        limits?.rowFactors = clips ? UnsafePointer(factors) : nil
+        // Where elements have been carried out in scratch, those in memory are not what the factors are of.
+        keptRows?.noteFactors(of: pending, clips: clips)
+        return (factors, clips)
     }
 
     /// Clips units that are the last dimension.

@@ -67,7 +67,7 @@ extension SIMDBlock {
         source = result
         sourceStride = region.segmentLength
         forgetPending()
-        means = MeansCache()
+        forgetRows()
     }
 
     /// Where a gradient of 16 bits begins in memory.
@@ -148,7 +148,7 @@ extension SIMDBlock {
             source, segments: region.segmentCount, units: region.segmentLength, factor: Float(pending),
             means: UnsafePointer(values))
         // What is left has no means, whatever is done to it next.
-        means = MeansCache()
+        forgetRows()
     }
 
     /// The means of the source's rows if they are to be subtracted, computed when they are not known yet.
@@ -172,6 +172,6 @@ extension SIMDBlock {
 
     mutating func rememberMeans() {
         means.isKnown = true
-        means.flags?.update(repeating: true)
+        keptRows?.noteMeans()
     }
 }

@@ -36,7 +36,7 @@ extension SIMDBlock {
         applyLimits()
         readSource()
         let (source, columns, kernels, factor, factors) = (source, columnCount, kernels, factor, factors)
-        let isFilling = isCentered && norm == .l2 && !means.isKnown
+        let isFilling = isCentered && norm == .l2
         let means = isFilling ? nil : resolvedMeans()
         let filled = isFilling ? meansToFill() : nil
         forEachTensor { tensor, first, rows in

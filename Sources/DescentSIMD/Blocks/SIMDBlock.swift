@@ -44,8 +44,10 @@ public struct SIMDBlock: UpdateBlock {
     var parametersChanged = false
     var parametersAreStored = false
     var means = MeansCache()
-    /// Where the next sweep looks for means.
-    let keptMeans: MeansCache
+    /// Where the block is among those that rows are kept of.
+    private let place: KeptRows.Place
+    /// Whether the block's elements are made of the rows in memory, of which sweeps that follow may know something.
+    private var isMadeOfMemory = true
     public let tensorCount: Int
     /// What the elements of each of several tensors are multiplied by, where that is not the same: in place of the factor.
     var factors: UnsafeMutablePointer<Double>?
@@ -61,8 +63,6 @@ public struct SIMDBlock: UpdateBlock {
     /// The means of the source's rows: where they are kept, and whether they have been computed.
     struct MeansCache {
         var values: UnsafeMutablePointer<Float>?
-        /// One for each tensor of the block.
-        var flags: UnsafeMutableBufferPointer<Bool>?
         var isKnown = false
     }
 
@@ -94,14 +94,7 @@ public struct SIMDBlock: UpdateBlock {
             source = scratch.unread
             sourceStride = region.segmentLength
         }
-        if let rowMeans = memory.pointee.rowMeans, parameter.rank > 1 {
-            let flags = UnsafeMutableBufferPointer(start: rowMeans.isKnown + index, count: tensorCount)
-            keptMeans = MeansCache(values: rowMeans.values + extent.firstRow, flags: flags)
-            means = keptMeans
-            means.isKnown = tensorCount == 1 ? flags[0] : !flags.contains(false)
-        } else {
-            keptMeans = MeansCache()
-        }
+        place = KeptRows.Place(index: index, firstRow: extent.firstRow)
     }
 
     var memory: SweepMemory { sweepMemory.pointee }
@@ -125,7 +118,9 @@ public struct SIMDBlock: UpdateBlock {
         guard rank > 1 else { return }
         applyLimits()
         // A second time, means are 0 already.
+        guard !isCentered else { return }
         isCentered = true
+        if let keptRows { means = MeansCache(values: keptRows.means, isKnown: keptRows.meansAreKnown) }
     }
 
     /// Forgets what was to be done to a source that is no longer the block's.
@@ -135,6 +130,18 @@ public struct SIMDBlock: UpdateBlock {
         isCentered = false
         limits = nil
         sourceSquares = nil
+    }
+
+    /// What is kept of the block's rows from sweep to sweep; nil where they are not those in memory, or nothing is kept.
+    var keptRows: KeptBlockRows? {
+        guard isMadeOfMemory, rank > 1, let rows = memory.keptRows else { return nil }
+        return KeptBlockRows(rows, at: place, tensorCount: tensorCount, version: memory.gradientVersion)
+    }
+
+    /// Forgets what is known of the rows, because they have become others than those in memory.
+    mutating func forgetRows() {
+        isMadeOfMemory = false
+        means = MeansCache()
     }
 
     /// Forgets what the block holds: whoever calls this fills it anew.
@@ -149,7 +156,7 @@ public struct SIMDBlock: UpdateBlock {
         source = memory.slots[slot].floats(parameterIndex) + region.start
         sourceStride = region.stride
         forgetPending()
-        means = MeansCache()
+        forgetRows()
     }
 
     // MARK: Operations that read
@@ -165,7 +172,8 @@ public struct SIMDBlock: UpdateBlock {
         if norm == .l2, !isStrided, let squares = squaresAsStored() { return squares.squareRoot() * scale }
         let kernels = kernels
         readSource()
-        if norm == .l2, isCentered, !means.isKnown, !isStrided {
+        if norm == .l2, isCentered, !isStrided {
+            // As if no means were known, so that it makes no difference whether they are.
             var squares = 0.0
             kernels.addCenteredSquares(
                 source, rows: rowCount, columns: columnCount, means: meansToFill(), to: &squares)
@@ -196,7 +204,6 @@ public struct SIMDBlock: UpdateBlock {
             let squares = sourceSquares ?? kernels.sumOfSquares(elements, elementType, count: count)
             return squares.isFinite && squares >= Kernels.smallestMeanSquare * Double(count) ? squares : nil
         }
-        guard !means.isKnown else { return nil }
         let squares = kernels.centeredSquares(
             elements, elementType, rows: rowCount, columns: columnCount, means: meansToFill())
         if squares != nil { rememberMeans() }
@@ -239,9 +246,11 @@ public struct SIMDBlock: UpdateBlock {
         source = result.map { $0 + region.start } ?? working
         sourceStride = result == nil ? region.segmentLength : region.stride
         forgetPending()
-        // The next sweep reads the sum: means of the micro-batch are of no use to it. Or it reads both again.
-        means = result == nil ? MeansCache() : keptMeans
-        if result != nil { means.flags?.update(repeating: false) }
+        forgetRows()
+        // The next sweep reads the sum: rows of the micro-batch are of no use to it. Or it reads both again.
+        guard result != nil else { return }
+        isMadeOfMemory = true
+        keptRows?.forget()
     }
 
     public mutating func isFinite() -> Bool {
@@ -256,7 +265,7 @@ public struct SIMDBlock: UpdateBlock {
         sumIsFinite = nil
         discardGradient()
         source.update(repeating: 0, count: count)
-        means = MeansCache()
+        forgetRows()
     }
 
     public mutating func addElements(to histogram: inout MagnitudeHistogram) {

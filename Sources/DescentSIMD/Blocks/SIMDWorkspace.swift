@@ -7,6 +7,9 @@ import Synchronization
 /// that owns it is a value, and each thread uses scratch of its own.
 public final class SIMDWorkspace: @unchecked Sendable {
     private let shapes: UnsafeMutablePointer<BlockShape>
+    private let blocks: [BlockExtent]
+    /// Rows of the blocks, made when a sweep first has them kept.
+    private var keptRows: KeptRows?
     private let usefulThreads: Int
     /// Chunks of neighbouring blocks that a thread takes at once, so that tiny tensors do not contend for a counter.
     private let chunks: [Range<Int>]
@@ -19,6 +22,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
     private var sweepCount = 0
 
     init(layout: ParameterLayout, blocks: [BlockExtent], scratchCount: Int = 0, backend: SIMDBackend) {
+        self.blocks = blocks
         shapes = .allocate(capacity: max(1, layout.count))
         for (index, parameter) in layout.enumerated() {
             shapes.advanced(by: index).initialize(to: BlockShape(parameter))
@@ -51,6 +55,7 @@ public final class SIMDWorkspace: @unchecked Sendable {
 
     deinit {
         slots.deallocate()
+        keptRows?.deallocate()
         shapes.deallocate()
         taken.deinitialize(count: scratch.count)
         taken.deallocate()
@@ -74,12 +79,19 @@ public final class SIMDWorkspace: @unchecked Sendable {
     }
 
     /// How many bytes of scratch have been allocated so far.
-    var scratchBytes: Int { scratch.reduce(0) { $0 + $1.allocatedBytes } }
+    var scratchBytes: Int { scratch.reduce(keptRows?.allocatedBytes ?? 0) { $0 + $1.allocatedBytes } }
+
+    private func rowsToKeep(in sweep: borrowing Sweep<TensorSet>) -> KeptRows? {
+        guard sweep.gradientVersion != nil else { return nil }
+        let rows = keptRows ?? KeptRows(blocks: blocks)
+        keptRows = rows
+        return rows
+    }
 
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
         let slots = slotAddresses(sweep.slots, sweep.slotShapes)
         sweepCount += 1
-        let memory = SweepMemory(sweep, number: sweepCount, slots: slots, shapes: shapes)
+        let memory = SweepMemory(sweep, number: sweepCount, slots: slots, shapes: shapes, keptRows: rowsToKeep(in: sweep))
         withUnsafePointer(to: memory) { run(sweep, SendableAddress($0), body) }
     }
 

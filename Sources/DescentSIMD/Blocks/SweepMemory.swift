@@ -12,7 +12,9 @@ struct SweepMemory: @unchecked Sendable {
     let output: TensorAddresses?
     let parameterCopy: TensorAddresses?
     private let firstSlot: UnsafePointer<TensorAddresses>?
-    let rowMeans: RowMeans?
+    /// What is kept of rows for the next sweep; nil if nothing is.
+    let keptRows: KeptRows?
+    let gradientVersion: Int
     let appliedSteps: Int
     /// Whether each block is a whole tensor.
     let handsWholeTensors: Bool
@@ -26,7 +28,7 @@ struct SweepMemory: @unchecked Sendable {
 
     init(
         _ sweep: borrowing Sweep<TensorSet>, number: Int, slots: UnsafePointer<TensorAddresses>?,
-        shapes: UnsafePointer<BlockShape>
+        shapes: UnsafePointer<BlockShape>, keptRows: KeptRows?
     ) {
         self.shapes = shapes
         self.number = number
@@ -40,7 +42,8 @@ struct SweepMemory: @unchecked Sendable {
         output = sweep.output.map { TensorAddresses($0) }
         parameterCopy = sweep.parameterCopy.map { TensorAddresses($0) }
         firstSlot = slots
-        rowMeans = sweep.rowMeans
+        self.keptRows = keptRows
+        gradientVersion = sweep.gradientVersion ?? 0
         appliedSteps = sweep.appliedSteps
         handsWholeTensors = sweep.handsWholeTensors
         neighboursLieTogether =

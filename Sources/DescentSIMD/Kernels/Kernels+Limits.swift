@@ -47,7 +47,7 @@ extension Kernels {
 }
 
 /// How rows are clipped by the norms of the parameters' rows.
-struct RowClip {
+struct RowClip: Equatable {
     /// The largest ratio of the two.
     let factor: Float
     /// The smallest norm that a row of parameters is taken to have.

@@ -1,7 +1,7 @@
 import DescentCore
 
 /// What is done to elements before anything else that is pending, in this order.
-struct ElementLimits {
+struct ElementLimits: Equatable {
     /// What they are multiplied by first.
     var factor: Float
     /// Whether means of rows are subtracted next.

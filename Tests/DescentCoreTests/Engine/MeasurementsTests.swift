@@ -24,7 +24,7 @@ import Testing
     }
 
     private func buffers(_ norms: [Double]) -> StepBuffers {
-        let buffers = StepBuffers(statisticCount: norms.count / blocks.count, blockCount: blocks.count, rowCount: 0)
+        let buffers = StepBuffers(statisticCount: norms.count / blocks.count, blockCount: blocks.count)
         for (index, norm) in norms.enumerated() { buffers.blockNorms[index] = norm }
         return buffers
     }

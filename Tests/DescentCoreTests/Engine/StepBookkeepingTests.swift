@@ -44,7 +44,7 @@ import Testing
 
     @Test func `a parameter that was not finite before is not blamed on the update`() {
         var check = DivergenceCheck(parameterCount: 2)
-        let buffers = StepBuffers(statisticCount: 0, blockCount: 2, rowCount: 0)
+        let buffers = StepBuffers(statisticCount: 0, blockCount: 2)
         buffers.flags[0] = [.isNotFinite, .wasNotFinite]
         #expect(check.firstDiverged(buffers, [0..<1, 1..<2], lasts: true) == nil)
         #expect(check.knowsParameters)
@@ -60,7 +60,7 @@ import Testing
 
     @Test func `a chain alone begins each step afresh`() {
         var check = DivergenceCheck(parameterCount: 1)
-        let buffers = StepBuffers(statisticCount: 0, blockCount: 1, rowCount: 0)
+        let buffers = StepBuffers(statisticCount: 0, blockCount: 1)
         buffers.flags[0] = .isNotFinite
         for _ in 0..<2 { #expect(check.firstDiverged(buffers, [0..<1], lasts: false) == 0) }
         #expect(!check.knowsParameters)
@@ -89,7 +89,7 @@ import Testing
         plan.statistics = [Plan.Statistic(what: .norm(.l2), position: 0)]
         let blocks = layout.indices.map { BlockExtent(parameterIndex: $0, rows: 0..<1, firstRow: 0) }
         var measurements = Measurements(plan, parameterCount: layout.count, blocks: blocks)
-        let buffers = StepBuffers(statisticCount: 1, blockCount: blocks.count, rowCount: 0)
+        let buffers = StepBuffers(statisticCount: 1, blockCount: blocks.count)
         for (index, norm) in [3.0, 1, 4, 2].enumerated() { buffers.blockNorms[index] = norm }
         measurements.combine(0, buffers, nil)
         let chain = try PlannedPipeline([], of: layout, isFrozen: [false, false, false, true]).chain

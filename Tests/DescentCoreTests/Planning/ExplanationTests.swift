@@ -30,7 +30,7 @@ import Testing
                 """
                 Kept between steps: nothing
                 Kept within a step
-                  4 B for each of 6 rows: row means
+                  8 B for each of 6 rows: row means, row factors
                 """), "\(text)")
     }
 

@@ -8,7 +8,8 @@ import Testing
 @Suite struct LimitTests {
     /// What is done to a block.
     enum Operation: CaseIterable, Sendable {
-        case scale, scaleBack, scaleFar, center, clamp, clampAbove, repair, clipRows, norm, sumNorm, count, check
+        case scale, scaleBack, scaleFar, center, clamp, clampAbove, repair, clipRows, clipRowsMore
+        case norm, sumNorm, count, check
 
         /// Does it, either as it is meant or, where it is a limit, with everything before it carried out and element by element.
         func perform(on block: inout SIMDBlock, atOnce: Bool) -> [UInt64] {
@@ -25,7 +26,8 @@ import Testing
                     return []
                 }
                 block.transformEach { if !$0.isFinite { $0 = 0 } }
-            case .clipRows: clipRows(&block, atOnce)
+            case .clipRows: clipRows(&block, 0.5, atOnce)
+            case .clipRowsMore: clipRows(&block, 0.125, atOnce)
             case .norm: return [bits(block.norm(.l2))]
             case .sumNorm: return [bits(block.norm(.l1))]
             case .count: return [UInt64(block.nonFiniteCount())]
@@ -44,9 +46,11 @@ import Testing
             }
         }
 
-        private func clipRows(_ block: inout SIMDBlock, _ atOnce: Bool) {
-            guard atOnce, !block.isStrided else { return block.clipRows(factor: 0.5, minimumNorm: 1e-3, epsilon: 1e-6) }
-            let clip = RowClip(factor: 0.5, minimumNorm: 1e-3, epsilon: 1e-6)
+        private func clipRows(_ block: inout SIMDBlock, _ factor: Float, _ atOnce: Bool) {
+            let clip = RowClip(factor: factor, minimumNorm: 1e-3, epsilon: 1e-6)
+            guard atOnce, !block.isStrided else {
+                return block.clipRows(factor: factor, minimumNorm: clip.minimumNorm, epsilon: clip.epsilon)
+            }
             let (kernels, columns, rows) = (block.kernels, block.columnCount, block.rowCount)
             block.withUnsafeElements { memory in
                 guard let gradient = memory.gradient.baseAddress, let parameters = memory.parameters.baseAddress
@@ -100,18 +104,23 @@ import Testing
         return rounded
     }
 
+    /// Does operations to all blocks, after others in a sweep before that may keep what it knows of rows.
     private func run(
-        _ operations: [Operation], _ gradients: TensorSet, on level: InstructionSet, atOnce: Bool
+        _ operations: [Operation], after earlier: [Operation] = [], _ gradients: TensorSet, on level: InstructionSet,
+        atOnce: Bool
     ) -> Result {
         let backend = SIMDBackend(threads: 1, blockLength: 5_000, instructionSet: level)
         let blocks = backend.blocks(of: layout)
         let workspace = backend.makeWorkspace(for: layout, blocks: blocks)
         let measured = Measured(blocks.count)
         let output = TensorSet(zeros: layout)
-        backend.run(
-            Sweep(gradients: gradients, parameters: parameters, output: output, blocks: blocks),
-            in: workspace
-        ) { block, index in
+        var sweep = Sweep(gradients: gradients, parameters: parameters, output: output, blocks: blocks)
+        sweep.gradientVersion = earlier.isEmpty ? nil : 1
+        backend.run(sweep, in: workspace) { block, _ in
+            block.slotAccess.readsParameters = true
+            for operation in earlier { _ = operation.perform(on: &block, atOnce: false) }
+        }
+        backend.run(sweep, in: workspace) { block, index in
             block.slotAccess.readsParameters = true
             for operation in operations {
                 measured.values[index] += operation.perform(on: &block, atOnce: atOnce)
@@ -148,6 +157,27 @@ import Testing
             let pending = run(sequence, kinds[kind], on: level, atOnce: false)
             let atOnce = run(sequence, kinds[kind], on: level, atOnce: true)
             #expect(pending == atOnce, "\(sequence) on \(kind)")
+        }
+    }
+
+    @Test(arguments: InstructionSet.allCases.filter(\.isAvailable), [ElementType.float32, .bfloat16])
+    func `a sweep gives the same bits whatever one before it has kept of rows`(
+        _ level: InstructionSet, _ type: ElementType
+    ) throws {
+        var generator = SeededGenerator(seed: 6)
+        let kinds = try (0..<4).map { try gradients($0, type) }
+        let ofRows: [Operation] = [.center, .clipRows, .clipRowsMore]
+        for number in 0..<80 {
+            func sequence(_ first: Int) -> [Operation] {
+                (0..<first).map { _ in Operation.allCases.randomElement(using: &generator) ?? .norm }
+                    + (0..<2).map { _ in ofRows.randomElement(using: &generator) ?? .center } + [.norm]
+            }
+            let operations = sequence(number % 3)
+            // The same operations before, or others.
+            let earlier = number.isMultiple(of: 2) ? operations : sequence(number % 3)
+            let fresh = run(operations, kinds[number % 4], on: level, atOnce: false)
+            let kept = run(operations, after: earlier, kinds[number % 4], on: level, atOnce: false)
+            #expect(Bool(kept == fresh), "\(operations) after \(earlier) on \(number % 4)")
         }
     }
 }
