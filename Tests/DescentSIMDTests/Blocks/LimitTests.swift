@@ -167,7 +167,7 @@ import Testing
         var generator = SeededGenerator(seed: 6)
         let kinds = try (0..<4).map { try gradients($0, type) }
         let ofRows: [Operation] = [.center, .clipRows, .clipRowsMore]
-        for number in 0..<80 {
+        for number in 0..<32 {
             func sequence(_ first: Int) -> [Operation] {
                 (0..<first).map { _ in Operation.allCases.randomElement(using: &generator) ?? .norm }
                     + (0..<2).map { _ in ofRows.randomElement(using: &generator) ?? .center } + [.norm]
