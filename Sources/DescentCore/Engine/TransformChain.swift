@@ -181,12 +181,17 @@ struct TransformChain: Sendable {
     mutating func finish(
         _ skipReason: SkipReason?, nonFinite: SkipReason?, diverged parameter: String?, _ measured: [MeasuredStatistic]
     ) -> DescentError? {
+        guard !stations.isEmpty else { return nil }
         var failure: DescentError?
+        // One for all, because reasons hold many references.
+        var result = StepResult(
+            skipReason: skipReason, nonFiniteReason: nonFinite, divergedParameter: parameter,
+            incoming: statistics(of: 0, measured))
         for index in stations.indices {
+            // Factors are multiplied where they lie, as long as nobody else holds them.
+            result.incoming.factors = []
             multiplyIncomingFactors(of: index)
-            let result = StepResult(
-                skipReason: skipReason, nonFiniteReason: nonFinite, divergedParameter: parameter,
-                incoming: statistics(of: index, measured))
+            result.incoming = statistics(of: index, measured)
             do throws(DescentError) {
                 switch stations[index].kind {
                 case .transform(let transform): try transforms[transform].finish(result)

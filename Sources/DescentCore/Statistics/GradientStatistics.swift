@@ -8,7 +8,7 @@ public struct GradientStatistics {
     /// Which of it was measured for this stage.
     let indices: [Int]
     /// The factor that pending stages put on each parameter since it was measured.
-    let factors: [Double]
+    var factors: [Double]
     /// The parameters that count; nil for all.
     var selection: [Bool]?
     /// The stage that they are for, for messages.
