@@ -61,7 +61,7 @@ public struct Sweep<Tensors: TensorStorage> {
     public var runsBackwards: Bool
 
     /// Describes a sweep.
-    @inline(__always)
+    @inlinable
     public init(
         gradients: Tensors, parameters: Tensors? = nil, output: Tensors? = nil, parameterCopy: Tensors? = nil,
         slots: [Tensors] = [], slotShapes: [Slot.Shape] = [], handsWholeTensors: Bool = false, appliedSteps: Int = 0,

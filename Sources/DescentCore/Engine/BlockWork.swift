@@ -1,8 +1,8 @@
 /// What one sweep does to each block: the innermost loop of a step.
 ///
 /// It is generic over the block alone, and can be inlined, so that each backend's module compiles it for its own block
-/// and nothing is looked up of the block's type while a sweep runs.
-public struct BlockWork: Sendable {
+/// and nothing is looked up of the block's type while a sweep runs. It is not copied, because it holds many references.
+public struct BlockWork: ~Copyable, Sendable {
     @usableFromInline let transforms: [any GradientTransform]
     @usableFromInline let optimizers: [any Optimizer]
     @usableFromInline let places: [Station.Place]

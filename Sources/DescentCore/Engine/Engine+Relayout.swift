@@ -60,7 +60,7 @@ extension Engine {
     }
 
     /// Has followers and the average start at what a parameter is.
-    func startFollowers(of parameter: Int, _ parameters: Backend.Tensors, _ work: BlockWork) {
+    func startFollowers(of parameter: Int, _ parameters: Backend.Tensors, _ work: borrowing BlockWork) {
         let average = owners.branches[parameter].flatMap { slotTable.parameterAverages[$0] }
         sweeps.run(over: parameter, parameters) { block in
             work.startFollowers(&block)

@@ -8,6 +8,8 @@ final class SweepDesign<Backend: TensorBackend>: Sendable {
     let keptRowCount: Int
     let neighbours: [Range<Int>]
     let isWholeInLastSweep: [Bool]
+    /// Whether tensors are handed out whole, in passes or in the last sweep.
+    let hasWholeTensors: Bool
     let sumSlot: Int?
     let mastersSlot: Int?
     let division: RowDivision?
@@ -33,6 +35,7 @@ final class SweepDesign<Backend: TensorBackend>: Sendable {
         }
         keptRowCount = plan.keepsRows ? rowCounts.reduce(0, +) : 0
         isWholeInLastSweep = whole.isWholeInLastSweep
+        hasWholeTensors = !whole.passes.isEmpty || !whole.isWholeInLastSweep.isEmpty
         (sumSlot, mastersSlot) = (slots.ofWindow, slots.ofMasters)
     }
 }

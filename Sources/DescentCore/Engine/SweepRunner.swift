@@ -1,39 +1,5 @@
 import Synchronization
 
-/// The tensors of one step.
-struct StepTensors<Tensors: TensorStorage> {
-    /// Whether there is a micro-batch; here so that nobody has to look at its gradients to see that.
-    private(set) var hasGradients: Bool
-    /// Whether the step writes elsewhere than where parameters are: a chain's result, or updated parameters.
-    let writesElsewhere: Bool
-    /// Whether a chain alone stores its result elsewhere than the gradients are, and those of frozen parameters have to be
-    /// copied to it.
-    var isOutOfPlace = false
-    /// For each parameter, whether the micro-batch has no gradient of it, and no memory for one; empty if it has all.
-    var isAbsent: [Bool] = []
-    /// The micro-batch's gradients; nil when a window is closed without a further one.
-    var gradients: Tensors? {
-        didSet { hasGradients = gradients != nil }
-    }
-    /// What the optimizer updates, or what stages may read; nil for a chain alone without parameters.
-    var parameters: Tensors?
-    /// Where the optimizer writes what it makes of the parameters; nil for where they are.
-    let updatedParameters: Tensors?
-    /// Where a chain alone stores its result.
-    let output: Tensors?
-
-    init(
-        gradients: Tensors? = nil, parameters: Tensors? = nil, updatedParameters: Tensors? = nil,
-        output: Tensors? = nil, isOutOfPlace: Bool = false, isAbsent: [Bool] = []
-    ) {
-        hasGradients = gradients != nil
-        writesElsewhere = updatedParameters != nil || output != nil
-        (self.isOutOfPlace, self.isAbsent) = (isOutOfPlace, isAbsent)
-        (self.gradients, self.parameters) = (gradients, parameters)
-        (self.updatedParameters, self.output) = (updatedParameters, output)
-    }
-}
-
 /// What runs sweeps: the backend, how it cuts the parameters into blocks, and the memory that lasts from step to step.
 ///
 /// It holds references alone, so that its size, and where in an engine everything lies, does not depend on the backend:
@@ -131,7 +97,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     mutating func keepParameterCopy(of other: SweepRunner) { parameterCopies = other.parameterCopies }
 
     /// Makes sure that no copy of this runner sees what this one writes.
-    mutating func makeUnique() {
+    @inline(__always) mutating func makeUnique() {
         for index in 0..<slots.count { slots[index].makeUnique() }
         for index in 0..<parameterCopies.count { parameterCopies[index].makeUnique() }
         if !isKnownUniquelyReferenced(&workspace) {
@@ -141,7 +107,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
             frozenWorkspace = backend.makeWorkspace(for: design.layout, blocks: design.frozenBlocks)
         }
         if !isKnownUniquelyReferenced(&buffers) { buffers = buffers.copy() }
-        if tensorsOfPasses.count + tensorsOfLastSweep.count > 0 { makeWholeTensorsUnique() }
+        if design.hasWholeTensors { makeWholeTensorsUnique() }
     }
 
     private mutating func makeWholeTensorsUnique() {
@@ -197,13 +163,13 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     mutating func forgetRows() { gradientVersion += 1 }
 
     /// Runs a sweep over all blocks, or over some.
-    func run(
-        _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
-        over range: Range<Int>? = nil, joining neighbours: [Range<Int>] = []
+    @inline(__always) func run(
+        _ work: borrowing BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>,
+        appliedSteps: Int, over range: Range<Int>? = nil, joining neighbours: [Range<Int>] = []
     ) {
-        var sweep = sweep(program, tensors, appliedSteps, range)
-        sweep.neighbours = neighbours
-        backend.run(sweep, in: workspace, work)
+        backend.run(
+            work, outline(program, appliedSteps, range, joining: neighbours), tensors, slots: slots,
+            parameterCopies: parameterCopies, in: workspace)
     }
 
     /// Runs a pass, or the last sweep, over whole tensors.
@@ -218,10 +184,10 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     ///   - whole: Which tensors are handed out.
     ///   - isOwn: For each parameter, whether this process works on it; nil for all.
     func run(
-        _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, appliedSteps: Int,
-        overWhole whole: WholeTensors<Backend>, where isOwn: [Bool]? = nil
+        _ work: borrowing BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>,
+        appliedSteps: Int, overWhole whole: WholeTensors<Backend>, where isOwn: [Bool]? = nil
     ) {
-        var sweep = sweep(program, tensors, appliedSteps, nil)
+        var sweep = sweep(program, tensors, appliedSteps)
         sweep.blocks = whole.blocks
         sweep.gradientVersion = nil
         sweep.handsWholeTensors = true
@@ -291,11 +257,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
 
     /// Counts what is not finite in one parameter's gradient, or in the window's sum of it.
     func countNonFinite(
-        _ parameter: Int, _ work: BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>
+        _ parameter: Int, _ work: borrowing BlockWork, _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>
     ) -> (nan: Int, infinite: Int) {
         let nan = Atomic(0)
         let infinite = Atomic(0)
-        backend.run(sweep(program, tensors, 0, blockRanges[parameter]), in: workspace) { block, index in
+        backend.run(sweep(program, tensors, 0, over: blockRanges[parameter]), in: workspace) { block, index in
             if program.addition != nil { work.makeWindow(&block, at: index) }
             let found = block.withElements { elements in
                 var found = (nan: 0, infinite: 0)
@@ -312,20 +278,21 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     }
 
     private func sweep(
-        _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, _ appliedSteps: Int, _ range: Range<Int>?
+        _ program: SweepProgram, _ tensors: StepTensors<Backend.Tensors>, _ appliedSteps: Int,
+        over range: Range<Int>? = nil
     ) -> Sweep<Backend.Tensors> {
+        Sweep(
+            outline(program, appliedSteps, range), tensors, slots: slots, parameterCopies: parameterCopies)
+    }
+
+    @inline(__always) private func outline(
+        _ program: SweepProgram, _ appliedSteps: Int, _ range: Range<Int>?, joining neighbours: [Range<Int>] = []
+    ) -> SweepOutline {
         let readsWindow = program.windowFactor != nil && program.addition == nil
-        guard let source = readsWindow ? windowSlot.map({ slots[$0] }) : tensors.gradients else {
-            stopForMisuse("a sweep without gradients to read")
-        }
-        var sweep = Sweep(
-            gradients: source, parameters: tensors.parameters, output: tensors.output, slots: slots,
-            slotShapes: slotShapes, appliedSteps: appliedSteps, gradientVersion: design.keptRowCount > 0 ? gradientVersion : nil,
-            blocks: blocks, range: range, runsBackwards: program.runsBackwards)
-        if parameterCopies.count > 0 { sweep.parameterCopy = parameterCopies[0] }
-        if let mastersSlot = design.mastersSlot { sweep.masterParameters = slots[mastersSlot] }
-        sweep.onlyReadsParameters = !program.updates
-        if program.updates { sweep.updatedParameters = tensors.updatedParameters }
-        return sweep
+        return SweepOutline(
+            source: readsWindow ? windowSlot : nil, masters: design.mastersSlot, updates: program.updates,
+            slotShapes: slotShapes, appliedSteps: appliedSteps,
+            gradientVersion: design.keptRowCount > 0 ? gradientVersion : nil, blocks: blocks, neighbours: neighbours,
+            range: range, runsBackwards: program.runsBackwards)
     }
 }

@@ -90,15 +90,29 @@ public protocol TensorBackend: Sendable {
     func run(
         _ sweep: borrowing Sweep<Tensors>, in workspace: Workspace, _ body: @Sendable (inout Block, Int) -> Void)
 
-    /// Runs the work of a step once for each block in the sweep's range; by default as any other body.
+    /// Runs the work of a step once for each block in a sweep's range; by default as any other body.
     ///
-    /// The default becomes part of the backend's module, in which the compiler knows what the block's type is.
-    func run(_ sweep: borrowing Sweep<Tensors>, in workspace: Workspace, _ work: BlockWork)
+    /// The default becomes part of the backend's module, in which the compiler knows the types of tensors and blocks.
+    ///
+    /// - Parameters:
+    ///   - work: What is done to each block.
+    ///   - outline: What the sweep is, but for its tensors.
+    ///   - tensors: What the step has been given.
+    ///   - slots: All slots.
+    ///   - parameterCopies: The copy that is kept of the parameters; one or none.
+    ///   - workspace: What sweeps over the layout need.
+    func run(
+        _ work: borrowing BlockWork, _ outline: SweepOutline, _ tensors: StepTensors<Tensors>, slots: [Tensors],
+        parameterCopies: [Tensors], in workspace: Workspace)
 }
 
 extension TensorBackend {
     @inlinable
-    public func run(_ sweep: borrowing Sweep<Tensors>, in workspace: Workspace, _ work: BlockWork) {
+    public func run(
+        _ work: borrowing BlockWork, _ outline: SweepOutline, _ tensors: StepTensors<Tensors>, slots: [Tensors],
+        parameterCopies: [Tensors], in workspace: Workspace
+    ) {
+        let sweep = Sweep(outline, tensors, slots: slots, parameterCopies: parameterCopies)
         run(sweep, in: workspace) { block, index in work.run(on: &block, at: index) }
     }
 
