@@ -91,7 +91,8 @@ public final class SIMDWorkspace: @unchecked Sendable {
     func run(_ sweep: borrowing Sweep<TensorSet>, _ body: @Sendable (inout SIMDBlock, Int) -> Void) {
         let slots = slotAddresses(sweep.slots, sweep.slotShapes)
         sweepCount += 1
-        let memory = SweepMemory(sweep, number: sweepCount, slots: slots, shapes: shapes, keptRows: rowsToKeep(in: sweep))
+        let keptRows = rowsToKeep(in: sweep)
+        let memory = SweepMemory(sweep, number: sweepCount, slots: slots, shapes: shapes, keptRows: keptRows)
         withUnsafePointer(to: memory) { run(sweep, SendableAddress($0), body) }
     }
 

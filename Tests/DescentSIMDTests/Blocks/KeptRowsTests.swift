@@ -68,7 +68,7 @@ import Testing
         #expect(other.arrays == centered.arrays)
     }
 
-    @Test func `factors are made anew where rows are clipped otherwise, or elements are multiplied otherwise before it`() {
+    @Test func `factors are made anew where another clip is asked for, or something else is done before it`() {
         let fresh = result(of: [(gradients, nil)]) { block, _ in
             block.scale(by: Float(3))
             Self.clip(&block)
