@@ -70,7 +70,8 @@ let package = Package(
             name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"],
             path: "Sources/Examples/replay"),
         .executableTarget(
-            name: "descent-bench", dependencies: ["Descent", "ExampleSupport"],
+            name: "descent-bench",
+            dependencies: ["Descent", "DescentDistributed", "DistributedScenarios", "ExampleSupport"],
             path: "Sources/Benchmarks/descent-bench"),
         .plugin(
             name: "NewStage",

@@ -28,6 +28,12 @@ let package = Package(
                 .product(name: "DigitsModel", package: "swift-descent"),
             ]),
         .executableTarget(
+            name: "overlap-mpi",
+            dependencies: [
+                "DescentMPI", .product(name: "Descent", package: "swift-descent"),
+                .product(name: "DescentDistributed", package: "swift-descent"),
+            ]),
+        .executableTarget(
             name: "mpi-scenarios",
             dependencies: [
                 "DescentMPI", .product(name: "DescentDistributed", package: "swift-descent"),

@@ -12,6 +12,8 @@ struct Arguments {
     /// What `Tests/Peers/compare.py --sizes` has written, for the drawing.
     private(set) var peers: String?
     private(set) var sizes = Plot.usualSizes
+    /// The jobs for which bytes are counted, each by its number of ranks, in place of measuring time.
+    private(set) var ranks: [Int] = []
     private(set) var writesJSON = false
     private(set) var waitsForTurns = false
     private(set) var asksForHelp = false
@@ -31,6 +33,7 @@ struct Arguments {
             case "--plot": plot = try Self.value(of: argument, &rest)
             case "--peers": peers = try Self.value(of: argument, &rest)
             case "--sizes": sizes = try Self.sizes(try Self.value(of: argument, &rest))
+            case "--ranks": ranks = try Self.ranks(try Self.value(of: argument, &rest))
             case "--chain": chains.append(try Self.chain(try Self.value(of: argument, &rest)))
             case "--seconds": seconds = try Self.number(of: argument, &rest) { $0 > 0 && $0.isFinite }
             case "--threads": threads = try Self.number(of: argument, &rest) { $0 >= 1 }
@@ -41,6 +44,9 @@ struct Arguments {
         guard !asksForEvery || chains.isEmpty else { throw BadArgument("--every has chains of its own") }
         guard plot == nil || (chains.isEmpty && workloads.isEmpty && !asksForEvery) else {
             throw BadArgument("--plot has a chain and workloads of its own")
+        }
+        guard ranks.isEmpty || (chains.isEmpty && plot == nil && !asksForEvery) else {
+            throw BadArgument("--ranks has a chain of its own")
         }
         guard peers == nil || plot != nil else { throw BadArgument("--peers are for --plot") }
         if asksForEvery { chains = BenchmarkChain.every }
@@ -83,6 +89,14 @@ struct Arguments {
             throw BadArgument("--sizes cannot be \"\(text)\"; they are numbers of elements with commas between them")
         }
         return sizes
+    }
+
+    private static func ranks(_ text: String) throws -> [Int] {
+        let ranks = text.split(separator: ",").map { Int($0) ?? 0 }
+        guard !ranks.isEmpty, ranks.allSatisfy((1...100_000).contains) else {
+            throw BadArgument("--ranks cannot be \"\(text)\"; they are numbers of ranks with commas between them")
+        }
+        return ranks
     }
 
     private static func chain(_ name: String) throws -> BenchmarkChain {

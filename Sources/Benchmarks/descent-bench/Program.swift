@@ -31,9 +31,24 @@ struct Program {
             ).run(console)
         }
         if let plot = arguments.plot { return try draw(plot) }
+        if !arguments.ranks.isEmpty { return try countExchanges() }
         try writeTitles(backend)
         for workload in arguments.workloads {
             for chain in arguments.chains { try write(try measure(workload, chain, on: backend)) }
+        }
+    }
+
+    /// Counts what ranks send and remember.
+    private func countExchanges() throws {
+        console.write(Exchange.header)
+        for workload in arguments.workloads {
+            for gradientType in [ElementType.float32, .bfloat16] {
+                for placement in Exchange.Placement.allCases {
+                    for ranks in arguments.ranks {
+                        console.write(try Exchange(workload, placement, gradientType, ranks: ranks).line)
+                    }
+                }
+            }
         }
     }
 

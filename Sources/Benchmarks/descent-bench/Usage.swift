@@ -5,6 +5,7 @@ enum Usage {
     static let text = """
         usage: descent-bench [workload...] [--chain name]... [--every] [--json] [--seconds s] [--threads n]
                descent-bench --plot file.svg [--sizes n,n...] [--peers file.json] [--json] [--seconds s] [--threads n]
+               descent-bench [workload...] --ranks n,n...
 
         Measures chains of gradient transforms over the parameters of models, in turns with the fastest that they could
         be. Each measurement has a process of its own.
@@ -27,6 +28,8 @@ enum Usage {
         --plot file    draws the time of a step of full for models of different sizes, as SVG
         --sizes n,n    for --plot: how many elements (two for each factor of ten, from 1,000 to 100,000,000)
         --peers file   for --plot: draws what Tests/Peers/compare.py --sizes ... --json file has measured, too
+        --ranks n,n    counts what each of so many ranks sends in a step with AdamW, and what it remembers between steps,
+                       as a table in Markdown, in place of measuring time
         --in-turns     for Tests/Peers/compare.py: makes ready, then measures for so many seconds for each line read
 
         columns
