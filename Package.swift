@@ -116,7 +116,10 @@ let package = Package(
         .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
         .testTarget(
             name: "DescentTests",
-            dependencies: ["Descent", "DescentCore", "DescentJSON", "DescentTestKit", "TestSupport", "endurance"],
+            dependencies: [
+                "Descent", "DescentCore", "DescentDistributed", "DescentJSON", "DescentTestKit", "TestSupport",
+                "endurance",
+            ],
             resources: [.copy("Fixtures")]),
     ],
     swiftLanguageModes: [.v6]

@@ -81,15 +81,35 @@ import Testing
         #expect(far == Array(repeating: [1 << 18, 1 << 18], count: ranks))
     }
 
-    @Test func `a rank that does not measure with the others is an error within the time limit`() throws {
-        var faults = Faults.none
-        // Both connect, and the second dies at one of its transfers.
-        faults.death = (1, 12)
-        let results = ThreadJob.run(ranks: 2, timeLimit: .milliseconds(100), faults: faults) { world in
-            let layout = try ParameterLayout([ParameterDescription("weight", shape: [3, 4])])
-            _ = try Chain(for: layout) { AllReduce(over: world) }
+    @Test func `small models have the shortest buckets, for which nothing is measured`() throws {
+        let results = ThreadJob.run(ranks: 2) { world in
+            let length = try world.bucketLength(of: (1 << 20) - 1, movingAs: 4)
+            return (length, world.linkSpeed == nil && world.sentByteCount == 0)
         }
-        let error = try #require(throws: DescentError.self) { try results[0].get() }
-        #expect(error.code == .processTimeout)
+        for result in results {
+            #expect(try result.get() == (1 << 16, true))
+        }
+    }
+
+    @Test(arguments: 0..<60)
+    func `whatever goes wrong while ranks measure, each has the same speed or an error in time`(seed: Int) throws {
+        let faults = Faults(seed: UInt64(seed), ranks: 3, calls: 25)
+        let limit = Duration.milliseconds(faults.isHarmless ? 60_000 : 25)
+        let results = ThreadJob.run(ranks: 3, timeLimit: limit, faults: faults) { world in
+            let speed = try world.measuredLink()
+            try world.barrier()
+            return speed
+        }
+        var speeds = Set<LinkSpeed>()
+        for result in results {
+            switch result {
+            case .success(let speed): speeds.insert(speed)
+            case .failure(let error):
+                #expect(!faults.isHarmless, "seed \(seed): \(error)")
+                let code = (error as? DescentError)?.code.description ?? ""
+                #expect(["processTimeout", "processFailure", "death"].contains(code), "seed \(seed): \(error)")
+            }
+        }
+        #expect(speeds.count <= 1, "seed \(seed): \(speeds)")
     }
 }

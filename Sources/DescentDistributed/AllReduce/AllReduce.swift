@@ -83,10 +83,10 @@ public struct AllReduce: GradientExchange {
     /// - Parameters:
     ///   - group: The ranks.
     ///   - reduction: What the sum over ranks is divided by.
-    ///   - bucketLength: How many elements move together, at least 1. With nil, the first pipeline of a group that has
-    ///     to know times some transfers, for less than a tenth of a second or some twenty messages, and buckets are made
-    ///     as long as the link asks for, from 65,536 to 4,194,304 elements: ``ProcessGroup/linkSpeed``. Results do not
-    ///     depend on it.
+    ///   - bucketLength: How many elements move together, at least 1. With nil, buckets are as long as the
+    ///     link asks for, from 65,536 to 4,194,304 elements. The first pipeline of a group that has a million elements or
+    ///     more times some transfers for that, for less than a tenth of a second or some twenty messages:
+    ///     ``ProcessGroup/linkSpeed``. Results do not depend on it.
     ///   - movingType: The type that gradients are rounded to before they move, and their sums, once, before they move
     ///     back; with 16 bits that is half the bytes of float32. A sum that leaves the range of `float16` is infinite,
     ///     and skips the step. With nil, gradients move as they are and sums in float32.

@@ -93,11 +93,10 @@ final class WindowExchange: @unchecked Sendable {
         }
         (self.group, self.layout, self.setup, self.settings) = (group, layout, setup, settings)
         (setupDigest, setupLength) = (setup.digest, setup.byteCount)
-        let measured = try settings.bucketLength == nil ? group.measuredLink() : nil
+        let elementCount = parameters.reduce(0) { $0 + layout[$1].count }
         let bucketLength =
-            settings.bucketLength ?? measured?.bucketLength(
-                of: parameters.reduce(0) { $0 + layout[$1].count }, movingAs: (settings.movingAs ?? .float32).byteCount,
-                among: group.rankCount) ?? 1
+            try settings.bucketLength
+            ?? group.bucketLength(of: elementCount, movingAs: (settings.movingAs ?? .float32).byteCount)
         (self.division, self.bucketLength) = (division, bucketLength)
         let plan =
             division.map { BucketPlan(parameters, of: layout, dividedBy: $0, bucketLength: bucketLength) }

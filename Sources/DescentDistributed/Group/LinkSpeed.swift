@@ -50,9 +50,16 @@ public struct LinkSpeed: Sendable, Hashable, CustomStringConvertible {
     func bucketLength(of elementCount: Int, movingAs byteCount: Int, among rankCount: Int) -> Int {
         let sentShare = Double(max(1, rankCount - 1)) / Double(max(1, rankCount))
         let wanted = 9 * latency * bandwidth / (Double(byteCount) * sentShare)
-        let (shortest, longest) = (Self.bucketLengths.lowerBound, Self.bucketLengths.upperBound)
-        var length = shortest
-        while length < longest, Double(length) < wanted, length * 2 <= elementCount / 8 { length *= 2 }
+        let longest = Self.longestBucket(of: elementCount)
+        var length = Self.bucketLengths.lowerBound
+        while length < longest, Double(length) < wanted { length *= 2 }
+        return length
+    }
+
+    /// How many of so many elements move together on the slowest link.
+    static func longestBucket(of elementCount: Int) -> Int {
+        var length = bucketLengths.lowerBound
+        while length < bucketLengths.upperBound, length * 2 <= elementCount / 8 { length *= 2 }
         return length
     }
 

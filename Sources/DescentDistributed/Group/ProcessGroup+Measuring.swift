@@ -10,6 +10,19 @@ extension ProcessGroup {
     /// Once all have taken so many seconds, none is timed any more.
     private static let longestMeasuring = 0.03
 
+    /// How many elements are to move together; where every link asks for the same, nothing is measured.
+    ///
+    /// - Parameters:
+    ///   - elementCount: How many elements there are.
+    ///   - byteCount: How many bytes each of them moves as.
+    /// - Returns: The length, the same on all ranks.
+    /// - Throws: `DescentError`, as every transfer does.
+    func bucketLength(of elementCount: Int, movingAs byteCount: Int) throws(DescentError) -> Int {
+        let shortest = LinkSpeed.bucketLengths.lowerBound
+        if LinkSpeed.longestBucket(of: elementCount) == shortest { return shortest }
+        return try measuredLink().bucketLength(of: elementCount, movingAs: byteCount, among: rankCount)
+    }
+
     /// How fast the ranks exchange bytes: measured when it is first asked for, which all ranks do together.
     ///
     /// That takes less than a tenth of a second, or twenty times what a message takes. The slowest rank's times count, and

@@ -27,7 +27,8 @@ public final class ProcessGroup: @unchecked Sendable {
     let data: Channel
     /// How fast the ranks exchange bytes; nil until a pipeline has been built that had to know.
     ///
-    /// It is measured once, by all ranks together, when an ``AllReduce`` is built whose bucket length is not given.
+    /// It is measured once, by all ranks together, when an ``AllReduce`` of a million elements or more is built whose
+    /// bucket length is not given.
     public internal(set) var linkSpeed: LinkSpeed?
     /// How many bytes this rank has given the communicator for other ranks.
     ///

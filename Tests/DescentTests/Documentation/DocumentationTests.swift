@@ -19,7 +19,8 @@ import Testing
             if let complaints { program.block.record(complaints) }
             return
         }
-        let result = try SwiftCompiler().run(program.block.program, with: Manifest().closure(of: ["Descent"]))
+        let modules = try Manifest().closure(of: ["Descent", "DescentDistributed"])
+        let result = try SwiftCompiler().run(program.block.program, with: modules)
         if result.status != 0 || result.output != output {
             program.block.record("it ends with \(result.status) and prints\n\(result.output)\ninstead of\n\(output)")
         }
