@@ -6,7 +6,8 @@
 # (tbf) and adds no delay of its own: what ranks measure as latency is that of TCP and of the processors that they share.
 # Needs Linux, iproute2, Open MPI, and leave to make namespaces; where something is missing, it says what, and ends well.
 #
-# Environment: RANKS="2 4", RATES="unlimited 10gbit 1gbit 100mbit", STEPS=5 choose what is measured.
+# Environment: RANKS="2 4", RATES="unlimited 10gbit 1gbit 100mbit", STEPS=5 choose what is measured, and
+# BUCKET=1048576 the length of buckets, which ranks choose by what they measure unless it is given.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -86,6 +87,6 @@ for rate in $rates; do
             --mca btl tcp,self --mca pml ob1 --mca btl_tcp_if_include 10.77.0.0/24 \
             --mca oob_tcp_if_include 10.77.0.0/24 \
             --mca mpi_yield_when_idle 1 --mca btl_base_warn_component_unused 0 \
-            "$program" "$rate" "$steps"
+            "$program" "$rate" "$steps" ${BUCKET:+"$BUCKET"}
     done
 done

@@ -7,7 +7,8 @@ import Foundation
 ///
 ///     mpirun -n 2 overlap-mpi "1 Gbit/s" 5
 ///
-/// The arguments are what the link is called and how many steps of each kind are measured. Rank 0 prints a row of a table:
+/// The arguments are what the link is called, how many steps of each kind are measured, and how many elements a bucket
+/// holds, which the ranks choose unless it is given. Rank 0 prints a row of a table:
 /// how long a step takes with all gradients handed over behind the backward pass, and with each as soon as it is made.
 ///
 /// The backward pass makes nothing: it sleeps as long as making each gradient would take, so that ranks which share
@@ -23,7 +24,7 @@ struct Program {
         let name = arguments.first ?? "this machine"
         let stepCount = max(1, arguments.dropFirst().first.flatMap { Int($0) } ?? 5)
         MPICommunicator.withWorld(timeLimit: .seconds(60)) { world in
-            let program = try Program(world)
+            let program = try Program(world, bucketLength: arguments.dropFirst(2).first.flatMap { Int($0) })
             let atOnce = try program.stepTime(stepCount, isStreamed: false)
             let streamed = try program.stepTime(stepCount, isStreamed: true)
             if world.rank == 0 { program.write(name, atOnce, streamed) }
@@ -32,11 +33,12 @@ struct Program {
 
     private let world: ProcessGroup
     private let layout: ParameterLayout
+    private let bucketLength: Int?
     /// How long the backward pass is meant to take.
     private var backwardTime: Duration { Self.timePerTensor * Self.tensorCount }
 
-    private init(_ world: ProcessGroup) throws {
-        self.world = world
+    private init(_ world: ProcessGroup, bucketLength: Int?) throws {
+        (self.world, self.bucketLength) = (world, bucketLength)
         layout = try ParameterLayout(
             (0..<Self.tensorCount).map { try ParameterDescription("matrix\($0)", shape: Self.shape) })
     }
@@ -46,7 +48,7 @@ struct Program {
         var parameters = TensorSet(zeros: layout)
         let gradients = parameters
         var pipeline = try Pipeline(for: parameters, on: SIMDBackend(threads: 1)) {
-            AllReduce(over: world)
+            AllReduce(over: world, bucketLength: bucketLength)
         } driving: {
             SGD(learningRate: 1)
         }
@@ -72,7 +74,7 @@ struct Program {
         let sent = ExchangeCosts(elementCount: layout.elementCount, rankCount: world.rankCount).sentBytes
         let (exposed, hidden) = (atOnce - backwardTime, atOnce - streamed)
         let cells = [
-            "\(world.rankCount)", name, world.linkSpeed?.description ?? "", "\(sent / 1_000_000) MB",
+            "\(world.rankCount)", name, world.linkSpeed?.description ?? "nothing", "\(sent / 1_000_000) MB",
             whole(backwardTime), whole(atOnce), whole(streamed),
             String(format: "%.0f%%", 100 * (hidden / exposed)),
         ]
