@@ -88,7 +88,11 @@ let package = Package(
             name: "DistributedScenarios", dependencies: ["Descent", "DescentDistributed", "SeededNumbers"],
             path: "Tests/DistributedScenarios"),
         .executableTarget(
-            name: "endurance", dependencies: ["AllocationCounter", "Descent", "ExampleSupport", "SeededNumbers"],
+            name: "endurance",
+            dependencies: [
+                "AllocationCounter", "Descent", "DescentDistributed", "DistributedScenarios", "ExampleSupport",
+                "SeededNumbers",
+            ],
             path: "Tests/Endurance"),
         .testTarget(
             name: "DescentCoreTests", dependencies: ["AllocationCounter", "Descent", "DescentCore", "TestSupport"]),

@@ -1,5 +1,7 @@
 import AllocationCounter
 import Descent
+import DescentDistributed
+import DistributedScenarios
 import ExampleSupport
 import Foundation
 
@@ -12,12 +14,17 @@ struct Soak {
     init(steps: Int) { self.steps = steps }
 
     func run() throws {
+        try run("Alone", Accumulate(steps: 2))
+        try run("As one of two ranks", AllReduce(over: ProcessGroup(over: EchoCommunicator(among: 2))))
+    }
+
+    private func run(_ name: String, _ first: any Stage) throws {
         var parameters = try TensorSet([
             ParameterDescription("weight", shape: [3, 4]), ParameterDescription("bias", shape: [3]),
         ])
         var gradients = parameters
         var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: .layerNorms)) {
-            Accumulate(steps: 2)
+            first
             Unscale(.dynamic(growthInterval: 20))
             ClipByPercentile(90, historyLength: 1_000)
             ClipByGlobalNorm(1)
@@ -40,7 +47,7 @@ struct Soak {
         }
         let growth = ProcessMemory.residentBytes - early
         print(
-            "\(steps) steps, \(pipeline.appliedSteps) applied, \(pipeline.skippedSteps) skipped: "
+            "\(name): \(steps) steps, \(pipeline.appliedSteps) applied, \(pipeline.skippedSteps) skipped: "
                 + "\(early / 1024) KB after a tenth, \(growth / 1024) KB more at the end; "
                 + "\(allocations) allocations in steps that had nothing to say")
         guard growth <= Self.allowance else {

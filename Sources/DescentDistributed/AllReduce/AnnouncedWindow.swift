@@ -11,15 +11,19 @@ struct AnnouncedWindow {
     /// Whether weights count, and come to 0.
     private(set) var isWeightless = false
 
-    /// A window of which nothing is known yet.
-    init() {}
+    /// Forgets the last window; of this one nothing is known yet.
+    mutating func reset() {
+        factors.removeAll(keepingCapacity: true)
+        reasonLengths.removeAll(keepingCapacity: true)
+        (skippingRank, isWeightless) = (nil, false)
+    }
 
     /// Puts together what ranks have said.
     ///
     /// - Throws: `DescentError` with code `processMismatch` if their gradients are not stored alike.
-    init(_ announcements: [Announcement], _ reduction: AllReduce.Reduction) throws(DescentError) {
+    mutating func read(_ announcements: [Announcement], _ reduction: AllReduce.Reduction) throws(DescentError) {
+        reset()
         try Self.requireSameElementTypes(announcements)
-        reasonLengths = announcements.map(\.reasonLength)
         let weights = announcements.reduce(0) { $0 + $1.weight }
         isWeightless = weights == 0 && reduction == .weighted
         // Where weights count, a rank whose window holds nothing weighs 0; all that is needed is one that weighs more.
@@ -28,14 +32,16 @@ struct AnnouncedWindow {
         skippingRank =
             announcements.firstIndex { $0.reasonLength > 0 && !$0.isEmpty }
             ?? announcements.firstIndex { $0.reasonLength > 0 && !allowsEmpty }
-        factors = announcements.map { announcement in
-            if announcement.isEmpty { return nil }
+        for announcement in announcements {
+            reasonLengths.append(announcement.reasonLength)
             let factor = Double(announcement.factor)
-            return switch reduction {
-            case .mean: Float(factor / Double(announcements.count))
-            case .sum: announcement.factor
-            case .weighted: Float(factor * (announcement.weight / weights))
-            }
+            let share =
+                switch reduction {
+                case .mean: Float(factor / Double(announcements.count))
+                case .sum: announcement.factor
+                case .weighted: Float(factor * (announcement.weight / weights))
+                }
+            factors.append(announcement.isEmpty ? nil : share)
         }
     }
 

@@ -130,7 +130,7 @@ final class WindowExchange: @unchecked Sendable {
         let movingType = settings.movingAs ?? elementType
         for bucket in buckets { bucket.reset(movingType, sumsAs: settings.movingAs ?? .float32) }
         (scattered, summed) = (0, 0)
-        window = AnnouncedWindow()
+        window.reset()
     }
 
     /// Fills one parameter's gradient into buckets, and moves on whatever can be.
@@ -311,7 +311,7 @@ final class WindowExchange: @unchecked Sendable {
         do throws(DescentError) {
             let announcements = try pending.wait()
             try group.compare(setup, announcements)
-            window = try AnnouncedWindow(announcements, settings.reduction)
+            try window.read(announcements, settings.reduction)
             weight = announcements.reduce(0) { $0 + $1.weight }
         } catch {
             phase = .refused

@@ -73,16 +73,22 @@ struct Announcement {
 
     /// Writes it down as ``byteCount`` bytes.
     func write(to memory: UnsafeMutableRawPointer) {
-        let bytes = Array(text.utf8.prefix(Self.textCount * 8))
-        let words = [
-            Self.version << 32 | action.rawValue, exchange, digest, secondDigest, UInt64(factor.bitPattern),
-            weight.bitPattern, UInt64(setupLength), UInt64(reasonLength), isEmpty ? 1 : 0,
-            isError ? 1 : 0, UInt64(bytes.count),
-        ]
+        let bytes = text.utf8.prefix(Self.textCount * 8)
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: Self.byteCount)
-        for (index, word) in words.enumerated() {
+        func write(_ word: UInt64, at index: Int) {
             memory.storeBytes(of: word.littleEndian, toByteOffset: index * 8, as: UInt64.self)
         }
+        write(Self.version << 32 | action.rawValue, at: 0)
+        write(exchange, at: 1)
+        write(digest, at: 2)
+        write(secondDigest, at: 3)
+        write(UInt64(factor.bitPattern), at: 4)
+        write(weight.bitPattern, at: 5)
+        write(UInt64(setupLength), at: 6)
+        write(UInt64(reasonLength), at: 7)
+        write(isEmpty ? 1 : 0, at: 8)
+        write(isError ? 1 : 0, at: 9)
+        write(UInt64(bytes.count), at: 10)
         for (index, byte) in bytes.enumerated() {
             memory.storeBytes(of: byte, toByteOffset: Self.headCount * 8 + index, as: UInt8.self)
         }
@@ -90,19 +96,19 @@ struct Announcement {
 
     /// Reads what another rank has written; nil if it is no announcement of this version.
     init?(reading memory: UnsafeRawPointer) {
-        let words = (0..<Self.headCount).map {
-            UInt64(littleEndian: memory.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self))
+        func word(_ index: Int) -> UInt64 {
+            UInt64(littleEndian: memory.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
         }
-        guard words[0] >> 32 == Self.version, let action = Action(rawValue: words[0] & 0xffff_ffff) else { return nil }
-        self.init(action, exchange: words[1], digest: words[2])
-        secondDigest = words[3]
-        factor = Float(bitPattern: UInt32(truncatingIfNeeded: words[4]))
-        weight = Double(bitPattern: words[5])
-        setupLength = Int(truncatingIfNeeded: words[6])
-        reasonLength = Int(truncatingIfNeeded: words[7])
-        isEmpty = words[8] != 0
-        isError = words[9] != 0
-        let count = Int(min(words[10], UInt64(Self.textCount * 8)))
+        guard word(0) >> 32 == Self.version, let action = Action(rawValue: word(0) & 0xffff_ffff) else { return nil }
+        self.init(action, exchange: word(1), digest: word(2))
+        secondDigest = word(3)
+        factor = Float(bitPattern: UInt32(truncatingIfNeeded: word(4)))
+        weight = Double(bitPattern: word(5))
+        setupLength = Int(truncatingIfNeeded: word(6))
+        reasonLength = Int(truncatingIfNeeded: word(7))
+        isEmpty = word(8) != 0
+        isError = word(9) != 0
+        let count = Int(min(word(10), UInt64(Self.textCount * 8)))
         text = String(
             decoding: UnsafeRawBufferPointer(start: memory + Self.headCount * 8, count: count), as: UTF8.self)
     }

@@ -1,23 +1,35 @@
 import DescentCore
 
 /// The announcements of all ranks, on their way.
+///
+/// Once they have arrived it is used again, so that a step asks for no memory.
 final class PendingAnnouncements {
-    private let own: Announcement
-    private let group: ProcessGroup
+    private var own = Announcement(.barrier)
+    /// The group, which keeps this, or is kept by who does.
+    private unowned let group: ProcessGroup
     private let sent: UnsafeMutableRawPointer
     private let received: UnsafeMutableRawPointer
     private var transfer: Transfer?
+    /// What has arrived last.
+    private var announcements: [Announcement] = []
+
+    /// Makes room for one of each rank.
+    init(of group: ProcessGroup) {
+        self.group = group
+        let size = Announcement.byteCount
+        sent = .allocate(byteCount: size, alignment: 8)
+        received = .allocate(byteCount: size * group.rankCount, alignment: 8)
+        received.initializeMemory(as: UInt8.self, repeating: 0, count: size * group.rankCount)
+        announcements.reserveCapacity(group.rankCount)
+    }
 
     /// Sends one to every rank.
     ///
     /// - Throws: `DescentError`, as the communicator does.
-    init(_ announcement: Announcement, on channel: Channel, of group: ProcessGroup) throws(DescentError) {
-        (own, self.group) = (announcement, group)
+    func begin(_ announcement: Announcement, on channel: Channel) throws(DescentError) {
+        own = announcement
         let size = Announcement.byteCount
-        sent = .allocate(byteCount: size, alignment: 8)
         announcement.write(to: sent)
-        received = .allocate(byteCount: size * group.rankCount, alignment: 8)
-        received.initializeMemory(as: UInt8.self, repeating: 0, count: size * group.rankCount)
         transfer = try group.beginGathering(
             UnsafeRawBufferPointer(start: sent, count: size),
             into: UnsafeMutableRawBufferPointer(start: received, count: size * group.rankCount), on: channel)
@@ -46,7 +58,8 @@ final class PendingAnnouncements {
     func wait() throws(DescentError) -> [Announcement] {
         if let transfer { try group.wait(for: transfer) }
         transfer = nil
-        var announcements: [Announcement] = []
+        announcements.removeAll(keepingCapacity: true)
+        defer { group.takeBack(self) }
         for rank in 0..<group.rankCount {
             guard let announcement = Announcement(reading: received + rank * Announcement.byteCount) else {
                 throw DescentError(

@@ -38,6 +38,8 @@ public final class ProcessGroup: @unchecked Sendable {
     private var failure: DescentError?
     /// Announcements that nobody waits for, kept until the communicator has done with their memory.
     private var unawaited: [PendingAnnouncements] = []
+    /// What has held announcements that have arrived, for those to come.
+    private var unused: PendingAnnouncements?
     /// How many exchanges have been opened, which numbers them alike on all ranks.
     private var openedExchanges: UInt64 = 0
     /// An exchange that others wait for, to be told if this rank leaves.
@@ -118,9 +120,15 @@ public final class ProcessGroup: @unchecked Sendable {
 
     /// Begins to tell every rank what this one is about to do.
     func announce(_ announcement: Announcement) throws(DescentError) -> PendingAnnouncements {
-        unawaited.removeAll { (try? $0.isDone) ?? false }
-        return try PendingAnnouncements(announcement, on: control, of: self)
+        if !unawaited.isEmpty { unawaited.removeAll { (try? $0.isDone) ?? false } }
+        let pending = unused ?? PendingAnnouncements(of: self)
+        unused = nil
+        try pending.begin(announcement, on: control)
+        return pending
     }
+
+    /// Keeps what has held announcements for those to come.
+    func takeBack(_ pending: PendingAnnouncements) { unused = pending }
 
     /// Tells every rank something without waiting for what they say.
     func tell(_ announcement: Announcement) {
