@@ -94,9 +94,11 @@ final class WindowExchange: @unchecked Sendable {
         (self.group, self.layout, self.setup, self.settings) = (group, layout, setup, settings)
         (setupDigest, setupLength) = (setup.digest, setup.byteCount)
         let elementCount = parameters.reduce(0) { $0 + layout[$1].count }
-        let bucketLength =
-            try settings.bucketLength
-            ?? group.bucketLength(of: elementCount, movingAs: (settings.movingAs ?? .float32).byteCount)
+        var bucketLength = settings.bucketLength ?? 0
+        if settings.bucketLength == nil {
+            bucketLength = try group.bucketLength(
+                of: elementCount, movingAs: (settings.movingAs ?? .float32).byteCount)
+        }
         (self.division, self.bucketLength) = (division, bucketLength)
         let plan =
             division.map { BucketPlan(parameters, of: layout, dividedBy: $0, bucketLength: bucketLength) }

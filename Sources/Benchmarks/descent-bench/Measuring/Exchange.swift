@@ -44,25 +44,15 @@ struct Exchange {
         let world = try ProcessGroup(over: EchoCommunicator(among: ranks))
         var parameters = TensorSet(zeros: layout)
         let gradients = TensorSet(zeros: layout, gradientType)
-        switch placement {
-        case .everywhere:
-            var pipeline = try Pipeline(for: parameters) {
-                AllReduce(over: world, bucketLength: 1 << 20, movingAs: movingType)
-            } driving: {
-                AdamW()
-            }
-            try count(world) { _ = try pipeline.step(&parameters, gradients: gradients) }
-            stateBytes = Self.bytes(of: try pipeline.state)
-        case .sharded:
-            var pipeline = try ShardedPipeline(
-                for: parameters, over: world, bucketLength: 1 << 20, on: SIMDBackend()
-            ) {
-            } driving: {
-                AdamW()
-            }
-            try count(world) { _ = try pipeline.step(&parameters, gradients: gradients) }
-            stateBytes = Self.bytes(of: try pipeline.state)
+        var configuration = PipelineConfiguration()
+        if placement == .sharded { configuration.sharding = .optimizerState(over: world, bucketLength: 1 << 20) }
+        var pipeline = try Pipeline(for: parameters, configuration: configuration) {
+            if placement == .everywhere { AllReduce(over: world, bucketLength: 1 << 20, movingAs: movingType) }
+        } driving: {
+            AdamW()
         }
+        try count(world) { _ = try pipeline.step(&parameters, gradients: gradients) }
+        stateBytes = Self.bytes(of: try pipeline.state)
     }
 
     private mutating func count(_ world: ProcessGroup, _ step: () throws -> Void) throws {
