@@ -121,8 +121,8 @@ let package = Package(
         .testTarget(
             name: "DescentTests",
             dependencies: [
-                "Descent", "DescentCore", "DescentDistributed", "DescentJSON", "DescentTestKit", "TestSupport",
-                "endurance",
+                "Descent", "DescentCore", "DescentDistributed", "DescentJSON", "DescentTestKit", "DigitsModel",
+                "TestSupport", "endurance",
             ],
             resources: [.copy("Fixtures")]),
     ],

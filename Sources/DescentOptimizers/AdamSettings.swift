@@ -98,6 +98,7 @@ extension AdamOptimizer {
         get { settings.learningRate }
         set { settings.learningRate = newValue }
     }
+    /// The weight decay of parameters that no group gives another one.
     public var weightDecay: Schedule {
         get { settings.weightDecay }
         set { settings.weightDecay = newValue }

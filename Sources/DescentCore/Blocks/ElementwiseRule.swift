@@ -9,20 +9,35 @@ public struct ElementwiseRule: Sendable {
     ///
     /// Each is known to backends by its raw value, and is that of the optimizer of this name.
     public enum Kernel: String, CaseIterable, Sendable {
+        /// The gradient over the root of a running mean of its square.
         case rmsprop
+        /// RMSProp, whose direction a velocity takes up.
         case rmspropMomentum = "rmsprop_momentum"
+        /// The gradient over the root of its running variance.
         case rmspropCentered = "rmsprop_centered"
+        /// RMSProp of the running variance, whose direction a velocity takes up.
         case rmspropCenteredMomentum = "rmsprop_centered_momentum"
+        /// The gradient over the root of the sum of its squares.
         case adagrad
+        /// The gradient times the ratio of the roots of two running means: of squared updates and of its own square.
         case adadelta
+        /// The first moment over a decaying largest magnitude.
         case adamax
+        /// Adam, with Nesterov's look ahead along the first moment.
         case nadam
+        /// Adam, with the rectification of its variance, and without the second moment while it cannot be trusted.
         case radam
+        /// Adam, whose second moment is that of what the first one did not foresee.
         case adabelief
+        /// Adam, whose second moment moves towards the square of the gradient by steps that do not depend on the distance.
         case yogi
+        /// Adam, with a second first moment that forgets slowly.
         case ademamix
+        /// Momentum of gradients that are divided by the norm of their tensor.
         case novograd
+        /// Momentum of gradients that are scaled by the trust ratio of their tensor.
         case lars
+        /// AdamW without a schedule, whose parameters lie between an iterate and its mean.
         case scheduleFreeAdamW = "schedule_free_adamw"
 
         /// How many slots the formula has.

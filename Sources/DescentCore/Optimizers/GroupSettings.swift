@@ -4,7 +4,24 @@
 public struct GroupSettings: Sendable, Hashable, Codable {
     /// The name of a setting, as optimizers and documents spell it.
     public enum Name: String, Sendable, CaseIterable, CodingKey {
-        case momentum, dampening, nesterov, maximize, alpha, beta1, beta2, epsilon, learningRateDecay
+        /// ``GroupSettings/momentum``
+        case momentum
+        /// ``GroupSettings/dampening``
+        case dampening
+        /// ``GroupSettings/nesterov``
+        case nesterov
+        /// ``GroupSettings/maximize``
+        case maximize
+        /// ``GroupSettings/alpha``
+        case alpha
+        /// ``GroupSettings/beta1``
+        case beta1
+        /// ``GroupSettings/beta2``
+        case beta2
+        /// ``GroupSettings/epsilon``
+        case epsilon
+        /// ``GroupSettings/learningRateDecay``
+        case learningRateDecay
     }
 
     private typealias CodingKeys = Name

@@ -142,7 +142,9 @@ public protocol Optimizer: Driving {
 }
 
 extension Optimizer {
+    /// The type's name.
     public var name: String { String(describing: Self.self) }
+    /// No decay.
     public var weightDecay: Schedule { 0 }
     public var groups: [ParameterGroup] { [] }
     public var groupSettings: [GroupSettings.Name] { [] }
@@ -175,6 +177,7 @@ extension Optimizer {
 }
 
 extension Optimizer where State == Stateless {
+    /// Nothing; what is set is forgotten.
     public var state: Stateless {
         get { Stateless() }
         set {}

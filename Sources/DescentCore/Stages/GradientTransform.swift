@@ -151,6 +151,7 @@ extension GradientTransform {
 }
 
 extension GradientTransform where State == Stateless {
+    /// Nothing; what is set is forgotten.
     public var state: Stateless {
         get { Stateless() }
         set {}

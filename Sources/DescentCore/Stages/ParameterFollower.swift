@@ -46,6 +46,7 @@ extension ParameterFollower {
 }
 
 extension ParameterFollower where State == Stateless {
+    /// Nothing; what is set is forgotten.
     public var state: Stateless {
         get { Stateless() }
         set {}

@@ -19,8 +19,10 @@ enum Documentation {
             + files.filter { $0.contains(".docc/") && $0.hasSuffix(".md") }.sorted().map { "Sources/\($0)" }
     }()
 
-    /// The paths of the articles for users, without the page that lists them.
-    static let articles = paths.filter { $0.hasPrefix(catalog) && !$0.hasSuffix("/Descent.md") }
+    /// The paths of the articles for users, without the page that lists them and those that group what a type has.
+    static let articles = paths.filter { path in
+        path.hasPrefix(catalog) && !path.hasSuffix("/Descent.md") && !path.contains("/Reference/")
+    }
 
     /// Every block that holds a whole program, with what it is shown to print.
     static let programs: [Program] = pages.flatMap { _, page in
@@ -64,7 +66,7 @@ extension Markdown {
     var links: [String] {
         prose.flatMap { line in
             line.matches(of: /\]\(([^)#]+)[^)]*\)/).map { String($0.1) }
-                + line.matches(of: /<(doc:\w+)>/).map { String($0.1) }
+                + line.matches(of: /<(doc:[\w-]+)>/).map { String($0.1) }
         }
     }
 }

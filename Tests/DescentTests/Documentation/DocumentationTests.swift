@@ -19,8 +19,8 @@ import Testing
             if let complaints { program.block.record(complaints) }
             return
         }
-        let modules = try Manifest().closure(of: ["Descent", "DescentDistributed"])
-        let result = try SwiftCompiler().run(program.block.program, with: modules)
+        let targets = try Manifest().closure(of: ["Descent", "DescentDistributed"])
+        let result = try SwiftCompiler().run(program.block.program, with: targets)
         if result.status != 0 || result.output != output {
             program.block.record("it ends with \(result.status) and prints\n\(result.output)\ninstead of\n\(output)")
         }
@@ -29,9 +29,13 @@ import Testing
     @Test(arguments: Documentation.paths) func `what a page links to exists`(_ path: String) throws {
         let page = try Markdown(path)
         for link in page.links where !link.hasPrefix("http") {
-            let relative = link.hasPrefix("doc:") ? "\(link.dropFirst(4)).md" : link
-            let target = page.file.deletingLastPathComponent().appendingPathComponent(relative)
-            #expect(FileManager.default.fileExists(atPath: target.standardizedFileURL.path), "\(path): \(link)")
+            let name = link.dropFirst(4)
+            let candidates = link.hasPrefix("doc:") ? ["\(name).md", "Tutorials/\(name).tutorial"] : [link]
+            let exists = candidates.contains { relative in
+                let target = page.file.deletingLastPathComponent().appendingPathComponent(relative)
+                return FileManager.default.fileExists(atPath: target.standardizedFileURL.path)
+            }
+            #expect(exists, "\(path): \(link)")
         }
     }
 

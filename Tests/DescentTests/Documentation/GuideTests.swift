@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 
-/// What the guides to writing stages, optimizers and backends say of tests; `DocumentationTests` runs their programs.
+/// What the guides to writing stages, optimizers, backends and communicators say of tests; `DocumentationTests` runs their
+/// programs.
 @Suite struct GuideTests {
     /// A guide that shows a test of what one of its programs declares.
     struct Guide: Sendable, CustomTestStringConvertible {
@@ -37,15 +38,7 @@ import Testing
 
         /// Runs a test of what a program declares.
         func run(_ text: String, for declarations: String) throws -> SwiftCompiler.RunResult {
-            let entry = """
-                @main struct Runner {
-                    static func main() async { await Testing.__swiftPMEntryPoint() as Never }
-                }
-
-                """
-            return try SwiftCompiler().run(
-                declarations + entry + text, named: test,
-                with: Manifest().closure(of: ["Descent", "AllocationCounter", "DescentTestKit"]))
+            try SwiftCompiler().runTests(declarations + text, named: test)
         }
     }
 
@@ -56,6 +49,7 @@ import Testing
         Guide(name: "WritingOptimizers", test: "SignumTests.swift", program: 1),
         Guide(name: "WritingOptimizers", test: "SignumTests.swift", program: 2),
         Guide(name: "WritingBackends", test: "ArrayBackendTests.swift", program: 0),
+        Guide(name: "WritingCommunicators", test: "ThreadCommunicatorTests.swift", program: 0),
     ]
 
     @Test(arguments: guides.map(\.name) + ["AdvancedStages", "Composition"])

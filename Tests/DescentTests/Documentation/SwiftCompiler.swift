@@ -61,6 +61,36 @@ struct SwiftCompiler {
         }
     }
 
+    /// Compiles a file of tests with Descent and its kit, and runs them.
+    ///
+    /// - Parameters:
+    ///   - tests: The text of the file, with all that it tests.
+    ///   - name: The name of the file.
+    /// - Returns: What the run of the tests prints, or what the compiler says.
+    /// - Throws: An error if there are no objects, or if a process cannot be started.
+    func runTests(_ tests: String, named name: String) throws -> RunResult {
+        let entry = """
+            @main struct Runner {
+                static func main() async { await Testing.__swiftPMEntryPoint() as Never }
+            }
+
+            """
+        let targets = try Manifest().closure(of: ["Descent", "AllocationCounter", "DescentTestKit"])
+        return try run(entry + tests, named: name, with: targets)
+    }
+
+    /// What the compiler says about a manifest of a package, or nil if it has nothing to say.
+    static func complaints(aboutManifest manifest: String) throws -> String? {
+        try withFile(manifest, named: "Package.swift") { file in
+            // The module of manifests lies beside the compiler, which says where that is.
+            let info = try run("/usr/bin/env", ["swiftc", "-print-target-info"]).output
+            let path = try #require(info.firstMatch(of: /"runtimeResourcePath": "([^"]+)"/)?.1)
+            let result = try run(
+                "/usr/bin/env", ["swiftc", "-typecheck", "-I", "\(path)/pm/ManifestAPI", file.path])
+            return result.status == 0 ? nil : "swiftc ended with \(result.status):\n\(result.output)"
+        }
+    }
+
     /// How a process ended.
     struct RunResult {
         let status: Int32
