@@ -1,8 +1,9 @@
 import TestSupport
 import Testing
 
-/// What the guides to writing stages, optimizers, backends and communicators say of tests; `DocumentationTests` runs their
-/// programs.
+/// What the guides to writing stages, optimizers, backends and communicators say of tests.
+///
+/// `DocumentationTests` runs their programs.
 @Suite struct GuideTests {
     /// A guide that shows a test of what one of its programs declares.
     struct Guide: Sendable, CustomTestStringConvertible {

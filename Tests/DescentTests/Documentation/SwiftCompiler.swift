@@ -85,8 +85,13 @@ struct SwiftCompiler {
             // The module of manifests lies beside the compiler, which says where that is.
             let info = try run("/usr/bin/env", ["swiftc", "-print-target-info"]).output
             let path = try #require(info.firstMatch(of: /"runtimeResourcePath": "([^"]+)"/)?.1)
+            let version = try #require(manifest.firstMatch(of: /swift-tools-version: (\d+\.\d+)/)?.1)
             let result = try run(
-                "/usr/bin/env", ["swiftc", "-typecheck", "-I", "\(path)/pm/ManifestAPI", file.path])
+                "/usr/bin/env",
+                [
+                    "swiftc", "-typecheck", "-I", "\(path)/pm/ManifestAPI", "-package-description-version",
+                    "\(version).0", file.path,
+                ])
             return result.status == 0 ? nil : "swiftc ended with \(result.status):\n\(result.output)"
         }
     }
