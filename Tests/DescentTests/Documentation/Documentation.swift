@@ -1,21 +1,21 @@
 import Foundation
 import Testing
 
-/// The README, and the articles of all catalogs.
+/// The README, what those who contribute are told, and the articles of all catalogs.
 enum Documentation {
     /// Where the articles for users are, from the top of the repository.
     static let catalog = "Sources/Descent/Descent.docc"
 
-    /// The README and the articles, by their paths in the repository.
+    /// All pages, by their paths in the repository.
     static let pages: [(path: String, page: Markdown)] = paths.compactMap { path in
         (try? Markdown(path)).map { (path, $0) }
     }
 
-    /// The paths of the README and of all pages of catalogs.
+    /// The paths of all pages.
     static let paths: [String] = {
         let sources = Markdown.repository.appendingPathComponent("Sources")
         let files = FileManager.default.enumerator(atPath: sources.path)?.compactMap { $0 as? String } ?? []
-        return ["README.md"]
+        return ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"]
             + files.filter { $0.contains(".docc/") && $0.hasSuffix(".md") }.sorted().map { "Sources/\($0)" }
     }()
 

@@ -39,6 +39,25 @@ import Testing
         }
     }
 
+    @Test(arguments: Documentation.paths) func `a script that a page names exists`(_ path: String) throws {
+        let text = try String(contentsOf: Markdown(path).file, encoding: .utf8)
+        for script in Set(text.matches(of: /\.ci\/[\w-]+/).map { String($0.0) }) {
+            let file = Markdown.repository.appendingPathComponent(script)
+            #expect(FileManager.default.fileExists(atPath: file.path), "\(path): \(script)")
+        }
+    }
+
+    @Test func `the package index is told of every module that is a product`() throws {
+        let lines = { (path: String) in
+            try String(contentsOf: Markdown.repository.appendingPathComponent(path), encoding: .utf8)
+                .split(separator: "\n")
+        }
+        let products = try lines("Package.swift").compactMap { $0.firstMatch(of: /\.library\(name: "(Descent\w*)"/)?.1 }
+        let listed = try lines(".spi.yml").compactMap { $0.wholeMatch(of: / +- (Descent\w*)/)?.1 }
+        #expect(products.count > 5)
+        #expect(listed == products)
+    }
+
     @Test func `the README and the first page of the catalog list every article`() throws {
         let names = Documentation.articles.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent }
         #expect(names.count > 10)
