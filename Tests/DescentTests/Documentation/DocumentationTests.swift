@@ -53,7 +53,7 @@ import Testing
                 .split(separator: "\n")
         }
         let products = try lines("Package.swift").compactMap { $0.firstMatch(of: /\.library\(name: "(Descent\w*)"/)?.1 }
-        let listed = try lines(".spi.yml").compactMap { $0.wholeMatch(of: / +- (Descent\w*)/)?.1 }
+        let listed = try lines(".spi.yml").compactMap { $0.wholeMatch(of: /\s+- (Descent\w*)/)?.1 }
         #expect(products.count > 5)
         #expect(listed == products)
     }
