@@ -19,8 +19,8 @@ import Testing
             if let complaints { program.block.record(complaints) }
             return
         }
-        let targets = try Manifest().closure(of: ["Descent", "DescentDistributed"])
-        let result = try SwiftCompiler().run(program.block.program, with: targets)
+        let modules = try Manifest().closure(of: ["Descent", "DescentDistributed"])
+        let result = try SwiftCompiler().run(program.block.program, with: modules)
         if result.status != 0 || result.output != output {
             program.block.record("it ends with \(result.status) and prints\n\(result.output)\ninstead of\n\(output)")
         }
