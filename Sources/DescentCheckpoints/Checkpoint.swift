@@ -28,7 +28,8 @@ public struct Checkpoint: Sendable {
     ///
     /// - Parameter path: A file that `checkpoint(to:including:metadata:)` wrote, in one process or in several together.
     /// - Throws: `DescentError` with code `fileAccess` if a file cannot be read, `invalidFile` if it is
-    ///   no checkpoint, its header is damaged or a process's part is of another save, or `unsupportedVersion` if another version of Descent wrote it.
+    ///   no checkpoint, its header is damaged or a process's part is of another save, or `unsupportedVersion` if another
+    ///   version of Descent wrote it.
     public init(contentsOf path: String) throws(DescentError) {
         try self.init(SafetensorsFile(contentsOf: path))
     }

@@ -148,8 +148,11 @@ extension CheckpointRecord.Parameter {
         var numbers: [Int]? = []
         try reader.readArray { reader throws(DescentError) in
             let number = try reader.readNumber().integer(Int.self)
-            guard let number, let count = numbers?.count, isAllowed(count + 1) else { return numbers = nil }
-            numbers?.append(number)
+            if let number, let count = numbers?.count, isAllowed(count + 1) {
+                numbers?.append(number)
+            } else {
+                numbers = nil
+            }
         }
         return numbers
     }

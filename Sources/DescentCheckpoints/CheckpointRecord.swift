@@ -59,6 +59,7 @@ struct CheckpointRecord {
     ///   - state: All of it, or what a rank has of it.
     ///   - isUsed: Whether the owner of a slot works on a parameter, by the prefix of the slot and the parameter's position;
     ///     nil where the state has all of its slots.
+    /// - Throws: ``DescentError`` with code `invalidDocument` for a component's state that cannot be written as JSON.
     init<Tensors>(
         _ state: PipelineState<Tensors>, isUsed: ((_ prefix: String, _ parameter: Int) -> Bool)? = nil
     ) throws(DescentError) {

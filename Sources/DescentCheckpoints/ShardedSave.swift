@@ -136,12 +136,13 @@ extension ShardedSave {
 
         /// Refuses ranks that have done different numbers of steps.
         static func requireSameStep(_ starts: [Start]) throws(DescentError) {
+            let first = starts[0]
             for (rank, other) in starts.enumerated()
-            where (other.appliedSteps, other.skippedSteps) != (starts[0].appliedSteps, starts[0].skippedSteps) {
+            where (other.appliedSteps, other.skippedSteps) != (first.appliedSteps, first.skippedSteps) {
                 throw DescentError(
                     .stateMismatch,
                     "Rank \(rank) has applied \(other.appliedSteps) steps and skipped \(other.skippedSteps), rank 0 "
-                        + "\(starts[0].appliedSteps) and \(starts[0].skippedSteps): what they hold is no state of one run.")
+                        + "\(first.appliedSteps) and \(first.skippedSteps): what they hold is no state of one run.")
             }
         }
     }

@@ -114,11 +114,16 @@ extension RowDivision {
     ///
     /// - Throws: ``DescentError`` with code `stateMismatch`.
     func requireRows(of layout: ParameterLayout) throws(DescentError) {
-        let fits = rows.allSatisfy { $0.count == layout.count }
-        guard fits, layout.indices.allSatisfy({ index in rows.map { $0[index].count }.reduce(0, +) == layout[index].rowCount })
-        else {
-            throw DescentError(.stateMismatch, "What was saved is the state of other parameters than these processes have.")
+        let areOfAll = rows.allSatisfy { $0.count == layout.count }
+        guard areOfAll, layout.indices.allSatisfy({ rowCount(of: $0) == layout[$0].rowCount }) else {
+            throw DescentError(
+                .stateMismatch, "What was saved is the state of other parameters than these processes have.")
         }
+    }
+
+    /// How many rows of a parameter all processes together hold.
+    private func rowCount(of parameter: Int) -> Int {
+        rows.reduce(0) { $0 + $1[parameter].count }
     }
 }
 

@@ -82,8 +82,10 @@ enum SavedStates {
         ])
     }
 
-    /// A state with slots of every shape and type, of all parameters and of some, full of random bits.
-    static func everything(of layout: ParameterLayout, seed: UInt64) throws -> PipelineState<TensorSet> {
+    /// A state with slots of every shape and type but those left out, of all parameters and of some, full of random bits.
+    static func everything(
+        of layout: ParameterLayout, seed: UInt64, without leftOut: [ElementType] = []
+    ) throws -> PipelineState<TensorSet> {
         var generator = SeededGenerator(seed: seed)
         let types: [(Slot.Shape, ElementType)] =
             Slot.Shape.allCases.filter { $0 != .group }.map { ($0, .float32) }
@@ -92,7 +94,7 @@ enum SavedStates {
         var components: [PipelineState<TensorSet>.Component] = []
         for part in 0..<3 {
             var slots: [SavedSlot<TensorSet>] = []
-            for (shape, type) in types {
+            for (shape, type) in types where !leftOut.contains(type) {
                 let isUsed = part == 0 ? nil : layout.indices.map { $0 % 2 == part - 1 }
                 var tensors = TensorSet(zeros: try Slot.layout(shape, type, of: layout, isUsed: isUsed), type)
                 for index in layout.indices {

@@ -41,11 +41,12 @@ final class ThreadRanks: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// Does something as each of some ranks, and gives back the errors.
+    /// Does something as each of some ranks.
     ///
     /// - Parameters:
     ///   - count: How many ranks there are.
     ///   - body: What a rank does, with its number and how it gathers.
+    /// - Returns: For each rank its error.
     static func run(
         _ count: Int,
         _ body: @escaping @Sendable (Int, @escaping ([Double]) throws(DescentError) -> [[Double]]) throws -> Void

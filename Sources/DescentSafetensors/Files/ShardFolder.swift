@@ -29,8 +29,10 @@ package struct ShardFolder {
         beginning = file.name.hasSuffix(suffix) ? "\(file.name.dropLast(suffix.count))-" : "\(file.name)."
     }
 
-    /// The folders that shards of an index may be in: that of its path, and, if that is a symbolic link, that which it leads
-    /// to. In Hugging Face's cache they are links beside the index's; a link to an index elsewhere has none beside it.
+    /// The folders that shards of an index may be in.
+    ///
+    /// They are that of its path, and, if the path is a symbolic link, that which it leads to: in Hugging Face's cache shards
+    /// are links beside the index's own, and a link to an index elsewhere has none beside it.
     static func candidates(forIndex path: String) throws(DescentError) -> [String] {
         let (given, real) = (ReplacedFile.split(path).folder, try ReplacedFile(path).folder)
         return [given, real]
@@ -61,6 +63,7 @@ extension ShardFolder {
     ///   - save: The number of the save, from 1.
     ///   - rank: The number of the process, from 0.
     ///   - rankCount: The number of processes.
+    /// - Returns: A name that ``save(ofShard:)`` knows again.
     package func name(save: Int, rank: Int, of rankCount: Int) -> String {
         let digits = String(save)
         let number = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
@@ -70,10 +73,8 @@ extension ShardFolder {
     /// The number of the save that a shard belongs to; nil for the name of any other file.
     package func save(ofShard name: String) -> Int? {
         let suffix = ".safetensors"
-        guard name.hasPrefix(beginning), name.hasSuffix(suffix), name.utf8.count > beginning.utf8.count + suffix.utf8.count
-        else { return nil }
-        let parts = name.dropFirst(beginning.count).dropLast(suffix.count).split(
-            separator: "-", omittingEmptySubsequences: false)
+        guard name.hasPrefix(beginning), name.hasSuffix(suffix) else { return nil }
+        let parts = name.dropFirst(beginning.count).dropLast(suffix.count).split(separator: "-")
         guard parts.count == 4, parts[2] == "of", let save = Int(parts[0]), let rank = Int(parts[1]),
             let rankCount = Int(parts[3]), save <= Self.largestNumber, 1...max(1, rankCount) ~= rank
         else { return nil }

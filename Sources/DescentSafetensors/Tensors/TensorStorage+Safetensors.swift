@@ -166,6 +166,7 @@ extension SafetensorsFile {
     ///   - run: Which of its elements.
     ///   - elementType: How they are to be stored.
     ///   - bytes: Where to; as many bytes as they take then.
+    /// - Throws: `DescentError`, as ``read(_:into:)`` does.
     package func read(
         _ entry: SafetensorsEntry, elements run: Range<Int>, as elementType: ElementType,
         into bytes: UnsafeMutableRawBufferPointer
