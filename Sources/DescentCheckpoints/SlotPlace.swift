@@ -80,16 +80,21 @@ extension CheckpointRecord {
     /// - Throws: ``DescentError`` that names a tensor which is missing, of another shape or of none of them.
     func places(in file: SafetensorsFile, of layout: ParameterLayout) throws(DescentError) -> [[SlotPlace]] {
         var places: [[SlotPlace]] = []
+        var beginnings: [String] = []
         for (index, component) in components.enumerated() {
             var ofComponent: [SlotPlace] = []
             for slot in component.slots {
                 ofComponent.append(
                     try SlotPlace(of: slot, kind: component.kind, at: index, in: self, file, of: layout))
+                let prefix = Self.prefix(ofSlot: slot.name, kind: component.kind, at: index)
+                beginnings += [prefix, prefix.dropLast() + "["]
             }
             places.append(ofComponent)
         }
         let names = Set(places.joined().flatMap(\.names))
-        try file.refuseOthers(than: names) { !$0.hasPrefix(Self.parameterPrefix) }
+        try file.refuseOthers(than: names) { name in
+            !name.hasPrefix(Self.parameterPrefix) && beginnings.contains { name.hasPrefix($0) }
+        }
         return places
     }
 }

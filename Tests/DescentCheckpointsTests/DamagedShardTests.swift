@@ -141,8 +141,13 @@ import Testing
         #expect(missing?.code == .missingParameter && missing?.parameter == part)
         let elsewhere = try edit { index, _ in index.holders[part] = shards[0] }
         #expect(elsewhere?.code == .invalidFile && elsewhere?.parameter == part)
-        let unknown = try edit { _, document in document = document.replacing("components/2/slots/0", with: nil) }
+        let unknown = try edit { _, document in
+            for path in ["components/2", "components/1", "parameters/1"] {
+                document = document.replacing(path, with: nil)
+            }
+        }
         #expect(unknown?.code == .unexpectedParameter)
+        #expect(unknown?.message.contains("layer0.bias") == true)
         let unbound = try edit { index, _ in index.metadata["descent.save"] = "0" }
         #expect(unbound?.message.contains("does not belong to") == true)
     }

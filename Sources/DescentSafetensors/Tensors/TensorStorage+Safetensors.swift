@@ -151,7 +151,7 @@ extension SafetensorsFile {
     ///
     /// - Throws: `DescentError` with code `unexpectedParameter`.
     package func refuseOthers(than expected: Set<String>, where isOurs: (String) -> Bool) throws(DescentError) {
-        for entry in entries where isOurs(entry.name) && !expected.contains(entry.name) {
+        for entry in entries where !expected.contains(entry.name) && isOurs(entry.name) {
             throw DescentError(
                 .unexpectedParameter, parameter: entry.name,
                 "\"\(path)\" has a tensor \(entry.name.quotedBriefly) (shape \(entry.shape)), which nothing is to be loaded "
