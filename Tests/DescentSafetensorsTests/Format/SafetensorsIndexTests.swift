@@ -78,6 +78,14 @@ import Testing
         #expect(try TensorSet(contentsOf: link).bits == tensors.bits)
     }
 
+    @Test func `a file of tensors whose first byte is that of JSON is no index`() throws {
+        let header = #"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#
+        let padding = [UInt8](repeating: 0x20, count: Int(UInt8(ascii: "{")) - header.utf8.count)
+        let bytes = [UInt8(ascii: "{"), 0, 0, 0, 0, 0, 0, 0] + Array(header.utf8) + padding + [7, 8]
+        let file = try SafetensorsFile(contentsOf: try folder.write(bytes, to: "t"))
+        #expect(file["a"]?.shape == [2])
+    }
+
     @Test func `what is not listed is not there`() throws {
         let tensors = try model()
         try index(["layer0.bias": "model-00001-of-00002.safetensors"])
