@@ -202,6 +202,22 @@ import Testing
         try requireNextSave(5, ranks: 2)
     }
 
+    @Test func `who reads while processes save finds a whole checkpoint`() throws {
+        let states = try (0..<2).map { try Self.state($0) }
+        try #require(try save(0, ranks: 2) == [nil, nil])
+        let (path, group, ended) = (path, DispatchGroup(), Ended())
+        group.enter()
+        Thread {
+            for save in 1...60 {
+                ended.note(
+                    states[save % 2].write(to: path, ranks: 1 + save % 3, metadata: ["seed": "\(save % 2)"]))
+            }
+            group.leave()
+        }.start()
+        repeat { _ = try savedSeed() } while group.wait(timeout: .now()) == .timedOut
+        #expect(ended.errors.allSatisfy { $0 == nil })
+    }
+
     /// Errors that one thread notes, and another reads when that has ended.
     private final class Ended: @unchecked Sendable {
         // Unchecked because a group orders the accesses.
