@@ -60,6 +60,12 @@ let package = Package(
         .target(
             name: "DigitsModel", dependencies: ["Descent", "ExampleSupport", "SeededNumbers"],
             path: "Sources/Examples/DigitsModel", resources: [.copy("Resources")]),
+        .target(
+            name: "LanguageModel", dependencies: ["Descent", "ExampleSupport", "SeededNumbers"],
+            path: "Sources/Examples/LanguageModel"),
+        .executableTarget(
+            name: "language-model", dependencies: ["Descent", "ExampleSupport", "LanguageModel"],
+            path: "Sources/Examples/language-model"),
         .executableTarget(
             name: "adding", dependencies: ["Descent", "ExampleSupport", "SeededNumbers"],
             path: "Sources/Examples/adding"),

@@ -1,0 +1,144 @@
+package import Descent
+import SeededNumbers
+
+/// Trains a transformer on a text; a value that can be saved after any micro-batch, and goes on with the same bits.
+package struct Training {
+    private let settings: TrainingSettings
+    private let corpus: Corpus
+    private let shape: ModelShape
+    private var parameters: TensorSet
+    private var pipeline: Pipeline
+    private var gradients: TensorSet
+    /// How many micro-batches have been taken, whatever became of them.
+    private var microBatchCount = 0
+
+    /// Prepares a training.
+    ///
+    /// - Throws: `DescentError` if the pipeline cannot be built.
+    package init(_ settings: TrainingSettings, on corpus: Corpus) throws {
+        self.settings = settings
+        self.corpus = corpus
+        shape = settings.shape(tokenCount: corpus.vocabulary.count)
+        parameters = try shape.initialParameters(seed: settings.seed)
+        gradients = TensorSet(zeros: parameters.layout, settings.precision.elementType)
+        pipeline = try Pipeline(for: parameters) { settings.stages } driving: { settings.optimizer }
+    }
+
+    /// Goes on from a checkpoint.
+    ///
+    /// - Throws: `DescentError` if there is none, or it is of another model; ``UnusableText`` if it is of another text.
+    package init(resuming checkpoint: Checkpoint, _ settings: TrainingSettings, on corpus: Corpus) throws {
+        try self.init(settings, on: corpus)
+        guard checkpoint.metadata["text"] == "\(corpus.digest)" else {
+            throw UnusableText("the checkpoint is of another text, so that its tokens mean other characters")
+        }
+        pipeline = try Pipeline(resuming: checkpoint, restoring: &parameters) {
+            settings.stages
+        } driving: {
+            settings.optimizer
+        }
+        microBatchCount = checkpoint.metadata["microBatches"].flatMap { Int($0) } ?? 0
+    }
+
+    /// Saves everything that training needs to go on.
+    ///
+    /// - Throws: `DescentError` if the file cannot be written.
+    package func checkpoint(to path: String) throws {
+        let metadata = settings.metadata.merging(
+            ["microBatches": "\(microBatchCount)", "text": "\(corpus.digest)"]
+        ) { $1 }
+        try pipeline.checkpoint(to: path, including: parameters, metadata: metadata)
+    }
+
+    /// How many parameters there are to learn.
+    package var parameterCount: Int { parameters.layout.reduce(0) { $0 + $1.count } }
+
+    /// How many steps have updated the parameters.
+    package var appliedSteps: Int { pipeline.appliedSteps }
+
+    /// How many steps were skipped, since gradients did not fit into Float16.
+    package var skippedSteps: Int { pipeline.skippedSteps }
+
+    /// Whether all steps have been taken.
+    package var isFinished: Bool { appliedSteps >= settings.stepCount }
+
+    /// The stages and the optimizer, in a line.
+    package var plan: String { String(pipeline.explain().prefix { $0 != "\n" }) }
+
+    /// What one micro-batch was like.
+    package struct MicroBatch {
+        /// The mean loss over its tokens.
+        package let loss: Double
+        /// How many tokens it has.
+        package let tokenCount: Int
+        /// How many bytes the model kept between its passes.
+        package let activationByteCount: Int
+        /// What became of it.
+        package let outcome: StepOutcome
+    }
+
+    /// Runs one micro-batch forward, backward and through the pipeline.
+    ///
+    /// - Throws: `DescentError` if gradients still overflow at the smallest loss scale.
+    package mutating func takeMicroBatch() throws -> MicroBatch {
+        let batch = batch(microBatchCount)
+        microBatchCount += 1
+        let model = Transformer(shape, parameters, settings.precision)
+        let activations = model.forward(batch)
+        let scale = pipeline.lossScale
+        model.backward(activations, lossScale: scale, into: &gradients)
+        let outcome = try pipeline.step(
+            &parameters, gradients: gradients, weight: Double(batch.tokens.count), lossScale: scale)
+        return MicroBatch(
+            loss: activations.loss.value, tokenCount: batch.tokens.count,
+            activationByteCount: activations.byteCount, outcome: outcome)
+    }
+
+    /// How many bytes the model would keep between its passes if the next step's micro-batches were one batch.
+    package var wholeBatchActivationByteCount: Int {
+        let batches = (0..<settings.microBatchesPerStep).map { batch(microBatchCount + $0) }
+        return Transformer(shape, parameters, settings.precision).forward(Batch(joining: batches)).byteCount
+    }
+
+    /// The mean loss over the held-out text, with the average of the parameters.
+    package func heldOutLoss() -> Double {
+        let model = averagedModel
+        let batches = heldOutBatches
+        let sum = batches.reduce(0.0) { $0 + model.forward($1).loss.value * Double($1.tokens.count) }
+        return sum / Double(batches.reduce(0) { $0 + $1.tokens.count })
+    }
+
+    /// The mean loss of a model that only counts pairs of characters.
+    package func bigramLoss() -> Double {
+        Bigram(corpus.training, tokenCount: corpus.vocabulary.count).loss(heldOutBatches)
+    }
+
+    /// Text that the model makes up, with the average of the parameters.
+    ///
+    /// - Parameters:
+    ///   - beginning: What the text begins with.
+    ///   - length: How many characters to add.
+    package func sample(after beginning: String, length: Int) -> String {
+        var sampling = Sampling(temperature: 0.7, seed: settings.seed)
+        let model = averagedModel
+        var tokens = corpus.vocabulary.tokens(of: beginning)
+        for _ in 0..<length {
+            tokens.append(sampling.token(model.logits(after: Array(tokens.suffix(shape.context)))))
+        }
+        return corpus.vocabulary.text(of: tokens)
+    }
+
+    private var averagedModel: Transformer {
+        Transformer(shape, pipeline.averagedParameters ?? parameters, settings.precision)
+    }
+
+    private var heldOutBatches: [Batch] {
+        corpus.heldOutBatches(of: settings.passagesPerMicroBatch, context: shape.context)
+    }
+
+    /// The batch of a number: the same whenever training comes to it.
+    private func batch(_ number: Int) -> Batch {
+        var generator = SeededGenerator(seed: settings.seed &+ 1 &+ UInt64(number))
+        return corpus.passages(settings.passagesPerMicroBatch, context: shape.context, using: &generator)
+    }
+}
