@@ -125,6 +125,8 @@ let package = Package(
             dependencies: ["Descent", "DescentDistributed", "DescentTestKit", "DistributedScenarios", "SeededNumbers"]),
         .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
         .testTarget(
+            name: "LanguageModelTests", dependencies: ["Descent", "LanguageModel", "SeededNumbers", "TestSupport"]),
+        .testTarget(
             name: "DescentTests",
             dependencies: [
                 "Descent", "DescentCore", "DescentDistributed", "DescentJSON", "DescentTestKit", "DigitsModel",

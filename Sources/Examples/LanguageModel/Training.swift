@@ -1,5 +1,4 @@
 package import Descent
-import SeededNumbers
 
 /// Trains a transformer on a text; a value that can be saved after any micro-batch, and goes on with the same bits.
 package struct Training {
@@ -81,7 +80,7 @@ package struct Training {
     ///
     /// - Throws: `DescentError` if gradients still overflow at the smallest loss scale.
     package mutating func takeMicroBatch() throws -> MicroBatch {
-        let batch = batch(microBatchCount)
+        let batch = settings.batch(microBatchCount, of: corpus, context: shape.context)
         microBatchCount += 1
         let model = Transformer(shape, parameters, settings.precision)
         let activations = model.forward(batch)
@@ -96,7 +95,9 @@ package struct Training {
 
     /// How many bytes the model would keep between its passes if the next step's micro-batches were one batch.
     package var wholeBatchActivationByteCount: Int {
-        let batches = (0..<settings.microBatchesPerStep).map { batch(microBatchCount + $0) }
+        let batches = (0..<settings.microBatchesPerStep).map {
+            settings.batch(microBatchCount + $0, of: corpus, context: shape.context)
+        }
         return Transformer(shape, parameters, settings.precision).forward(Batch(joining: batches)).byteCount
     }
 
@@ -134,11 +135,5 @@ package struct Training {
 
     private var heldOutBatches: [Batch] {
         corpus.heldOutBatches(of: settings.passagesPerMicroBatch, context: shape.context)
-    }
-
-    /// The batch of a number: the same whenever training comes to it.
-    private func batch(_ number: Int) -> Batch {
-        var generator = SeededGenerator(seed: settings.seed &+ 1 &+ UInt64(number))
-        return corpus.passages(settings.passagesPerMicroBatch, context: shape.context, using: &generator)
     }
 }

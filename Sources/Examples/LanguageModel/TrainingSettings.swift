@@ -1,4 +1,5 @@
 package import Descent
+import SeededNumbers
 
 /// How a transformer is trained.
 package struct TrainingSettings: Sendable {
@@ -26,6 +27,12 @@ package struct TrainingSettings: Sendable {
             (result.headCount, result.layerCount) = (shape.headCount, shape.layerCount)
         }
         return result
+    }
+
+    /// The batch of a number: the same whenever training comes to it.
+    func batch(_ number: Int, of corpus: Corpus, context: Int) -> Batch {
+        var generator = SeededGenerator(seed: seed &+ 1 &+ UInt64(number))
+        return corpus.passages(passagesPerMicroBatch, context: context, using: &generator)
     }
 
     /// What gradients go through: micro-batches count by their tokens.
