@@ -4,6 +4,8 @@ import Foundation
 package struct Console {
     /// Whether standard output is a terminal.
     package let isTerminal = isatty(STDOUT_FILENO) != 0
+    /// Whether to write in colors: on a terminal, unless the environment has a `NO_COLOR` that is not empty.
+    package var isColored: Bool { isTerminal && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty }
 
     /// Makes a console.
     package init() {}

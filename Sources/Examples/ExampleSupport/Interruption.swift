@@ -13,10 +13,14 @@ package enum Interruption {
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
                 Interruption.arrived.store(number, ordering: .relaxed)
-                signal(SIGINT, SIG_DFL)
-                signal(SIGTERM, SIG_DFL)
+                Interruption.stopCatching()
             }
         }
+    }
+
+    /// From now on such a signal ends the program at once again.
+    package static func stopCatching() {
+        for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
     }
 
     /// The status to exit with if a signal has arrived, as a shell reports it: 128 and the signal's number.

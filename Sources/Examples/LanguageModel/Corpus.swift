@@ -61,11 +61,11 @@ package struct Corpus {
         (training + heldOut).reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 
-    /// Passages from anywhere in the training text, from half the longest length up to it.
+    /// Passages from anywhere in the training text: one half of the longest length, the others down to half of it.
     package func passages(_ count: Int, context: Int, using generator: inout SeededGenerator) -> Batch {
         var batch = Batch()
         for _ in 0..<count {
-            let length = Int.random(in: context / 2...context, using: &generator)
+            let length = min(context, Int.random(in: context / 2...context * 3 / 2, using: &generator))
             let start = Int.random(in: 0..<training.count - length, using: &generator)
             batch.append(training[start...start + length])
         }

@@ -52,11 +52,11 @@ package struct Training {
     /// How many parameters there are to learn.
     package var parameterCount: Int { parameters.layout.reduce(0) { $0 + $1.count } }
 
+    /// After how many updates training ends.
+    package var stepCount: Int { settings.stepCount }
+
     /// How many steps have updated the parameters.
     package var appliedSteps: Int { pipeline.appliedSteps }
-
-    /// How many steps were skipped, since gradients did not fit into Float16.
-    package var skippedSteps: Int { pipeline.skippedSteps }
 
     /// Whether all steps have been taken.
     package var isFinished: Bool { appliedSteps >= settings.stepCount }
@@ -70,8 +70,6 @@ package struct Training {
         package let loss: Double
         /// How many tokens it has.
         package let tokenCount: Int
-        /// How many bytes the model kept between its passes.
-        package let activationByteCount: Int
         /// What became of it.
         package let outcome: StepOutcome
     }
@@ -88,17 +86,17 @@ package struct Training {
         model.backward(activations, lossScale: scale, into: &gradients)
         let outcome = try pipeline.step(
             &parameters, gradients: gradients, weight: Double(batch.tokens.count), lossScale: scale)
-        return MicroBatch(
-            loss: activations.loss.value, tokenCount: batch.tokens.count,
-            activationByteCount: activations.byteCount, outcome: outcome)
+        return MicroBatch(loss: activations.loss.value, tokenCount: batch.tokens.count, outcome: outcome)
     }
 
-    /// How many bytes the model would keep between its passes if the next step's micro-batches were one batch.
-    package var wholeBatchActivationByteCount: Int {
+    /// How many bytes the model keeps between its passes for the next micro-batch, and how many it would keep if all
+    /// micro-batches of a step were one batch.
+    package var activationByteCounts: (microBatch: Int, wholeBatch: Int) {
+        let model = Transformer(shape, parameters, settings.precision)
         let batches = (0..<settings.microBatchesPerStep).map {
             settings.batch(microBatchCount + $0, of: corpus, context: shape.context)
         }
-        return Transformer(shape, parameters, settings.precision).forward(Batch(joining: batches)).byteCount
+        return (model.forward(batches[0]).byteCount, model.forward(Batch(joining: batches)).byteCount)
     }
 
     /// The mean loss over the held-out text, with the average of the parameters.

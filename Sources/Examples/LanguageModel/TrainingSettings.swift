@@ -16,6 +16,9 @@ package struct TrainingSettings: Sendable {
     /// How large the model is, apart from its tokens; nil is the usual size.
     package var shape: ModelShape?
 
+    /// How many tokens a passage has at most.
+    package var context: Int { shape(tokenCount: 0).context }
+
     /// The usual settings.
     package init() {}
 

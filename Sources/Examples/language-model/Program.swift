@@ -3,28 +3,142 @@ import ExampleSupport
 import Foundation
 import LanguageModel
 
-@main struct Program {
-    static func main() throws {
-        let console = Console()
-        let documents = try Corpus.documents(Corpus.documentation())
-        let corpus = try Corpus(documents, context: 128)
-        var settings = TrainingSettings()
-        if CommandLine.arguments.count > 1 { settings.stepCount = Int(CommandLine.arguments[1])! }
-        var training = try Training(settings, on: corpus)
-        console.write("\(training.parameterCount) \(corpus.training.count) \(corpus.heldOut.count) \(corpus.vocabulary.count) bigram \(training.bigramLoss())")
-        let clock = ContinuousClock()
-        let start = clock.now
-        var tokens = 0, loss = 0.0, n = 0
-        while !training.isFinished {
-            let micro = try training.takeMicroBatch()
-            tokens += micro.tokenCount; loss += micro.loss; n += 1
-            if n == 40 {
-                console.write("\(training.appliedSteps) \(training.skippedSteps) \(loss / 40) tokens/s wall \(Double(tokens) / ((clock.now - start) / .seconds(1))) cpu/2 \(Double(tokens) / (Double(Foundation.clock()) / 2e6))  \(micro.activationByteCount)")
-                loss = 0; n = 0
-            }
-            if training.appliedSteps % 200 == 0, micro.outcome.isApplied { console.write("held out \(training.heldOutLoss())") }
+/// Trains a small transformer on text, with everything that such a training needs between gradients and parameters.
+@main
+struct Program {
+    private static let command = Command(
+        "language-model",
+        usage: """
+            usage: language-model [--steps n] [--checkpoint file] [--text file]...
+                   language-model --resume file [--text file]...
+                   language-model --compare
+
+            Trains a transformer of characters on this repository's documentation, with Float16 activations and gradients.
+            Fails if it does not predict the held-out text better than a bigram model, which counts pairs of characters.
+            Ctrl-C ends it with a checkpoint, and a run that goes on from there ends with the same bits.
+
+            --steps n          after how many updates training ends (\(TrainingSettings().stepCount))
+            --checkpoint file  where checkpoints go, when training is interrupted and when it ends; unless it is given,
+                               there is only the former, \(Arguments.usualCheckpoint)
+            --resume file      goes on from a checkpoint, and leaves the next one there
+            --text file        learns from this file of UTF-8 instead; can be given more than once
+            --compare          takes a few steps from micro-batches and from large batches, and compares the parameters
+            """)
+
+    static func main() {
+        command.run { arguments, console in
+            let arguments = try Arguments(&arguments)
+            command.complainIfNotOptimized(console)
+            return try Program(arguments, console).run()
         }
-        console.write("held out \(training.heldOutLoss())")
-        console.write(training.sample(after: "A stage ", length: 400))
+    }
+
+    private let arguments: Arguments
+    private let console: Console
+    private let corpus: Corpus
+
+    private init(_ arguments: Arguments, _ console: Console) throws {
+        self.arguments = arguments
+        self.console = console
+        let paths = try arguments.texts.isEmpty ? Corpus.documentation() : arguments.texts
+        corpus = try Corpus(Corpus.documents(paths), context: TrainingSettings().context)
+    }
+
+    /// Does what was asked for, and gives the status to end with.
+    private func run() throws -> CInt {
+        if arguments.compares {
+            return AccumulationReport(try AccumulationComparison(.init(), on: corpus, stepCount: 5)).write(to: console)
+        }
+        var training = try training()
+        introduce(training)
+        Interruption.catchSignals()
+        try train(&training)
+        Interruption.stopCatching()
+        if let status = Interruption.status {
+            try training.checkpoint(to: arguments.checkpointPath)
+            console.write("Stopped after step \(training.appliedSteps); this goes on:")
+            console.write("  " + arguments.resumingCommand)
+            return status
+        }
+        if arguments.checkpoint != nil { try training.checkpoint(to: arguments.checkpointPath) }
+        return conclude(training)
+    }
+
+    /// A training from the start or from a checkpoint.
+    private func training() throws -> Training {
+        guard let path = arguments.resumed else {
+            var settings = TrainingSettings()
+            if let stepCount = arguments.stepCount { settings.stepCount = stepCount }
+            return try Training(settings, on: corpus)
+        }
+        let checkpoint = try Checkpoint(contentsOf: path)
+        return try Training(resuming: checkpoint, TrainingSettings(checkpoint), on: corpus)
+    }
+
+    /// Says what is about to happen.
+    private func introduce(_ training: Training) {
+        let text = arguments.texts.isEmpty ? "this repository's documentation" : "the text"
+        let bytes = training.activationByteCounts
+        console.write(
+            """
+            A transformer of \(training.parameterCount) parameters learns \(corpus.training.count) characters of \(text);
+            \(corpus.heldOut.count) others are held out.
+            \(training.plan)
+            Between its passes it keeps \(Megabytes(bytes.microBatch)) of activations in Float16: those of one micro-batch. \
+            Were the
+            \(TrainingSettings().microBatchesPerStep) of a step one batch, it would keep \(Megabytes(bytes.wholeBatch)).
+            """)
+        if arguments.resumed != nil { console.write("Going on after step \(training.appliedSteps).") }
+        console.write()
+    }
+
+    /// Trains until the end, or until a signal arrives.
+    private func train(_ training: inout Training) throws {
+        var progress = Progress(stepCount: training.stepCount)
+        while !training.isFinished, Interruption.status == nil {
+            let microBatch = try training.takeMicroBatch()
+            progress.count(microBatch)
+            switch microBatch.outcome {
+            case .accumulated: break
+            case .applied(let report):
+                console.progress(
+                    progress.line(report), isMilestone: report.appliedSteps.isMultiple(of: 50),
+                    isLast: training.isFinished)
+            case .skipped(let reason): console.write("skipped: \(reason)")
+            case .diverged(let divergence): throw Failure("\(divergence)")
+            }
+        }
+    }
+
+    /// Writes what was learned, and gives 0 if it is enough.
+    private func conclude(_ training: Training) -> CInt {
+        let (loss, bar) = (training.heldOutLoss(), training.bigramLoss())
+        console.write(
+            """
+
+            Made up by the model, after "\(Self.beginning)":
+            \(training.sample(after: Self.beginning, length: 400).indented)
+
+            \(String(format: "Held-out loss, nats a character: %.3f; the bigram model's is %.3f.", loss, bar))
+            """)
+        guard loss < bar else {
+            console.complain("language-model: the transformer does not predict better than counting pairs does.")
+            return 1
+        }
+        return 0
+    }
+
+    private static let beginning = "A stage "
+
+    private struct Failure: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+}
+
+extension String {
+    /// With two spaces in front of every line.
+    fileprivate var indented: String {
+        split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }.joined(separator: "\n")
     }
 }
