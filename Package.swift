@@ -73,7 +73,7 @@ let package = Package(
             name: "digits", dependencies: ["Descent", "DigitsModel", "ExampleSupport", "SeededNumbers"],
             path: "Sources/Examples/digits"),
         .executableTarget(
-            name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors"],
+            name: "replay", dependencies: ["Descent", "DescentJSON", "DescentSafetensors", "ExampleSupport"],
             path: "Sources/Examples/replay"),
         .executableTarget(
             name: "descent-bench",
@@ -125,12 +125,13 @@ let package = Package(
             dependencies: ["Descent", "DescentDistributed", "DescentTestKit", "DistributedScenarios", "SeededNumbers"]),
         .testTarget(name: "DescentTestKitTests", dependencies: ["Descent", "DescentTestKit", "TestSupport"]),
         .testTarget(
-            name: "LanguageModelTests", dependencies: ["Descent", "LanguageModel", "SeededNumbers", "TestSupport"]),
+            name: "LanguageModelTests",
+            dependencies: ["Descent", "ExampleSupport", "LanguageModel", "SeededNumbers", "TestSupport"]),
         .testTarget(
             name: "DescentTests",
             dependencies: [
                 "Descent", "DescentCore", "DescentDistributed", "DescentJSON", "DescentTestKit", "DigitsModel",
-                "TestSupport", "endurance",
+                "TestSupport", "adding", "descent-bench", "digits", "endurance", "language-model", "replay",
             ],
             resources: [.copy("Fixtures")]),
     ],

@@ -5,31 +5,13 @@ import Testing
 
 /// A run that is killed again and again, and goes on from its checkpoint each time; `DESCENT_KILLS` says how often.
 @Suite struct KillTests {
-    /// The program that trains, beside the tests.
-    private let program = Bundle.module.bundleURL.deletingLastPathComponent().appendingPathComponent("endurance")
-
-    /// Starts a run; `Process` needs a run loop to notice that one has ended.
-    private func start(_ folder: URL, microBatches: Int) throws -> pid_t {
-        let words = [program.path, "train", folder.path, "\(microBatches)"]
-        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
-        arguments.append(nil)
-        defer { for argument in arguments { free(argument) } }
-        var process = pid_t()
-        let failure = posix_spawn(&process, program.path, nil, nil, arguments, nil)
-        try #require(failure == 0)
-        return process
-    }
-
-    /// Waits until a run has ended, and tells how.
-    private func end(of process: pid_t) -> CInt {
-        var status: CInt = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
-        return status
+    /// Starts a run.
+    private func start(_ folder: URL, microBatches: Int) throws -> ChildProcess {
+        try ChildProcess("endurance", ["train", folder.path, "\(microBatches)"], beside: .module)
     }
 
     private func train(_ folder: URL, microBatches: Int) throws {
-        let status = end(of: try start(folder, microBatches: microBatches))
-        try #require(status == 0)
+        try #require(start(folder, microBatches: microBatches).end() == .exit(0))
     }
 
     private func makeFolder() throws -> URL {
@@ -53,9 +35,8 @@ import Testing
             let process = try self.start(folder, microBatches: .max)
             // At any moment: while it starts, trains, writes, or renames.
             Thread.sleep(forTimeInterval: Double.random(in: 0..<patience, using: &generator))
-            #expect(kill(process, SIGKILL) == 0)
-            let status = end(of: process)
-            try #require(status & 0x7f == SIGKILL, "it ended by itself")
+            #expect(process.signal(SIGKILL))
+            try #require(process.end() == .signal(SIGKILL), "it ended by itself")
             let left = Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
             #expect(left.isSubset(of: ["run.safetensors", ".run.safetensors.partial"]))
         }

@@ -1,20 +1,38 @@
+import ExampleSupport
+
 /// Runs that are meant to be killed, and runs that are meant to last.
 @main struct Program {
-    static func main() throws {
-        let arguments = Array(CommandLine.arguments.dropFirst())
-        switch (arguments.first, arguments.count) {
-        case ("train", 3):
-            guard let microBatches = Int(arguments[2]) else { break }
-            return try TrainingRun(folder: arguments[1]).train(microBatches: microBatches)
-        case ("soak", 1...2):
-            guard let steps = Int(arguments.count == 2 ? arguments[1] : "1000000"), steps >= 10 else { break }
-            return try Soak(steps: steps).run()
-        default: break
-        }
-        print(
-            """
-            usage: endurance train folder microBatches   trains, going on from the checkpoint in the folder
-                   endurance soak [steps]                checks that memory does not grow (1,000,000 steps)
+    private static let command = Command(
+        "endurance",
+        usage: """
+            usage: endurance train folder microBatches
+                   endurance soak [steps]
+
+            train   trains, going on from the checkpoint in the folder; it can be killed at any moment
+            soak    checks that memory does not grow, over 1,000,000 steps unless another number is given
             """)
+
+    static func main() {
+        command.run { arguments, console in
+            switch arguments.next() {
+            case "train":
+                guard let folder = try arguments.nextPath(), let count = arguments.next() else {
+                    throw BadArgument("train needs a folder and a number of micro-batches")
+                }
+                let microBatches: Int = try arguments.number(count, of: "microBatches", "a whole number from 1") {
+                    $0 >= 1
+                }
+                try arguments.end()
+                try TrainingRun(folder: folder).train(microBatches: microBatches, console)
+                return 0
+            case "soak":
+                let count = arguments.next() ?? "1000000"
+                let steps: Int = try arguments.number(count, of: "steps", "a whole number from 10") { $0 >= 10 }
+                try arguments.end()
+                return try Soak(steps: steps).run(console) ? 0 : 1
+            case let word?: throw BadArgument("there is nothing called \"\(word)\"; there are train and soak")
+            case nil: throw BadArgument("train or soak is needed")
+            }
+        }
     }
 }

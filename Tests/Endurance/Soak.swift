@@ -3,7 +3,6 @@ import Descent
 import DescentDistributed
 import DistributedScenarios
 import ExampleSupport
-import Foundation
 
 /// Many steps of a tiny pipeline, over which memory must not grow; steps that are not skipped must not ask for any.
 struct Soak {
@@ -13,12 +12,14 @@ struct Soak {
 
     init(steps: Int) { self.steps = steps }
 
-    func run() throws {
-        try run("Alone", Accumulate(steps: 2))
-        try run("As one of two ranks", AllReduce(over: ProcessGroup(over: EchoCommunicator(among: 2))))
+    /// Takes the steps, and says whether all is as it should be.
+    func run(_ console: Console) throws -> Bool {
+        let world = try ProcessGroup(over: EchoCommunicator(among: 2))
+        return try run("Alone", Accumulate(steps: 2), console)
+            && run("As one of two ranks", AllReduce(over: world), console)
     }
 
-    private func run(_ name: String, _ first: any Stage) throws {
+    private func run(_ name: String, _ first: any Stage, _ console: Console) throws -> Bool {
         var parameters = try TensorSet([
             ParameterDescription("weight", shape: [3, 4]), ParameterDescription("bias", shape: [3]),
         ])
@@ -43,20 +44,24 @@ struct Soak {
             let before = descent_allocation_count()
             let isSkipped = try pipeline.step(&parameters, gradients: gradients).skipReason != nil
             if step > steps / 10, !isSkipped, !isSpoiled { allocations += descent_allocation_count() - before }
+            if step > 0, step.isMultiple(of: max(10, steps / 10)) {
+                console.progress("\(step) of \(steps) steps", isMilestone: true, isLast: false)
+            }
             if step == steps / 10 { early = ProcessMemory.residentBytes }
         }
         let growth = ProcessMemory.residentBytes - early
-        print(
+        console.write(
             "\(name): \(steps) steps, \(pipeline.appliedSteps) applied, \(pipeline.skippedSteps) skipped: "
                 + "\(early / 1024) KB after a tenth, \(growth / 1024) KB more at the end; "
                 + "\(allocations) allocations in steps that had nothing to say")
         guard growth <= Self.allowance else {
-            print("Memory grows by more than \(Self.allowance / 1024) KB.")
-            exit(1)
+            console.complain("endurance: memory grows by more than \(Self.allowance / 1024) KB.")
+            return false
         }
         guard allocations == 0 else {
-            print("Steps ask for memory, as they do where the program is not optimized.")
-            exit(1)
+            console.complain("endurance: steps ask for memory, as they do where the program is not optimized.")
+            return false
         }
+        return true
     }
 }

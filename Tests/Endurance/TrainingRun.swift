@@ -1,4 +1,5 @@
 import Descent
+import ExampleSupport
 import SeededNumbers
 
 /// A run that can be killed at any instruction, and goes on from its checkpoint with the same bits.
@@ -20,7 +21,7 @@ struct TrainingRun {
     }
 
     /// Trains for a number of micro-batches, counted from the first run's beginning, and saves the parameters.
-    func train(microBatches: Int) throws {
+    func train(microBatches: Int, _ console: Console) throws {
         var parameters = tensors(seed: 0)
         var done = 0
         var pipeline = try Pipeline(for: parameters) {
@@ -41,6 +42,9 @@ struct TrainingRun {
             var gradients = tensors(seed: UInt64(done))
             if done.isMultiple(of: 53) { gradients["output.bias"][done % 5] = .infinity }
             _ = try pipeline.step(&parameters, gradients: gradients, weight: Double(1 + done % 3))
+            if done.isMultiple(of: 1_000) {
+                console.progress("\(done) of \(microBatches) micro-batches", isMilestone: false, isLast: false)
+            }
             if done.isMultiple(of: 7) || done == microBatches {
                 try pipeline.checkpoint(
                     to: checkpoint, including: parameters, metadata: ["microBatches": "\(done)"])

@@ -15,6 +15,7 @@ import Testing
     ///   - outputs: How many columns it gives.
     ///   - forward: Runs the layer.
     ///   - backward: Gives the gradient by the input, and writes those by the parameters.
+    /// - Throws: `DescentError`, were two of the names the same.
     private func check(
         _ parameters: [(String, [Int])], outputs: Int, forward: @escaping (Matrix, TensorSet) -> Matrix,
         backward: (Matrix, Matrix, TensorSet, inout TensorSet) -> Matrix

@@ -16,28 +16,28 @@ struct Arguments {
     private(set) var ranks: [Int] = []
     private(set) var writesJSON = false
     private(set) var waitsForTurns = false
-    private(set) var asksForHelp = false
     private(set) var seconds = 3.0
     /// As many as processors that this process may use.
     private(set) var threads = SIMDBackend().threadCount
 
     /// Reads arguments; without a workload or a chain, all are meant.
-    init(_ arguments: [String]) throws {
-        var rest = arguments[...]
-        while let argument = rest.popFirst() {
+    ///
+    /// - Throws: `BadArgument` for what makes no sense.
+    init(_ words: inout ArgumentList) throws {
+        while let argument = words.next() {
             switch argument {
             case "--json": writesJSON = true
             case "--in-turns": waitsForTurns = true
-            case "--help", "-h": asksForHelp = true
             case "--every": asksForEvery = true
-            case "--plot": plot = try Self.value(of: argument, &rest)
-            case "--peers": peers = try Self.value(of: argument, &rest)
-            case "--sizes": sizes = try Self.sizes(try Self.value(of: argument, &rest))
-            case "--ranks": ranks = try Self.ranks(try Self.value(of: argument, &rest))
-            case "--chain": chains.append(try Self.chain(try Self.value(of: argument, &rest)))
-            case "--seconds": seconds = try Self.number(of: argument, &rest) { $0 > 0 && $0.isFinite }
-            case "--threads": threads = try Self.number(of: argument, &rest) { $0 >= 1 }
-            case _ where argument.hasPrefix("-"): throw BadArgument("there is no option \"\(argument)\"")
+            case "--plot": plot = try OutputFile(words.value(of: argument)).path
+            case "--peers": peers = try words.value(of: argument)
+            case "--sizes": sizes = try Self.sizes(try words.value(of: argument))
+            case "--ranks": ranks = try Self.ranks(try words.value(of: argument))
+            case "--chain": chains.append(try Self.chain(try words.value(of: argument)))
+            case "--seconds":
+                seconds = try words.number(of: argument, "a number above 0") { $0 > 0 && $0.isFinite }
+            case "--threads": threads = try words.number(of: argument, "a whole number from 1") { $0 >= 1 }
+            case _ where argument.hasPrefix("-"): throw words.unknown(argument)
             default: workloads.append(try Self.workload(argument))
             }
         }
@@ -66,21 +66,6 @@ struct Arguments {
             workload.name, "--chain", chain.name, "--seconds", "\(seconds)", "--threads", "\(threads)",
             "--json",
         ]
-    }
-
-    private static func value(of option: String, _ rest: inout ArraySlice<String>) throws -> String {
-        guard let value = rest.popFirst() else { throw BadArgument("\(option) needs a value") }
-        return value
-    }
-
-    private static func number<Number: LosslessStringConvertible>(
-        of option: String, _ rest: inout ArraySlice<String>, where isInRange: (Number) -> Bool
-    ) throws -> Number {
-        let value = try value(of: option, &rest)
-        guard let number = Number(value), isInRange(number) else {
-            throw BadArgument("\(option) cannot be \"\(value)\"")
-        }
-        return number
     }
 
     private static func sizes(_ text: String) throws -> [Int] {

@@ -6,24 +6,19 @@ import Foundation
 @main
 struct Program {
     private let arguments: Arguments
-    private let console = Console()
+    private let console: Console
 
-    /// Runs the program; its status is 1 if something failed.
     static func main() {
-        do {
-            let arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
-            try Program(arguments: arguments).run()
-        } catch {
-            Console().complain("descent-bench: \(error)")
-            exit(1)
+        let command = Command("descent-bench", usage: Usage.text)
+        command.run { arguments, console in
+            let program = Program(arguments: try Arguments(&arguments), console: console)
+            command.complainIfNotOptimized(console)
+            try program.run()
+            return 0
         }
     }
 
     private func run() throws {
-        if arguments.asksForHelp { return console.write(Usage.text) }
-        #if DEBUG
-            console.complain("descent-bench: built without optimization; swift run -c release descent-bench")
-        #endif
         let backend = SIMDBackend(threads: arguments.threads)
         if arguments.waitsForTurns {
             return try PeerTurns(
@@ -55,7 +50,11 @@ struct Program {
     /// Measures models of different sizes, and draws how long they take.
     private func draw(_ path: String) throws {
         try writeTitles(SIMDBackend(threads: arguments.threads))
-        let plot = try Plot(arguments, write)
+        let plot = try Plot(arguments) { workload, chain in
+            let measurement = try measure(workload, chain, on: SIMDBackend(threads: arguments.threads))
+            try write(measurement)
+            return measurement
+        }
         try PlotDrawing(plot).text.write(toFile: path, atomically: true, encoding: .utf8)
     }
 
@@ -78,6 +77,7 @@ struct Program {
     private func measure(
         _ workload: Workload, _ chain: BenchmarkChain, on backend: SIMDBackend
     ) throws -> Measurement {
+        console.progress("measuring \(chain.name) over \(workload.name)", isMilestone: false, isLast: false)
         guard arguments.isSingle else {
             return try OwnProcess(arguments: arguments.forOne(workload, chain)).measurement()
         }

@@ -14,6 +14,24 @@ package struct ArgumentList {
     /// Takes the next word; nil if there is none.
     package mutating func next() -> String? { words.popFirst() }
 
+    /// Takes the next word if it is an option.
+    ///
+    /// - Throws: ``BadArgument`` if it is another option.
+    package mutating func next(if option: String) throws -> Bool {
+        guard let word = words.first, word.hasPrefix("-") else { return false }
+        guard word == option else { throw unknown(word) }
+        words.removeFirst()
+        return true
+    }
+
+    /// Takes the next word, which is a path; nil if there is none.
+    ///
+    /// - Throws: ``BadArgument`` if it is an option.
+    package mutating func nextPath() throws -> String? {
+        if let word = words.first, word.hasPrefix("-") { throw unknown(word) }
+        return words.popFirst()
+    }
+
     /// Refuses words that are left.
     ///
     /// - Throws: ``BadArgument`` that names the first of them.
@@ -35,6 +53,7 @@ package struct ArgumentList {
     ///   - option: The option.
     ///   - expectation: What it has to be, as "a whole number from 1".
     ///   - isInRange: Whether a number is that.
+    /// - Returns: The number.
     /// - Throws: ``BadArgument`` if there is none, or it is something else.
     package mutating func number<Number: LosslessStringConvertible>(
         of option: String, _ expectation: String, where isInRange: (Number) -> Bool

@@ -48,6 +48,7 @@ package struct Attention {
     ///   - x: A row a token.
     ///   - passages: Which rows belong together, in order and without gaps.
     ///   - precision: What activations are kept in.
+    /// - Returns: y, and what the backward pass needs.
     package func forward(_ x: Matrix, passages: [Range<Int>], _ precision: Precision) -> (Matrix, Activations) {
         let normalized = precision.rounding(norm.forward(x))
         let queries = StoredMatrix(query.forward(normalized), precision)
@@ -70,9 +71,11 @@ package struct Attention {
         return (precision.rounding(y), activations)
     }
 
-    /// Runs a gradient backward; for each head, with O = P V and S the scores:
+    /// Runs a gradient backward.
     ///
-    ///     dV = Pᵀ dO    dP = dO Vᵀ    dS from ``CausalSoftmax``    dQ = dS K    dK = dSᵀ Q
+    /// For each head, with O = P V, S its scores, and dS from ``CausalSoftmax``:
+    ///
+    ///     dV = Pᵀ dO    dP = dO Vᵀ    dQ = dS K    dK = dSᵀ Q
     package func backward(
         _ outputGradient: Matrix, _ activations: Activations, passages: [Range<Int>], _ precision: Precision,
         into gradients: inout TensorSet

@@ -49,7 +49,7 @@ package struct Corpus {
         let articles = root.appendingPathComponent("Sources/Descent/Descent.docc")
         guard let files = try? FileManager.default.contentsOfDirectory(atPath: articles.path) else {
             throw UnusableText(
-                "there is no documentation in \(articles.path), where this program was compiled; name files with --text")
+                "there is no documentation in \(articles.path), as when this program was built; name files with --text")
         }
         let names = files.filter { $0.hasSuffix(".md") }.sorted()
         return ["LICENSE", "README.md"].map { root.appendingPathComponent($0).path }

@@ -20,7 +20,11 @@ package struct Training {
         shape = settings.shape(tokenCount: corpus.vocabulary.count)
         parameters = try shape.initialParameters(seed: settings.seed)
         gradients = TensorSet(zeros: parameters.layout, settings.precision.elementType)
-        pipeline = try Pipeline(for: parameters) { settings.stages } driving: { settings.optimizer }
+        pipeline = try Pipeline(for: parameters) {
+            settings.stages
+        } driving: {
+            settings.optimizer
+        }
     }
 
     /// Goes on from a checkpoint.
@@ -117,6 +121,7 @@ package struct Training {
     /// - Parameters:
     ///   - beginning: What the text begins with.
     ///   - length: How many characters to add.
+    /// - Returns: The beginning and what follows it.
     package func sample(after beginning: String, length: Int) -> String {
         var sampling = Sampling(temperature: 0.7, seed: settings.seed)
         let model = averagedModel

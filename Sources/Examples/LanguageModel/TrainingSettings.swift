@@ -4,7 +4,7 @@ import SeededNumbers
 /// How a transformer is trained.
 package struct TrainingSettings: Sendable {
     /// After how many updates training ends.
-    package var stepCount = 800
+    package var stepCount = 600
     /// How many micro-batches make an update.
     package var microBatchesPerStep = 4
     /// How many passages one forward and backward pass takes.

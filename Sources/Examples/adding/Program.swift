@@ -13,42 +13,36 @@ import Foundation
 @main
 struct Program {
     private static let seed: UInt64 = 6
+    private static let command = Command(
+        "adding",
+        usage: """
+            usage: adding [file]
+                   adding --moments
 
-    /// Trains in four ways and compares them; exits with status 1 if what is claimed of them does not hold.
+            Trains a recurrent network to add two of \(AddingProblem.length) numbers in four ways, with gradients clipped and
+            not. Draws loss and gradient norm in the terminal and into a file of SVG, adding.svg unless another is named.
+            Fails if what it says of the trainings does not hold.
+
+            --moments   trains with moments in float32 and in 8 bits instead, from five seeds each, and fails if they do not
+                        end alike
+            """)
+
     static func main() {
-        let console = Console()
-        do {
-            if CommandLine.arguments.dropFirst() == ["--moments"] { exit(try compareMoments(console) ? 0 : 1) }
-            let file = try drawingFile()
+        command.run { arguments, console in
+            if try arguments.next(if: "--moments") {
+                try arguments.end()
+                command.complainIfNotOptimized(console)
+                return try compareMoments(console) ? 0 : 1
+            }
+            let file = try OutputFile(arguments.nextPath() ?? "adding.svg")
+            try arguments.end()
+            command.complainIfNotOptimized(console)
             let runs = try train(console)
             try draw(runs, console, to: file)
-            let claims = compare(runs, console)
-            guard claims.allSatisfy(\.holds) else {
-                for claim in claims where !claim.holds { console.complain("adding: \(claim.line)") }
-                exit(1)
-            }
-        } catch {
-            console.complain("adding: \(error)")
-            exit(1)
+            let failures = compare(runs, console).filter { !$0.holds }
+            for claim in failures { console.complain("adding: \(claim.line)") }
+            return failures.isEmpty ? 0 : 1
         }
-    }
-
-    /// Where the drawing goes: to the path that the program is given, or to adding.svg where it runs.
-    private static func drawingFile() throws -> URL {
-        let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
-            throw BadArgument(
-                """
-                usage: adding [file]      trains in four ways, and draws into the file, instead of adding.svg
-                       adding --moments   trains with moments in float32 and in 8 bits, from five seeds each
-                """)
-        }
-        let file = URL(fileURLWithPath: arguments.first ?? "adding.svg")
-        let folder = file.deletingLastPathComponent().path
-        guard FileManager.default.isWritableFile(atPath: folder) else {
-            throw BadArgument("nothing can be written into \(folder)")
-        }
-        return file
     }
 
     /// Trains in all four ways.
@@ -77,7 +71,7 @@ struct Program {
     }
 
     /// Draws the charts for the terminal and into a file.
-    private static func draw(_ runs: Runs, _ console: Console, to file: URL) throws {
+    private static func draw(_ runs: Runs, _ console: Console, to file: OutputFile) throws {
         let mean = AddingProblem.errorOfGuessingTheMean
         let charts = [
             Chart(
@@ -87,13 +81,13 @@ struct Program {
                 "Norm of the gradient", of: runs.all,
                 level: .init(name: "where it is clipped: \(Variant.maximumNorm)", number: Double(Variant.maximumNorm)),
                 number: \.gradientNorm),
-        ].map { TerminalChart(chart: $0, isColored: console.isTerminal) }
+        ].map { TerminalChart(chart: $0, isColored: console.isColored) }
         for chart in charts {
             for line in chart.lines { console.write(line) }
         }
         for line in charts[0].legend { console.write(line) }
         console.write()
-        try SVGDrawing(charts: charts.map(\.chart)).text.write(to: file, atomically: true, encoding: .utf8)
+        try SVGDrawing(charts: charts.map(\.chart)).text.write(toFile: file.path, atomically: true, encoding: .utf8)
         console.write("Drawn in \(file.path)")
         console.write()
     }

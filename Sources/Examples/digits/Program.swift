@@ -12,39 +12,42 @@ struct Program {
     /// The share of held-out images that the full chain has to recognize.
     private static let requiredAccuracy = 0.96
 
-    private let console = Console()
+    private static let command = Command(
+        "digits",
+        usage: """
+            usage: digits
+                   digits --moments
+
+            Trains a perceptron on handwritten digits in four ways: with float32 gradients, with gradients rounded to Float16,
+            with a loss scale, and with a whole chain. Fails if the last recognizes less than \
+            \(Cell.share(requiredAccuracy)) of the held-out images.
+
+            --moments   trains the whole chain with moments in float32 and in 8 bits instead, from five seeds each, and fails
+                        if they do not end alike
+            """)
+
+    private let console: Console
     private let digits: Digits
     private let heldOut: Digits
 
-    /// Runs the program; its status is 1 if something failed or the full chain has not learned enough.
     static func main() {
-        #if DEBUG
-            Console().complain("digits: built without optimization, which takes minutes; swift run -c release digits")
-        #endif
-        do {
-            let program = try Program()
-            if CommandLine.arguments.dropFirst() == ["--moments"] { exit(try program.compareMoments() ? 0 : 1) }
-            guard CommandLine.arguments.count == 1 else {
-                throw BadArgument(
-                    """
-                    usage: digits             trains in four ways
-                           digits --moments   trains with moments in float32 and in 8 bits, from five seeds each
-                    """)
-            }
+        command.run { arguments, console in
+            let comparesMoments = try arguments.next(if: "--moments")
+            try arguments.end()
+            command.complainIfNotOptimized(console)
+            let program = try Program(console)
+            if comparesMoments { return try program.compareMoments() ? 0 : 1 }
             let accuracy = try program.run()
-            guard accuracy >= requiredAccuracy else {
-                program.console.complain(
-                    "digits: the full chain recognizes \(Cell.share(accuracy)) of the held-out images; "
-                        + "at least \(Cell.share(requiredAccuracy)) are expected.")
-                exit(1)
-            }
-        } catch {
-            Console().complain("digits: \(error)")
-            exit(1)
+            if accuracy >= requiredAccuracy { return 0 }
+            console.complain(
+                "digits: the full chain recognizes \(Cell.share(accuracy)) of the held-out images; "
+                    + "at least \(Cell.share(requiredAccuracy)) are expected.")
+            return 1
         }
     }
 
-    private init() throws {
+    private init(_ console: Console) throws {
+        self.console = console
         (digits, heldOut) = try Digits.load().split(heldOut: Self.heldOutCount, seed: Self.seed)
     }
 
@@ -85,7 +88,10 @@ struct Program {
             isCoded, seed in
             let chain = Variant.chain(microBatchCount: count, moments: isCoded ? .int8 : .float32)
             var training = try Training(chain, on: digits, heldOut: heldOut, seed: seed)
-            for _ in 0..<Self.epochCount { _ = try training.runEpoch() }
+            for number in 1...Self.epochCount {
+                _ = try training.runEpoch()
+                console.progress("seed \(seed), epoch \(number)/\(Self.epochCount)", isMilestone: false, isLast: false)
+            }
             return training.heldOutLoss
         }
         for line in comparison.lines { console.write(line) }

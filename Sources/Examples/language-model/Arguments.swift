@@ -35,7 +35,8 @@ struct Arguments {
             }
         }
         guard resumed == nil || (stepCount == nil && checkpoint == nil) else {
-            throw BadArgument("--resume has the steps of the checkpoint, and its file; give neither --steps nor --checkpoint")
+            throw BadArgument(
+                "--resume has the steps of the checkpoint, and its file; give neither --steps nor --checkpoint")
         }
         guard !compares || (stepCount == nil && checkpoint == nil && resumed == nil) else {
             throw BadArgument("--compare can be given with --text alone")

@@ -1,27 +1,31 @@
 import Descent
 import DescentSafetensors
-import Foundation
+import ExampleSupport
 
-/// Replays a training that another program recorded: `replay FOLDER`.
-///
-/// Reads from the folder `job.json`, `parameters.safetensors` and the gradients of each step, multiplied by the loss
-/// scale that is in their metadata. Prints a line for each step, and writes what came out: parameters and moments to
-/// `replayed.safetensors`, the parameters in bfloat16 to `copy.safetensors`.
+/// Replays a training that another program recorded.
 @main struct Program {
-    static func main() throws {
-        guard CommandLine.arguments.count == 2 else {
-            print("usage: replay FOLDER")
-            exit(2)
-        }
-        do {
-            try replay(CommandLine.arguments[1])
-        } catch {
-            FileHandle.standardError.write(Data("replay: \(error)\n".utf8))
-            exit(1)
+    private static let command = Command(
+        "replay",
+        usage: """
+            usage: replay folder
+
+            Replays a training that another program recorded: Tests/Peers/replay.py has PyTorch record one.
+            Reads from the folder job.json, parameters.safetensors, and the gradients of each step, multiplied by the loss
+            scale that is in their metadata: gradients-0.safetensors and so on. Prints a line of JSON for each step, and
+            writes what came out into the folder: parameters and moments to replayed.safetensors, the parameters in bfloat16
+            to copy.safetensors.
+            """)
+
+    static func main() {
+        command.run { arguments, console in
+            guard let folder = try arguments.nextPath() else { throw BadArgument("a folder is needed") }
+            try arguments.end()
+            try replay(folder, console)
+            return 0
         }
     }
 
-    private static func replay(_ folder: String) throws {
+    private static func replay(_ folder: String, _ console: Console) throws {
         let job = try Job(folder: folder)
         var parameters = try TensorSet(contentsOf: folder + "/parameters.safetensors")
         var optimizer = try Pipeline(for: parameters, configuration: .init(parameterCopy: .bfloat16)) {
@@ -39,7 +43,7 @@ import Foundation
             let record = StepRecord(
                 isApplied: outcome.isApplied, gradientNorm: outcome.report?.gradientNorm,
                 nextLossScale: optimizer.lossScale)
-            print(try record.line)
+            console.write(try record.line)
         }
         try write(parameters, optimizer, to: folder + "/replayed.safetensors")
         try optimizer.parameterCopy?.save(to: folder + "/copy.safetensors")

@@ -38,19 +38,14 @@ struct Plot {
     ///
     /// - Parameters:
     ///   - arguments: Which sizes, for how long each, and where peers' lines are.
-    ///   - report: Is told of each measurement.
-    /// - Throws: What measuring, reading peers' lines and the report throw.
-    init(_ arguments: Arguments, _ report: (Measurement) throws -> Void) throws {
+    ///   - measure: Measures a chain over a workload.
+    /// - Throws: What measuring and reading peers' lines throw.
+    init(_ arguments: Arguments, measure: (Workload, BenchmarkChain) throws -> Measurement) throws {
         let peers = try arguments.peers.map {
             try JSONDecoder().decode(Peers.self, from: Data(contentsOf: URL(fileURLWithPath: $0)))
         }
         let chain = BenchmarkChain.existing("full")
-        var measurements: [Measurement] = []
-        for size in arguments.sizes.sorted() {
-            let own = OwnProcess(arguments: arguments.forOne(Workload(elementCount: size), chain))
-            measurements.append(try own.measurement())
-            try report(measurements[measurements.count - 1])
-        }
+        let measurements = try arguments.sizes.sorted().map { try measure(Workload(elementCount: $0), chain) }
         func curve(_ name: String, _ time: (Measurement) -> Double) -> Curve {
             Curve(
                 name: name,
