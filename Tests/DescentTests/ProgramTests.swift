@@ -46,8 +46,8 @@ import Testing
     @Test(arguments: [
         ("adding", ["a.svg", "b.svg"], "\"b.svg\" is one argument too many"),
         ("adding", ["/nonexistent/a.svg"], "nothing can be written into /nonexistent"),
-        ("descent-bench", ["mlq"], "there is no workload \"mlq\"; there are mlp,"),
-        ("descent-bench", ["--chain", "fulll"], "there is no chain \"fulll\"; there are sgd,"),
+        ("descent-bench", ["mlq"], "there is no workload \"mlq\"; there are gpt2-small,"),
+        ("descent-bench", ["--chain", "fulll"], "there is no chain \"fulll\"; there are full,"),
         ("descent-bench", ["--threads", "0"], "--threads is \"0\"; it has to be a whole number from 1"),
         ("descent-bench", ["--seconds"], "--seconds needs a value"),
         ("descent-bench", ["--plot", "/nonexistent/a.svg"], "nothing can be written into /nonexistent"),

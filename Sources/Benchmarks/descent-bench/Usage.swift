@@ -17,8 +17,8 @@ enum Usage {
 
         chains
         \(list(BenchmarkChain.all.map { ($0.name, $0.summary) }))
-        Unless others are asked for: \(BenchmarkChain.usual.map(\.name).joined(separator: ", ")). Those from adamw on clip by \
-        the global norm 1 first.
+        Unless others are asked for: \(BenchmarkChain.usual.map(\.name).joined(separator: ", ")).
+        Those from adamw on clip by the global norm 1 first.
 
         --chain name   only this chain; can be given more than once
         --every        every optimizer and stage, which are the chains from adamw on, as a table in Markdown

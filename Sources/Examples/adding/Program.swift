@@ -19,8 +19,9 @@ struct Program {
             usage: adding [file]
                    adding --moments
 
-            Trains a recurrent network to add two of \(AddingProblem.length) numbers in four ways, with gradients clipped and
-            not. Draws loss and gradient norm in the terminal and into a file of SVG, adding.svg unless another is named.
+            Trains a recurrent network to add two of \(AddingProblem.length) numbers in four ways, with gradients clipped \
+            and not.
+            Draws loss and gradient norm in the terminal, and as SVG into a file: adding.svg, unless another is named.
             Fails if what it says of the trainings does not hold.
 
             --moments   trains with moments in float32 and in 8 bits instead, from five seeds each, and fails if they do not
