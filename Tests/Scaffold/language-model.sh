@@ -25,7 +25,7 @@ grep -q "does not predict better" whole.err || fail "status 1 without the reason
 
 # Sends a signal to a run once it trains, and expects a checkpoint, a command and a status.
 interrupt() {
-    local signal=$1 expected=$2 begun="^Between its passes"
+    local signal=$1 expected=$2 begun="^Activations kept"
     shift 2
     "$@" >part.txt 2>part.err &
     process=$!

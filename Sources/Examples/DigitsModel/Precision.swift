@@ -1,3 +1,5 @@
+import Descent
+
 /// What a backward pass stores its gradients in.
 public enum Precision: Sendable {
     case float32
@@ -7,7 +9,7 @@ public enum Precision: Sendable {
     func rounding(_ numbers: [Float]) -> [Float] {
         switch self {
         case .float32: numbers
-        case .float16: numbers.map(\.roundedToHalf)
+        case .float16: numbers.map { Float(Binary16($0)) }
         }
     }
 

@@ -13,6 +13,9 @@ package struct Console {
     /// Writes a line at once, without a buffer, in the place of one that says how far something has come.
     package func write(_ line: String = "") { put(clearing + line + "\n") }
 
+    /// Writes a part of a line at once.
+    package func write(part: String) { put(part) }
+
     /// Writes how far something has come: over the line before on a terminal, elsewhere only milestones.
     ///
     /// - Parameters:

@@ -121,15 +121,17 @@ package struct Training {
     /// - Parameters:
     ///   - beginning: What the text begins with.
     ///   - length: How many characters to add.
-    /// - Returns: The beginning and what follows it.
-    package func sample(after beginning: String, length: Int) -> String {
+    ///   - write: Is given the beginning, then each character as the model comes to it.
+    package func sample(after beginning: String, length: Int, write: (String) -> Void) {
         var sampling = Sampling(temperature: 0.7, seed: settings.seed)
         let model = averagedModel
         var tokens = corpus.vocabulary.tokens(of: beginning)
+        write(beginning)
         for _ in 0..<length {
-            tokens.append(sampling.token(model.logits(after: Array(tokens.suffix(shape.context)))))
+            let token = sampling.token(model.logits(after: tokens))
+            write(String(corpus.vocabulary.character(of: token)))
+            tokens = (tokens + [token]).suffix(shape.context)
         }
-        return corpus.vocabulary.text(of: tokens)
     }
 
     private var averagedModel: Transformer {

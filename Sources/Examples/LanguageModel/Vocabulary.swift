@@ -19,6 +19,6 @@ package struct Vocabulary {
     /// The tokens of a text.
     package func tokens(of text: String) -> [Int] { text.map { tokens[$0] ?? 0 } }
 
-    /// The text of tokens.
-    package func text(of tokens: some Sequence<Int>) -> String { String(tokens.map { characters[$0] }) }
+    /// What a token stands for.
+    func character(of token: Int) -> Character { characters[token] }
 }

@@ -81,12 +81,11 @@ struct Program {
         let bytes = training.activationByteCounts
         console.write(
             """
-            A transformer of \(training.parameterCount) parameters learns \(corpus.training.count) characters of \(text);
-            \(corpus.heldOut.count) others are held out.
+            A transformer of \(training.parameterCount) parameters learns \(corpus.training.count) characters of \(text).
+            \(corpus.heldOut.count) others are held out. Ctrl-C ends with a checkpoint.
             \(training.plan)
-            Between its passes it keeps \(Megabytes(bytes.microBatch)) of activations in Float16: those of one micro-batch. \
-            Were the
-            \(TrainingSettings().microBatchesPerStep) of a step one batch, it would keep \(Megabytes(bytes.wholeBatch)).
+            Activations kept for the backward pass: \(Megabytes(bytes.microBatch)) of a micro-batch; \
+            a step as one batch would keep \(Megabytes(bytes.wholeBatch)).
             """)
         if arguments.resumed != nil { console.write("Going on after step \(training.appliedSteps).") }
         console.write()
@@ -104,23 +103,21 @@ struct Program {
                 console.progress(
                     progress.line(report), isMilestone: report.appliedSteps.isMultiple(of: 50),
                     isLast: training.isFinished)
-            case .skipped(let reason): console.write("skipped: \(reason)")
-            case .diverged(let divergence): throw Failure("\(divergence)")
+            case .skipped(let reason): console.write("step \(training.appliedSteps + 1) skipped: \(reason)")
+            case .diverged(let divergence): throw Failure(description: "\(divergence)")
             }
         }
     }
 
     /// Writes what was learned, and gives 0 if it is enough.
     private func conclude(_ training: Training) -> CInt {
+        console.write("\nText that the average of the parameters makes up:")
+        training.sample(after: "\nA stage ", length: 400) { text in
+            console.write(part: text.replacingOccurrences(of: "\n", with: "\n  "))
+        }
         let (loss, bar) = (training.heldOutLoss(), training.bigramLoss())
         console.write(
-            """
-
-            Made up by the model, after "\(Self.beginning)":
-            \(training.sample(after: Self.beginning, length: 400).indented)
-
-            \(String(format: "Held-out loss, nats a character: %.3f; the bigram model's is %.3f.", loss, bar))
-            """)
+            String(format: "\n\nHeld-out loss, nats a character: %.3f; a bigram model's is %.3f.", loss, bar))
         guard loss < bar else {
             console.complain("language-model: the transformer does not predict better than counting pairs does.")
             return 1
@@ -128,17 +125,7 @@ struct Program {
         return 0
     }
 
-    private static let beginning = "A stage "
-
     private struct Failure: Error, CustomStringConvertible {
         let description: String
-        init(_ description: String) { self.description = description }
-    }
-}
-
-extension String {
-    /// With two spaces in front of every line.
-    fileprivate var indented: String {
-        split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }.joined(separator: "\n")
     }
 }
