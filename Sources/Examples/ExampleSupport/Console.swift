@@ -2,8 +2,9 @@ import Foundation
 
 /// Standard output, which is either a terminal, where a line can be rewritten, or a file or a pipe; and standard error.
 package struct Console {
-    /// Whether standard output is a terminal.
-    package let isTerminal = isatty(STDOUT_FILENO) != 0
+    /// Whether standard output is a terminal that can rewrite lines; one whose `TERM` is `dumb` cannot.
+    package let isTerminal =
+        isatty(STDOUT_FILENO) != 0 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     /// Whether to write in colors: on a terminal, unless the environment has a `NO_COLOR` that is not empty.
     package var isColored: Bool { isTerminal && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty }
 
