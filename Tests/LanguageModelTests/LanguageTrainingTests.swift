@@ -11,7 +11,7 @@ import Testing
     init() throws {
         let text = String(repeating: "the gradient of a sum is the sum of gradients. ", count: 60)
         corpus = try Corpus([text], context: 8)
-        settings.shape = .tiny(tokenCount: corpus.vocabulary.count)
+        settings.shape = .tiny
         settings.stepCount = 12
     }
 

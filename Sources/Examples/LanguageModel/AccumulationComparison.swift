@@ -22,14 +22,14 @@ package struct AccumulationComparison {
     ///
     /// - Throws: `DescentError` if a pipeline cannot be built.
     package init(_ settings: TrainingSettings, on corpus: Corpus, stepCount: Int) throws {
-        let shape = settings.shape(tokenCount: corpus.vocabulary.count)
-        let start = try shape.initialParameters(seed: settings.seed)
+        let shape = settings.shape
+        let start = try shape.initialParameters(tokenCount: corpus.vocabulary.count, seed: settings.seed)
         let count = settings.microBatchesPerStep
         var whole = try Run(start, shape, [])
         var weighted = try Run(start, shape, [Accumulate(steps: count, reduction: .weighted)])
         var unweighted = try Run(start, shape, [Accumulate(steps: count, reduction: .mean)])
         for step in 0..<stepCount {
-            let batches = (0..<count).map { settings.batch(step * count + $0, of: corpus, context: shape.context) }
+            let batches = (0..<count).map { settings.batch(step * count + $0, of: corpus) }
             tokenCounts.append(batches.map(\.tokens.count))
             for batch in batches {
                 let bytes = try weighted.take(batch)

@@ -1,10 +1,8 @@
 package import Descent
 import SeededNumbers
 
-/// How large a transformer is.
+/// How large a transformer is, apart from how many tokens it tells apart.
 package struct ModelShape: Sendable {
-    /// How many tokens there are to tell apart.
-    package let tokenCount: Int
     /// How many tokens a passage has at most.
     package var context = 128
     /// How many numbers stand for a token.
@@ -14,30 +12,24 @@ package struct ModelShape: Sendable {
     /// How many layers there are.
     package var layerCount = 2
 
-    /// The usual size, for a number of tokens.
-    package init(tokenCount: Int) { self.tokenCount = tokenCount }
+    /// The usual size.
+    package init() {}
 
-    /// The names and shapes of the parameters.
-    package var parameters: [ParameterDescription] {
-        get throws(DescentError) {
-            var parameters = [
-                try ParameterDescription("embedding.token", shape: [tokenCount, width]),
-                try ParameterDescription("embedding.position", shape: [context, width]),
-            ]
-            for layer in 0..<layerCount {
-                let (attention, feedForward) = ("layers.\(layer).attention.", "layers.\(layer).feedForward.")
-                parameters.append(try ParameterDescription(attention + "norm", shape: [width]))
-                for name in ["query", "key", "value", "output"] {
-                    parameters.append(try ParameterDescription(attention + name, shape: [width, width]))
-                }
-                parameters.append(try ParameterDescription(feedForward + "norm", shape: [width]))
-                parameters.append(try ParameterDescription(feedForward + "input", shape: [4 * width, width]))
-                parameters.append(try ParameterDescription(feedForward + "output", shape: [width, 4 * width]))
-            }
-            parameters.append(try ParameterDescription("norm", shape: [width]))
-            parameters.append(try ParameterDescription("output", shape: [tokenCount, width]))
-            return parameters
+    /// The names and shapes of the parameters, for a number of tokens.
+    ///
+    /// - Throws: `DescentError`, were a shape too large.
+    package func parameters(tokenCount: Int) throws -> [ParameterDescription] {
+        var shapes = [("embedding.token", [tokenCount, width]), ("embedding.position", [context, width])]
+        for layer in 0..<layerCount {
+            let (attention, feedForward) = ("layers.\(layer).attention.", "layers.\(layer).feedForward.")
+            shapes.append((attention + "norm", [width]))
+            for name in ["query", "key", "value", "output"] { shapes.append((attention + name, [width, width])) }
+            shapes.append((feedForward + "norm", [width]))
+            shapes.append((feedForward + "input", [4 * width, width]))
+            shapes.append((feedForward + "output", [width, 4 * width]))
         }
+        shapes += [("norm", [width]), ("output", [tokenCount, width])]
+        return try shapes.map { try ParameterDescription($0.0, shape: $0.1) }
     }
 
     /// Parameters to start from: gains of 1, and normal weights.
@@ -45,9 +37,9 @@ package struct ModelShape: Sendable {
     /// Embeddings have deviation 0.1, weights 1 / √inputs; those that end a layer's parts begin at 0, so that at first a
     /// layer passes on what it is given.
     ///
-    /// - Throws: `DescentError`, were two of the names the same.
-    package func initialParameters(seed: UInt64) throws -> TensorSet {
-        var parameters = try TensorSet(parameters)
+    /// - Throws: `DescentError`, were a shape too large.
+    package func initialParameters(tokenCount: Int, seed: UInt64) throws -> TensorSet {
+        var parameters = try TensorSet(parameters(tokenCount: tokenCount))
         var generator = SeededGenerator(seed: seed)
         for parameter in parameters.layout {
             let name = parameter.name

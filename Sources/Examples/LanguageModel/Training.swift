@@ -4,7 +4,6 @@ package import Descent
 package struct Training {
     private let settings: TrainingSettings
     private let corpus: Corpus
-    private let shape: ModelShape
     private var parameters: TensorSet
     private var pipeline: Pipeline
     private var gradients: TensorSet
@@ -17,8 +16,8 @@ package struct Training {
     package init(_ settings: TrainingSettings, on corpus: Corpus) throws {
         self.settings = settings
         self.corpus = corpus
-        shape = settings.shape(tokenCount: corpus.vocabulary.count)
-        parameters = try shape.initialParameters(seed: settings.seed)
+        parameters = try settings.shape.initialParameters(
+            tokenCount: corpus.vocabulary.count, seed: settings.seed)
         gradients = TensorSet(zeros: parameters.layout, settings.precision.elementType)
         pipeline = try Pipeline(for: parameters) {
             settings.stages
@@ -54,7 +53,7 @@ package struct Training {
     }
 
     /// How many parameters there are to learn.
-    package var parameterCount: Int { parameters.layout.reduce(0) { $0 + $1.count } }
+    package var parameterCount: Int { parameters.layout.elementCount }
 
     /// After how many updates training ends.
     package var stepCount: Int { settings.stepCount }
@@ -82,9 +81,9 @@ package struct Training {
     ///
     /// - Throws: `DescentError` if gradients still overflow at the smallest loss scale.
     package mutating func takeMicroBatch() throws -> MicroBatch {
-        let batch = settings.batch(microBatchCount, of: corpus, context: shape.context)
+        let batch = settings.batch(microBatchCount, of: corpus)
         microBatchCount += 1
-        let model = Transformer(shape, parameters, settings.precision)
+        let model = Transformer(settings.shape, parameters, settings.precision)
         let activations = model.forward(batch)
         let scale = pipeline.lossScale
         model.backward(activations, lossScale: scale, into: &gradients)
@@ -96,9 +95,9 @@ package struct Training {
     /// How many bytes the model keeps between its passes for the next micro-batch, and how many it would keep if all
     /// micro-batches of a step were one batch.
     package var activationByteCounts: (microBatch: Int, wholeBatch: Int) {
-        let model = Transformer(shape, parameters, settings.precision)
+        let model = Transformer(settings.shape, parameters, settings.precision)
         let batches = (0..<settings.microBatchesPerStep).map {
-            settings.batch(microBatchCount + $0, of: corpus, context: shape.context)
+            settings.batch(microBatchCount + $0, of: corpus)
         }
         return (model.forward(batches[0]).byteCount, model.forward(Batch(joining: batches)).byteCount)
     }
@@ -130,15 +129,15 @@ package struct Training {
         for _ in 0..<length {
             let token = sampling.token(model.logits(after: tokens))
             write(String(corpus.vocabulary.character(of: token)))
-            tokens = (tokens + [token]).suffix(shape.context)
+            tokens = (tokens + [token]).suffix(settings.shape.context)
         }
     }
 
     private var averagedModel: Transformer {
-        Transformer(shape, pipeline.averagedParameters ?? parameters, settings.precision)
+        Transformer(settings.shape, pipeline.averagedParameters ?? parameters, settings.precision)
     }
 
     private var heldOutBatches: [Batch] {
-        corpus.heldOutBatches(of: settings.passagesPerMicroBatch, context: shape.context)
+        corpus.heldOutBatches(of: settings.passagesPerMicroBatch, context: settings.shape.context)
     }
 }

@@ -13,29 +13,16 @@ package struct TrainingSettings: Sendable {
     package var seed: UInt64 = 2_026
     /// What activations and gradients are kept in.
     package var precision = Precision.float16
-    /// How large the model is, apart from its tokens; nil is the usual size.
-    package var shape: ModelShape?
-
-    /// How many tokens a passage has at most.
-    package var context: Int { shape(tokenCount: 0).context }
+    /// How large the model is.
+    package var shape = ModelShape()
 
     /// The usual settings.
     package init() {}
 
-    /// How large the model is for a number of tokens.
-    func shape(tokenCount: Int) -> ModelShape {
-        var result = ModelShape(tokenCount: tokenCount)
-        if let shape {
-            (result.context, result.width) = (shape.context, shape.width)
-            (result.headCount, result.layerCount) = (shape.headCount, shape.layerCount)
-        }
-        return result
-    }
-
     /// The batch of a number: the same whenever training comes to it.
-    func batch(_ number: Int, of corpus: Corpus, context: Int) -> Batch {
+    func batch(_ number: Int, of corpus: Corpus) -> Batch {
         var generator = SeededGenerator(seed: seed &+ 1 &+ UInt64(number))
-        return corpus.passages(passagesPerMicroBatch, context: context, using: &generator)
+        return corpus.passages(passagesPerMicroBatch, context: shape.context, using: &generator)
     }
 
     /// What gradients go through: micro-batches count by their tokens.

@@ -10,7 +10,7 @@ package struct Transformer {
     private let output: Linear
     private let precision: Precision
 
-    /// A transformer with parameters that came from ``ModelShape/initialParameters(seed:)``.
+    /// A transformer with parameters that came from ``ModelShape/initialParameters(tokenCount:seed:)``.
     ///
     /// - Parameters:
     ///   - shape: How large it is.

@@ -41,7 +41,7 @@ struct Program {
         self.arguments = arguments
         self.console = console
         let paths = try arguments.texts.isEmpty ? Corpus.documentation() : arguments.texts
-        corpus = try Corpus(Corpus.documents(paths), context: TrainingSettings().context)
+        corpus = try Corpus(Corpus.documents(paths), context: TrainingSettings().shape.context)
     }
 
     /// Does what was asked for, and gives the status to end with.
