@@ -1,4 +1,5 @@
 import Descent
+import Foundation
 import LanguageModel
 import SeededNumbers
 import Testing
@@ -30,6 +31,22 @@ import Testing
         #expect(batch.tokens == [1, 5, 2, 2, 0, 3, 6, 5, 4, 3, 2, 1, 0, 1])
         #expect(batch.targets == [5, 2, 2, 0, 6, 4, 5, 4, 3, 2, 1, 0, 1, 2])
         #expect(batch.passages == [0..<5, 5..<6, 6..<14])
+    }
+
+    @Test func `a model begins with positions as waves, and layers that pass on what they are given`() throws {
+        let parameters = try shape.initialParameters(tokenCount: tokenCount, seed: 1)
+        let positions = parameters["embedding.position"]
+        for position in 0..<shape.context {
+            for column in 0..<shape.width {
+                let angle = Double(position) / pow(10_000, Double(column / 2 * 2) / Double(shape.width))
+                let wave = 0.1 * 2.0.squareRoot() * (column.isMultiple(of: 2) ? sin(angle) : cos(angle))
+                #expect(abs(Double(positions[position * shape.width + column]) - wave) < 1e-7)
+            }
+        }
+        let x = Matrix.random(4, shape.width, seed: 2)
+        let attention = Attention("layers.1.attention", headCount: shape.headCount, parameters)
+        #expect(attention.forward(x, passages: [0..<4], .float32).0 == x)
+        #expect(FeedForward("layers.1.feedForward", parameters).forward(x, .float32).0 == x)
     }
 
     @Test func `the gradient of all parameters is that of finite differences`() {

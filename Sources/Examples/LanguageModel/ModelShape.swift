@@ -32,7 +32,7 @@ package struct ModelShape: Sendable {
         return try shapes.map { try ParameterDescription($0.0, shape: $0.1) }
     }
 
-    /// Parameters to start from: gains of 1, and normal weights.
+    /// Parameters to start from: gains of 1, normal weights, and positions as waves.
     ///
     /// Embeddings have deviation 0.1, weights 1 / √inputs; those that end a layer's parts begin at 0, so that at first a
     /// layer passes on what it is given.
@@ -43,13 +43,30 @@ package struct ModelShape: Sendable {
         var generator = SeededGenerator(seed: seed)
         for parameter in parameters.layout {
             let name = parameter.name
-            let isEnd = name.hasPrefix("layers.") && name.hasSuffix(".output")
-            let deviation = name.hasPrefix("embedding.") ? 0.1 : isEnd ? 0 : 1 / Float(width).squareRoot()
-            parameters[name] =
-                parameter.shape.count == 1
-                ? [Float](repeating: 1, count: parameter.count)
-                : (0..<parameter.count).map { _ in generator.normal() * deviation }
+            if name == "embedding.position" {
+                parameters[name] = waves
+            } else if parameter.shape.count == 1 {
+                parameters[name] = [Float](repeating: 1, count: parameter.count)
+            } else if !(name.hasPrefix("layers.") && name.hasSuffix(".output")) {
+                let deviation = name == "embedding.token" ? 0.1 : 1 / Float(width).squareRoot()
+                parameters[name] = (0..<parameter.count).map { _ in generator.normal() * deviation }
+            }
         }
         return parameters
+    }
+
+    /// For each position, sines and cosines of wavelengths from 2π to 20,000π positions, of deviation 0.1.
+    ///
+    /// So positions that are equally far apart differ by the same rotation, and heads soon learn to look a few tokens back.
+    /// Vaswani et al., "Attention is all you need" (2017).
+    private var waves: [Float] {
+        (0..<context).flatMap { position in
+            (0..<width).map { column in
+                let frequency = ReproducibleMath.power(10_000, -Double(column / 2 * 2) / Double(width))
+                let halfTurns = Double(position) * frequency / .pi - (column.isMultiple(of: 2) ? 0.5 : 0)
+                let rest = halfTurns.magnitude.truncatingRemainder(dividingBy: 2)
+                return Float(0.1 * 2.0.squareRoot() * ReproducibleMath.cosine(halfTurns: rest > 1 ? 2 - rest : rest))
+            }
+        }
     }
 }
