@@ -6,7 +6,9 @@ import SeededNumbers
 /// In float32, so that only the order of sums differs.
 package struct AccumulationComparison {
     /// How far parameters may be from those of large batches, for micro-batches that count by their tokens.
-    package static let tolerance: Float = 1e-4
+    ///
+    /// AdamW moves even those whose gradients are little more than rounding by as much as others.
+    package static let tolerance: Float = 2e-4
     /// How many tokens each micro-batch of each step has.
     package private(set) var tokenCounts: [[Int]] = []
     /// How far a parameter of micro-batches that count by their tokens is from that of large batches, at most.
