@@ -27,7 +27,8 @@ grep -q "does not predict better" whole.err || fail "status 1 without the reason
 interrupt() {
     local signal=$1 expected=$2 begun="^Activations kept"
     shift 2
-    "$@" >part.txt 2>part.err &
+    : >part.txt
+    "$@" >>part.txt 2>part.err &
     process=$!
     until grep -q "$begun" part.txt; do
         kill -0 "$process" 2>/dev/null || fail "it ended by itself: $(cat part.err)"
