@@ -66,15 +66,6 @@ public struct ClipLayerwise: GradientScaling {
             groupedBy: layer)
     }
 
-    /// Clips layers; the same as ``init(default:layers:epsilon:groupedBy:)-(Schedule?,[String:Schedule],_,_)``.
-    @available(*, deprecated, renamed: "init(default:layers:epsilon:groupedBy:)")
-    public init(
-        default maximum: Schedule?, _ maxima: [String: Schedule], epsilon: Float = 1e-6,
-        groupedBy layer: (@Sendable (ParameterDescription) -> String)? = nil
-    ) {
-        self.init(default: maximum, layers: maxima, epsilon: epsilon, groupedBy: layer)
-    }
-
     public var name: String {
         let settings =
             (defaultMaximum.map { ["default: \($0)"] } ?? []) + maxima.keys.sorted().map { "\($0): \(maxima[$0] ?? 0)" }

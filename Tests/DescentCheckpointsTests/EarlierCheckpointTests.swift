@@ -70,4 +70,94 @@ import Testing
         #expect(checkpoint.metadata["batches"] == "8")
         #expect(checkpoint.counters == StepCounters(appliedSteps: 1, skippedSteps: 1, consecutiveSkips: 1))
     }
+
+    /// A run with all that the format can hold: moments in 8 bits, an open window, an average, masters, a metric, changed
+    /// settings, slots of rows, columns and tensors.
+    private static func pipeline(
+        _ parameters: inout TensorSet, resuming path: String?
+    ) throws -> Pipeline {
+        let configuration = PipelineConfiguration(lowPrecisionParameters: .masterCopies)
+        let stages: [any Stage] = [
+            Freeze(prefix: "frozen"), Accumulate(steps: 3, reduction: .weighted), Unscale(.dynamic(initial: 4)),
+            TopK(share: 0.5).only(prefix: "head."), ClipByPercentile(50, historyLength: 3), ClipByGlobalNorm(1),
+        ]
+        let optimizers =
+            [
+                Adafactor(learningRate: 0.125).only(prefix: "factored."),
+                AdamW(learningRate: .reduceOnPlateau(initial: 0.25, patience: 0), moments: .int8)
+                    .then { ExponentialMovingAverage(decay: 0.5) },
+            ] as [any Driving]
+        guard let path else {
+            return try Pipeline(for: parameters, configuration: configuration, on: SIMDBackend(threads: 1)) {
+                stages
+            } driving: {
+                for optimizer in optimizers { optimizer }
+            }
+        }
+        return try Pipeline(
+            resuming: path, restoring: &parameters, configuration: configuration, on: SIMDBackend(threads: 1)
+        ) {
+            stages
+        } driving: {
+            for optimizer in optimizers { optimizer }
+        }
+    }
+
+    private static func parametersOfRelease() throws -> TensorSet {
+        let layout = try ParameterLayout([
+            ParameterDescription("body.weight", shape: [64, 72]),
+            ParameterDescription("factored.weight", shape: [5, 6]),
+            ParameterDescription("head.weight", shape: [2, 3]), ParameterDescription("frozen.bias", shape: [3]),
+        ])
+        var parameters = TensorSet(zeros: layout, .bfloat16)
+        for parameter in layout {
+            parameters[parameter.name] = (0..<parameter.count).map { Float($0 % 9) / 8 - 0.5 }
+        }
+        return parameters
+    }
+
+    private static func train(_ pipeline: inout Pipeline, _ parameters: inout TensorSet, _ steps: Range<Int>) throws {
+        for step in steps {
+            var gradients = TensorSet(zeros: parameters.layout)
+            for (position, parameter) in parameters.layout.enumerated() {
+                gradients[parameter.name] = (0..<parameter.count).map {
+                    Float((($0 + 1) * (step + 3) * (position + 5)) % 17 - 8) / 4
+                }
+            }
+            _ = try pipeline.step(&parameters, gradients: gradients, weight: Double(step % 3 + 1))
+            if step == 4 { try pipeline.change(ClipByGlobalNorm.self) { $0.maximum = 0.5 } }
+            if step % 3 == 2 { try pipeline.note(metric: Double(step % 4)) }
+        }
+    }
+
+    /// A digest of all bits: FNV-1a, a float at a time.
+    private static func digest(_ tensors: TensorSet) -> UInt64 {
+        tensors.layout.reduce(0xcbf2_9ce4_8422_2325) { digest, parameter in
+            tensors[parameter.name].reduce(digest) { ($0 ^ UInt64($1.bitPattern)) &* 0x100_0000_01b3 }
+        }
+    }
+
+    /// `1.0.0.safetensors` was written after 8 micro-batches, in the middle of a window, by the code of the first release.
+    @Test func `the first release's file goes on with the bits of the run that wrote it`() throws {
+        let url = Bundle.module.url(forResource: "Fixtures/1.0.0", withExtension: "safetensors")
+        var parameters = try Self.parametersOfRelease()
+        var pipeline = try Self.pipeline(&parameters, resuming: try #require(url).path)
+        #expect((pipeline.appliedSteps, pipeline.window?.received) == (2, 2))
+        try Self.train(&pipeline, &parameters, 8..<20)
+        #expect(Self.digest(parameters) == Self.digestOfRelease)
+    }
+
+    private static let digestOfRelease: UInt64 = 6_690_740_350_935_528_999
+
+    /// A run of today ends as that of the first release did: what writes a new fixture, with `DESCENT_FIXTURE` set to a path.
+    @Test func `a run of today ends with the bits of the first release`() throws {
+        var parameters = try Self.parametersOfRelease()
+        var pipeline = try Self.pipeline(&parameters, resuming: nil)
+        try Self.train(&pipeline, &parameters, 0..<8)
+        if let path = ProcessInfo.processInfo.environment["DESCENT_FIXTURE"] {
+            try pipeline.checkpoint(to: path, including: parameters)
+        }
+        try Self.train(&pipeline, &parameters, 8..<20)
+        #expect(Self.digest(parameters) == Self.digestOfRelease)
+    }
 }

@@ -7,7 +7,7 @@ public protocol ComponentState: Encodable, Sendable {
 }
 
 /// State in memory.
-public struct LiveState<Value: Codable & Sendable>: ComponentState {
+package struct LiveState<Value: Codable & Sendable>: ComponentState {
     /// The value.
     public let value: Value
 
