@@ -73,12 +73,24 @@ import Testing
         }.map { try $0.get() }
     }
 
-    @Test(arguments: 2...3) func `slow links have longer buckets, and all ranks the same`(ranks: Int) throws {
-        // Both are so slow that what the threads themselves take does not count.
-        let near = try lengths(LinkSpeed(latency: 0, bandwidth: 2e6), ranks: ranks)
-        let far = try lengths(LinkSpeed(latency: 0.06, bandwidth: 2e6), ranks: ranks)
-        #expect(near == Array(repeating: [1 << 16, 1 << 16], count: ranks))
-        #expect(far == Array(repeating: [1 << 18, 1 << 18], count: ranks))
+    @Test(arguments: 2...3) func `all ranks choose the same length, and measure once`(ranks: Int) throws {
+        let lengths = try lengths(LinkSpeed(latency: 0.002, bandwidth: 2e7), ranks: ranks)
+        #expect(Set(lengths.joined()).count == 1)
+        #expect(lengths.joined().allSatisfy(LinkSpeed.bucketLengths.contains))
+    }
+
+    @Test(arguments: 2...3) func `slow links have longer buckets, and the slowest rank's times count`(ranks: Int) throws
+    {
+        func lengths(latency: Double) throws -> [Int] {
+            try ThreadJob.run(ranks: ranks) { world in
+                let link = try world.measuredLink { bytes in
+                    (latency + Double(bytes / ranks * (ranks - 1)) / 2e6) / Double(world.rank + 1)
+                }
+                return link.bucketLength(of: 1 << 21, movingAs: 4, among: ranks)
+            }.map { try $0.get() }
+        }
+        #expect(try lengths(latency: 0) == Array(repeating: 1 << 16, count: ranks))
+        #expect(try lengths(latency: 0.06) == Array(repeating: 1 << 18, count: ranks))
     }
 
     @Test func `small models have the shortest buckets, for which nothing is measured`() throws {

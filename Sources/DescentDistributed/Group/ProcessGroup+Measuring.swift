@@ -39,24 +39,33 @@ extension ProcessGroup {
         received.initializeMemory(as: UInt8.self, repeating: 0)
         // The first transfer may open connections.
         _ = try time(rankCount, sent, received)
+        let link = try measuredLink { (count) throws(DescentError) in try time(count, sent, received) }
+        sent.deallocate()
+        received.deallocate()
+        linkSpeed = link
+        return link
+    }
+
+    /// How fast the ranks exchange bytes, by how long exchanges take.
+    ///
+    /// - Parameter seconds: How many seconds an exchange of so many bytes takes.
+    /// - Returns: The speed, the same on all ranks.
+    /// - Throws: What timing throws, and `DescentError` as every transfer does.
+    func measuredLink(timing seconds: (Int) throws(DescentError) -> Double) throws(DescentError) -> LinkSpeed {
         var trials: [(bytes: Int, seconds: Double)] = []
         var total = 0.0
         for size in Self.trialSizes {
             let part = max(1, size / rankCount)
             var fastest = Double.infinity
-            for _ in 0..<Self.trialCount { fastest = min(fastest, try time(part * rankCount, sent, received)) }
-            let seconds = try slowest(fastest)
-            trials.append((part * (rankCount - 1), seconds))
-            total += seconds * Double(Self.trialCount)
-            if trials.count > 1, total > Self.longestMeasuring || seconds - trials[0].seconds > Self.longestTrial {
+            for _ in 0..<Self.trialCount { fastest = min(fastest, try seconds(part * rankCount)) }
+            let slowest = try slowest(fastest)
+            trials.append((part * (rankCount - 1), slowest))
+            total += slowest * Double(Self.trialCount)
+            if trials.count > 1, total > Self.longestMeasuring || slowest - trials[0].seconds > Self.longestTrial {
                 break
             }
         }
-        sent.deallocate()
-        received.deallocate()
-        let link = LinkSpeed(short: trials[0], long: trials[trials.count - 1])
-        linkSpeed = link
-        return link
+        return LinkSpeed(short: trials[0], long: trials[trials.count - 1])
     }
 
     /// How many seconds an exchange of so many bytes takes.
