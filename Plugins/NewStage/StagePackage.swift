@@ -124,6 +124,13 @@ struct StagePackage {
         }
         ```
 
+        The manifest of the package that uses it names this one, and its module:
+
+        ```swift
+        .package(path: "path/to/\(stage.type)"),                              // in dependencies
+        .product(name: "\(stage.module)", package: "\(stage.type)"),  // in the target's dependencies
+        ```
+
         `swift test` checks it with `DescentTestKit`: what the engine relies on, in all shapes, block sizes and numbers of
         threads. The guide "Writing a stage" in Descent's documentation says how stages are written.
 

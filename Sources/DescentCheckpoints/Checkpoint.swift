@@ -71,6 +71,18 @@ public struct Checkpoint: Sendable {
         try PipelineState(record, of: file, on: backend, division: division)
     }
 
+    /// Refuses a checkpoint that parameters were not saved with.
+    ///
+    /// - Throws: `DescentError` with code `missingParameter` that says what to do.
+    func requireParameters() throws(DescentError) {
+        let hasParameters = file.entries.contains { $0.name.hasPrefix(CheckpointRecord.parameterPrefix) }
+        guard !hasParameters, !record.parameters.isEmpty else { return }
+        throw DescentError(
+            .missingParameter, parameter: record.parameters.first?.name,
+            "no parameters were saved with it. Save them, `checkpoint(to: path, including: parameters)`, or restore them by "
+                + "other means and resume with `for: parameters`.")
+    }
+
     /// Reads what a process holds of the state; nil for all of it.
     func state<Backend: TensorBackend>(
         on backend: Backend, holding division: RowDivision?

@@ -87,6 +87,7 @@ extension GradientPipeline {
             let state = try checkpoint.state(on: backend, holding: division)
             // The state knows best how the layout differs, if it does.
             if state.layout.elementsEqual(restored.layout) {
+                try checkpoint.requireParameters()
                 try restored.load(from: checkpoint.file, prefix: CheckpointRecord.parameterPrefix)
             }
             return try GradientPipeline(

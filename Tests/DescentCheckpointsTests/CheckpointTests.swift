@@ -245,6 +245,25 @@ import Testing
         }
     }
 
+    @Test func `parameters that were not saved cannot be restored, and what to do is said`() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "descent-\(UInt64.random(in: 0...(.max)))")
+            .path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var parameters = try TensorSet([ParameterDescription("weight", shape: [2])])
+        try Pipeline(for: parameters) {
+        } driving: {
+            AdamW()
+        }.checkpoint(to: path)
+        let error = #expect(throws: DescentError.self) {
+            _ = try Pipeline(resuming: path, restoring: &parameters) {
+            } driving: {
+                AdamW()
+            }
+        }
+        #expect(error?.code == .missingParameter)
+        #expect(error?.message.contains("including: parameters") == true, "\(String(describing: error))")
+    }
+
     /// A stage with a state that is hard to write down.
     private struct Peculiar: GradientTransform {
         struct State: Codable, Sendable {

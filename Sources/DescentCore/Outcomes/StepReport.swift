@@ -36,7 +36,7 @@ public struct StepReport: Sendable {
 
     /// The norm over all parameters before anything clipped it, at its true scale.
     ///
-    /// That is what the first stage saw that took a norm of all parameters, or else the L2 norm that was made to check
+    /// That is what the first stage saw that took a norm of all parameters, one that `.only` restricts not among them, or else the L2 norm that was made to check
     /// that gradients are finite; nil if nothing was measured.
     public var gradientNorm: Double? { records.norms.firstOfAll ?? measuredNorm }
 

@@ -112,8 +112,9 @@ public struct StageOrder: Sendable, Equatable {
                 "\(name) would work on gradients that are \(condition.adjective)\(blame), and no later stage changes that."
             )
         }
+        // The stage that comes too early goes behind the remedy, so that both stay behind what stands between them.
         var right = stages.map(\.name)
-        right.insert(right.remove(at: remedy), at: index)
+        right.insert(right.remove(at: index), at: remedy)
         return DescentError(
             .stageOrder, stage: name,
             "\(name) stands before \(stages[remedy].name), so it would work on gradients that are "

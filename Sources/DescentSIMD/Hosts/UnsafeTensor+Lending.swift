@@ -4,7 +4,7 @@ extension UnsafeTensor {
     /// Lends arrays that are parts of a value, all at the same time, without closures inside closures.
     ///
     /// ```swift
-    /// try UnsafeTensor.lending(&model, [("weight", \.weight), ("bias", \.bias)]) { tensors in … }
+    /// try UnsafeTensor.lending(&model, [("weight", \.weight), ("bias", \.bias)]) { tensors throws(DescentError) in … }
     /// ```
     /// Each array is taken out of the value, lent, and put back, changed or not. A list of arrays has the paths
     /// `layout.indices.map { (layout[$0].name, \[[Float]].[$0]) }`.

@@ -102,4 +102,14 @@ import Testing
             } == nil)
         #expect(buildError {} == nil)
     }
+
+    @Test func `the order that is right has a stage that comes too early behind the window, too`() {
+        let error = buildError {
+            ClipByGlobalNorm(1)
+            Accumulate(steps: 2)
+            Unscale()
+        }
+        let right = "The order that is right: Accumulate(steps: 2, mean), Unscale(dynamic), ClipByGlobalNorm(1.0)."
+        #expect(error?.message.hasSuffix(right) == true, "\(String(describing: error))")
+    }
 }

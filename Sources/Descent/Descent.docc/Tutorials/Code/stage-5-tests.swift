@@ -2,7 +2,7 @@ import Descent
 import DescentTestKit
 import Testing
 
-@testable import ClipSpikes
+@testable import ClipSpikesStage
 
 @Suite struct ClipSpikesTests {
     @Test func `the engine can rely on it`() { verify(ClipSpikes(limit: 2)) }

@@ -1,4 +1,4 @@
-import ClipSpikes
+import ClipSpikesStage
 import Descent
 
 var parameters = try TensorSet([ParameterDescription("weight", shape: [2])])

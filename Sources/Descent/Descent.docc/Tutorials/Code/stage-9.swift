@@ -1,4 +1,4 @@
-import ClipSpikes
+import ClipSpikesStage
 import Descent
 
 let text = """
