@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kills=${1:-50}
 program=.build/release/digits-mpi
+swift build --quiet -c release --product digits-mpi
 folder=$(mktemp -d)
 trap 'pkill -9 -f "$folder" 2>/dev/null || true; rm -rf "$folder"' EXIT
 RANDOM=2026
