@@ -5,8 +5,7 @@ struct NormRecords: Sendable, CustomStringConvertible {
         let before: Double
         /// What the stage has multiplied by.
         let factor: Double
-        /// The position of the group's name; nil for all parameters together, and below 0 for those together that a stage is
-        /// restricted to.
+        /// The position of the group's name; nil for all parameters together.
         let group: Int?
     }
 
@@ -38,22 +37,11 @@ struct NormRecords: Sendable, CustomStringConvertible {
         entries.append(Entry(before: norm, factor: factor, group: group))
     }
 
-    /// Adds a norm of a group, or of all parameters that a stage works on if it has no name.
-    ///
-    /// - Parameters:
-    ///   - stage: The stage's name.
-    ///   - norm: The norm.
-    ///   - factor: What the stage has multiplied by.
-    ///   - kind: Which norm it is.
-    ///   - name: The group's name.
-    ///   - isRestricted: Whether the stage is kept from some parameters that others work on.
-    mutating func add(
-        _ stage: String, _ norm: Double, times factor: Double, _ kind: Norm, of name: String?, isRestricted: Bool
-    ) {
+    /// Adds a norm of a group, or of all parameters if it has no name.
+    mutating func add(_ stage: String, _ norm: Double, times factor: Double, _ kind: Norm, of name: String?) {
         let isGoingOn = runs.last.map { $0.names == nil && $0.kind == kind && $0.stage == stage } ?? false
         if !isGoingOn { runs.append(Run(stage: stage, kind: kind, names: nil, start: entries.count)) }
-        let group = name == nil ? (isRestricted ? -1 : nil) : names.count
-        entries.append(Entry(before: norm, factor: factor, group: group))
+        entries.append(Entry(before: norm, factor: factor, group: name == nil ? nil : names.count))
         if let name { names.append(name) }
     }
 
@@ -75,8 +63,7 @@ struct NormRecords: Sendable, CustomStringConvertible {
             for entry in entries[run.start..<(index + 1 < runs.count ? runs[index + 1].start : entries.count)] {
                 records.append(
                     NormRecord(
-                        stage: run.stage, group: entry.group.flatMap { $0 < 0 ? nil : names[$0] }, kind: run.kind,
-                        before: entry.before,
+                        stage: run.stage, group: entry.group.map { names[$0] }, kind: run.kind, before: entry.before,
                         after: entry.before * entry.factor, isClipped: entry.factor < 1))
             }
         }

@@ -36,8 +36,9 @@ public struct StepReport: Sendable {
 
     /// The norm over all parameters before anything clipped it, at its true scale.
     ///
-    /// That is what the first stage saw that took a norm of all parameters, one that `.only` restricts not among them, or else the L2 norm that was made to check
-    /// that gradients are finite; nil if nothing was measured.
+    /// That is what the first stage saw that took a norm of all parameters that it works on, or else the L2 norm that was
+    /// made to check that gradients are finite; nil if nothing was measured. Where `.only` restricts that stage, it is the
+    /// norm of those parameters alone; ``norms`` has those of all stages.
     public var gradientNorm: Double? { records.norms.firstOfAll ?? measuredNorm }
 
     /// Whether a stage clipped a norm.

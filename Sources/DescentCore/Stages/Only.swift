@@ -69,10 +69,8 @@ public struct Only<Base: GradientTransform>: GradientTransform {
     public mutating func prepare(_ step: inout StepPreparation) throws(DescentError) {
         let outer = step.selection
         step.selection = chosen(within: outer)
-        step.isRestricted = true
         try base.prepare(&step)
         step.selection = outer
-        step.isRestricted = false
     }
 
     public func measure(_ measurement: TensorMeasurement, of block: inout some GradientBlock) -> Double {

@@ -13,8 +13,6 @@ public struct StepPreparation {
     var veto: String?
     var records: StepRecords
     let stage: String
-    /// Whether the stage is kept from some parameters that others work on.
-    var isRestricted = false
 
     init(
         layout: ParameterLayout, appliedSteps: Int, missedSteps: [Int], incoming: GradientStatistics,
@@ -241,6 +239,6 @@ public struct StepPreparation {
     }
 
     private mutating func record(_ norm: Double, times factor: Double, _ kind: Norm, _ group: String?) {
-        records.norms.add(stage, norm, times: factor, kind, of: group, isRestricted: isRestricted)
+        records.norms.add(stage, norm, times: factor, kind, of: group)
     }
 }
