@@ -9,7 +9,7 @@ extension WindowExchange {
         let unknown = [values.map { _ in Double.nan }]
         guard failure == nil else { return unknown }
         do throws(DescentError) {
-            try group.agree(on: Announcement(.share, exchange: number))
+            try group.agree(on: Announcement(.share, exchange: number, digest: UInt64(values.count)))
             return try group.gather(values.withUnsafeBytes { Array($0) }).map { bytes in
                 bytes.withUnsafeBytes { bytes in
                     values.indices.map { bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Double.self) }
