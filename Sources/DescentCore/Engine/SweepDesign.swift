@@ -12,14 +12,16 @@ final class SweepDesign<Backend: TensorBackend>: Sendable {
     let hasWholeTensors: Bool
     let sumSlot: Int?
     let mastersSlot: Int?
-    let division: RowDivision?
+    /// What this process has of gradients, where others have the rest; nil where it has all.
+    let ownGradients: (layout: ParameterLayout, origins: [Int])?
     let backend: Backend
 
     init(
         _ backend: Backend, _ layout: ParameterLayout, isFrozen: [Bool], _ slots: SlotTable, _ plan: Plan,
         _ whole: WholeTensorPlan, _ division: RowDivision?, where isAlike: (Int, Int) -> Bool
-    ) {
-        (self.backend, self.layout, self.division) = (backend, layout, division)
+    ) throws(DescentError) {
+        (self.backend, self.layout) = (backend, layout)
+        ownGradients = try division?.part(of: layout, .parameter, of: layout, rank: division?.rank ?? 0)
         let all = division.map { $0.cut(backend.blocks(of: layout), of: layout) } ?? backend.blocks(of: layout)
         blocks = all.filter { !isFrozen[$0.parameterIndex] && division?.holds($0) ?? true }
         frozenBlocks = all.filter { isFrozen[$0.parameterIndex] }

@@ -48,7 +48,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         adopting adopted: [Backend.Tensors?] = [],
         where isAlike: (Int, Int) -> Bool = { _, _ in false }
     ) throws(DescentError) {
-        design = SweepDesign(backend, layout, isFrozen: isFrozen, slots, plan, whole, division, where: isAlike)
+        design = try SweepDesign(backend, layout, isFrozen: isFrozen, slots, plan, whole, division, where: isAlike)
         func makeSlot(_ slot: Int) -> Backend.Tensors {
             slots.origins.isEmpty
                 ? backend.makeTensors(slots.layouts[slot], slots.types[slot])
@@ -140,11 +140,8 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
 
     /// Room for the gradients that this process works on.
     private func makeGradients() -> Backend.Tensors {
-        let layout = design.layout
-        guard let division = design.division,
-            let part = try? division.part(of: layout, .parameter, of: layout, rank: division.rank)
-        else { return backend.makeTensors(layout, .float32) }
-        return backend.makeTensors(part.layout, .float32, startingAt: part.origins)
+        guard let own = design.ownGradients else { return backend.makeTensors(design.layout, .float32) }
+        return backend.makeTensors(own.layout, .float32, startingAt: own.origins)
     }
 
     /// Has every process have all rows of the copy of the parameters.
