@@ -43,6 +43,7 @@ public enum Scenario {
         "throwingStage": throwingStage,
         "throwingBeforeWholeTensors": throwingBeforeWholeTensors,
         "discarded": discarded,
+        "shardedMisuse": shardedMisuse,
     ]
 
     /// What ends with an error on all ranks.

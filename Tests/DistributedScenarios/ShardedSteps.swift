@@ -68,6 +68,7 @@ extension Scenario {
         }
         var sharded = try pipeline(.optimizerState(over: world, bucketLength: 500))
         var reference = try pipeline(nil)
+        try require(sharded.parameterCopy == reference.parameterCopy, "\(recipe.name): the first copy")
         let ones = [Double](repeating: 1, count: world.rankCount)
         for step in 0..<7 {
             if step == 2 {
@@ -147,6 +148,33 @@ extension Scenario {
             try require(divergence.parameter == parameter.name, "\(divergence)")
             try requireSameOnAllRanks(parameters, world, "diverged parameters")
         }
+    }
+
+    /// What one rank alone asks for, or gradients that weigh nothing, are an error on all, after which all go on.
+    static func shardedMisuse(_ world: ProcessGroup) throws {
+        let layout = try layout()
+        var parameters = TensorSet.random(layout, seed: 3)
+        let configuration = PipelineConfiguration(sharding: .optimizerState(over: world, reduction: .weighted))
+        var pipeline = try Pipeline(for: parameters, configuration: configuration, on: SIMDBackend(threads: 1)) {
+            ClipByGlobalNorm(1)
+        } driving: {
+            SGD(learningRate: 0.1).then { ExponentialMovingAverage(decay: 0.5) }
+        }
+        let gradients = TensorSet.random(layout, seed: world.rank)
+        try expect(.invalidWeight, "weigh 0", world) {
+            _ = try pipeline.step(&parameters, gradients: gradients, weight: 0)
+        }
+        _ = try pipeline.step(&parameters, gradients: gradients)
+        if world.rank == 0 { pipeline.requestHistograms() }
+        try expect(.processMismatch, "", world) { _ = try pipeline.step(&parameters, gradients: gradients) }
+        try expect(.processMismatch, "", world) {
+            if world.rank == 0 {
+                _ = try pipeline.gatherAveragedParameters(parameters)
+            } else {
+                _ = try pipeline.step(&parameters, gradients: gradients)
+            }
+        }
+        try requireSameOnAllRanks(parameters, world, "parameters")
     }
 
     /// A state of all rows goes on in shards, and settings change; the state of one rank's rows is refused elsewhere.

@@ -84,9 +84,15 @@ extension Engine {
     }
 
     private mutating func gatherRows(of parameters: inout Backend.Tensors) throws(DescentError) {
-        guard hasUpdatedRows, var exchange else { return }
+        guard hasUpdatedRows else { return }
         hasUpdatedRows = false
-        try exchange.gatherRows(of: &parameters)
+        try exchange?.gatherRows(of: &parameters)
+        try gatherParameterCopy()
+    }
+
+    /// Has every process have all rows of the copy of the parameters, if one is kept.
+    mutating func gatherParameterCopy() throws(DescentError) {
+        guard sharesRows, var exchange else { return }
         try sweeps.gatherParameterCopy(over: &exchange)
         self.exchange = exchange
     }

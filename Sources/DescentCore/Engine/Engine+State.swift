@@ -110,6 +110,9 @@ extension Engine {
     ) throws(DescentError) -> Backend.Tensors? {
         let slots = slotTable.parameterAverages.compactMap { $0 }
         guard sharesRows, slots.count == slotTable.parameterAverages.count else { return averagedParameters }
+        // Processes that are about to do something else are told of it, instead of being taken at their rows.
+        _ = exchange?.gather([Double(counters.appliedSteps)])
+        try exchange?.requireGathered()
         var averages = sweeps.backend.makeTensors(layout, .float32)
         for parameter in layout.indices where design.isFrozen[parameter] {
             try parameters.copyNumbers(of: parameter, into: &averages)

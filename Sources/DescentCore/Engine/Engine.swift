@@ -227,9 +227,12 @@ struct Engine<Backend: TensorBackend>: Sendable {
     }
 
     /// Fills the copy of the parameters before the first step.
-    func copyParameters(_ parameters: Backend.Tensors) {
+    ///
+    /// - Throws: What the exchange throws, where processes share rows, of which each copies its own.
+    mutating func copyParameters(_ parameters: Backend.Tensors) throws(DescentError) {
         guard sweeps.parameterCopy != nil else { return }
         run(SweepProgram(end: [.copyParameters]), StepTensors(gradients: parameters, parameters: parameters))
         sweeps.runFrozen(parameters) { $0.copyParameters() }
+        try gatherParameterCopy()
     }
 }

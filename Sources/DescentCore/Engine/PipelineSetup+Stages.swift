@@ -21,6 +21,10 @@ extension PipelineSetup {
             components += branch.stages.map { Component($0.name, describing: $0) }
         }
         components.append(Component("nonFinite policy", describing: configuration.nonFinite))
+        if configuration.sharding != nil {
+            // What rows of the copy move as.
+            components.append(Component("parameterCopy", describing: configuration.parameterCopy as Any))
+        }
         self.init(components)
     }
 }

@@ -21,7 +21,7 @@ extension GradientPipeline {
         engine.makeUnique()
         engine.startFollowersOfNewcomers(.init(parameters: parameters))
         if engine.counters.appliedSteps > 0 { engine.startAverageOfFrozen(.init(parameters: parameters)) }
-        engine.copyParameters(parameters)
+        try engine.copyParameters(parameters)
     }
 }
 

@@ -35,7 +35,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
             backend: backend, layout: parameters.layout, stages: stages(), driving: Self.requireOptimizer(optimizers()),
             configuration: configuration)
         try engine.requireTrainable(parameters)
-        engine.copyParameters(parameters)
+        try engine.copyParameters(parameters)
     }
 
     /// Builds a pipeline that goes on where another one was, with the same bits as if it had never stopped.
@@ -63,7 +63,7 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
             configuration: configuration,
             resuming: state, policy)
         try engine.requireTrainable(parameters)
-        engine.copyParameters(parameters)
+        try engine.copyParameters(parameters)
     }
 
     private static func requireOptimizer(_ branches: [OptimizerBranch]) throws(DescentError) -> [OptimizerBranch] {
