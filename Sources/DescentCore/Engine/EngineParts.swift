@@ -85,7 +85,8 @@ struct EngineParts {
         }
         if let element = chain.window {
             let name = chain.stages[element.position].name
-            try resumption.configure(&window, element.settings, of: name, at: element.position, for: layout)
+            try resumption.configure(
+                &window, element.settings, of: name, at: element.position, for: layout, on: exchange?.process)
         }
         if let position = chain.exchange?.position {
             try resumption.resumeNothing(chain.stages[position].name, at: position)

@@ -47,9 +47,29 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     public private(set) var rejection: SkipReason?
     /// Why the first micro-batch that was not finite is turned down, whatever others were for.
     public private(set) var overflow: SkipReason?
+    /// The process whose micro-batches these are, where the windows of several are combined once they close.
+    public private(set) var process: ProcessRank?
 
     /// A window that is empty.
     public init() {}
+
+    /// Belongs to a process from now on, unless it holds what another one was given.
+    ///
+    /// - Parameters:
+    ///   - process: This process; nil where there are no others.
+    ///   - stage: The name of the stage that makes windows.
+    /// - Throws: ``DescentError`` with code `stateMismatch`.
+    mutating func belong(to process: ProcessRank?, of stage: String) throws(DescentError) {
+        guard isOpen, self.process != process else {
+            self.process = process
+            return
+        }
+        func name(_ process: ProcessRank?) -> String { process?.description ?? "a process alone" }
+        throw DescentError(
+            .stateMismatch, stage: stage,
+            "\(stage): the open window is that of \(name(self.process)), and this is \(name(process)): what the other "
+                + "processes had gathered by then would be lost. Save when no window is open (`pipeline.window?.isOpen`).")
+    }
 
     /// Whether micro-batches have been received.
     public var isOpen: Bool { received > 0 }
@@ -93,7 +113,11 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     }
 
     /// Empties the window, because a step was made of it, or it was skipped.
-    mutating func close() { self = AccumulationWindow() }
+    mutating func close() {
+        let process = process
+        self = AccumulationWindow()
+        self.process = process
+    }
 
     /// What the micro-batch last admitted is multiplied by before it is added.
     func factor(_ reduction: Reduction) -> Float { reduction == .weighted ? Float(lastWeight) : 1 }

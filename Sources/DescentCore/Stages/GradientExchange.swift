@@ -21,6 +21,11 @@ public protocol GradientExchange: Stage {
     /// Asked once the stage is configured; it must not change.
     var exchanged: ExchangedValues { get }
 
+    /// This process, where each gathers a window of its own; by default nil, and where there is one process alone.
+    ///
+    /// A window that was saved open goes on in the process that gathered it, and in no other.
+    var process: ProcessRank? { get }
+
     /// Checks the settings, once, when the pipeline is built; by default nothing.
     ///
     /// - Throws: ``DescentError`` for settings out of range.
@@ -80,9 +85,9 @@ public protocol GradientExchange: Stage {
 
     /// Makes sure that all processes do the same with the window that they close, before any of them has changed anything.
     ///
-    /// Called of exchanges of either kind, whether the step is taken or skipped, or a window stays open. Where it throws the engine is as it was before
-    /// the step, which can be tried again; gradients that were received one by one it has forgotten. By default nothing is
-    /// made sure of.
+    /// Called of exchanges of either kind, whether the step is taken or skipped, or a window stays open. Where it throws
+    /// the engine is as it was before the step, which can be tried again; gradients that were received one by one it has
+    /// forgotten. By default nothing is made sure of.
     ///
     /// - Parameter decision: What this process is about to do.
     /// - Throws: ``DescentError`` if another process has thrown, or is about to do something else.
@@ -160,6 +165,7 @@ public struct ExchangedValues: OptionSet, Sendable {
 
 extension GradientExchange {
     public var element: ChainElement { .exchange(self) }
+    public var process: ProcessRank? { nil }
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {}
     public mutating func connect(
         _ parameters: [Int], of layout: ParameterLayout, as setup: PipelineSetup

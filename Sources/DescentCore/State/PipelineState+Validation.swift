@@ -24,7 +24,7 @@ extension PipelineState {
     func requireRows(of division: RowDivision?) throws(DescentError) {
         guard let own = self.division, own != division else { return }
         func name(_ division: RowDivision?) -> String {
-            division.map { "process \($0.rank) of \($0.rankCount)" } ?? "a process that keeps all of them"
+            division.map { ProcessRank($0.rank, of: $0.rankCount).description } ?? "a process that keeps all of them"
         }
         throw DescentError(
             .stateMismatch,

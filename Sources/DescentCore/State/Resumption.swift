@@ -48,15 +48,17 @@ struct Resumption<Tensors: TensorStorage> {
     /// Gives a window back its micro-batches, and checks its settings; where it cannot be that, it may start empty.
     mutating func configure(
         _ window: inout AccumulationWindow, _ settings: AccumulationWindow.Settings, of name: String, at index: Int,
-        for layout: ParameterLayout
+        for layout: ParameterLayout, on process: ProcessRank?
     ) throws(DescentError) {
         do throws(DescentError) {
             try resume(&window, slots: [AccumulationWindow.slot], name: name, at: index)
             try window.requireValid(settings, of: name, in: layout)
+            try window.belong(to: process, of: name)
         } catch {
             guard startsAfresh(index, after: error) else { throw error }
             window.close()
             try window.requireValid(settings, of: name, in: layout)
+            try window.belong(to: process, of: name)
         }
     }
 

@@ -104,6 +104,9 @@ public struct AllReduce: GradientExchange {
     }
     public var order: StageOrder { StageOrder(expects: [.window, .local], leaves: [.reduced]) }
     public var exchanged: ExchangedValues { group.rankCount > 1 ? .gradients : [] }
+    public var process: ProcessRank? {
+        group.rankCount > 1 ? ProcessRank(group.rank, of: group.rankCount) : nil
+    }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try settings.requireValid(for: name)
