@@ -11,6 +11,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
+scratch=${DESCENT_SCRATCH:-$PWD/Plugins/DescentMPI/.build}
+
 skip() {
     echo "Not measured: $1."
     exit 0
@@ -21,7 +23,7 @@ if [ "${1:-}" != inside ]; then
         command -v "$tool" >/dev/null || skip "there is no $tool"
     done
     unshare --user --map-root-user --net --uts --mount true 2>/dev/null || skip "namespaces are not permitted here"
-    swift build -c release --package-path Plugins/DescentMPI --product overlap-mpi >&2
+    swift build -c release --package-path Plugins/DescentMPI --scratch-path "$scratch" --product overlap-mpi >&2
     exec unshare --user --map-root-user --net --uts --mount --pid --fork --mount-proc bash "$0" inside
 fi
 
@@ -29,7 +31,7 @@ ranks=${RANKS:-2 4}
 rates=${RATES:-unlimited 10gbit 1gbit 100mbit}
 steps=${STEPS:-5}
 hosts=$(echo "$ranks" | tr ' ' '\n' | sort -n | tail -1)
-program=$PWD/Plugins/DescentMPI/.build/release/overlap-mpi
+program=$scratch/release/overlap-mpi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 pids=()

@@ -9,8 +9,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kills=${1:-50}
-program=.build/release/digits-mpi
-swift build --quiet -c release --product digits-mpi
+scratch=${DESCENT_SCRATCH:-.build}
+program=$scratch/release/digits-mpi
+swift build --quiet -c release --scratch-path "$scratch" --product digits-mpi
 folder=$(mktemp -d)
 trap 'pkill -9 -f "$folder" 2>/dev/null || true; rm -rf "$folder"' EXIT
 RANDOM=2026

@@ -67,8 +67,9 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
         func name(_ process: ProcessRank?) -> String { process?.description ?? "a process alone" }
         throw DescentError(
             .stateMismatch, stage: stage,
-            "\(stage): the open window is that of \(name(self.process)), and this is \(name(process)): what the other "
-                + "processes had gathered by then would be lost. Save when no window is open (`pipeline.window?.isOpen`).")
+            "\(stage): the open window is that of \(name(self.process)), and this is \(name(process)): what "
+                + "the other processes had gathered by then would be lost. Save when no window is open (`pipeline.window?.isOpen`)."
+        )
     }
 
     /// Whether micro-batches have been received.
