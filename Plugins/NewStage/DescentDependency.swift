@@ -38,7 +38,7 @@ struct DescentDependency {
             // Under this name whatever the folder of the checkout is called.
             identity = package.displayName
             mention = "Descent"
-            let path = Self.path(to: package.directoryURL, from: folder, within: caller.directoryURL)
+            let path = Self.path(to: package.directoryURL, from: folder)
             declaration = ".package(name: \"\(package.displayName)\", path: \"\(path)\")"
         @unknown default:
             throw Refusal("it is not known where the package \(package.displayName) comes from.")
@@ -50,14 +50,21 @@ struct DescentDependency {
         return package.dependencies.lazy.compactMap { find($0.package) }.first
     }
 
-    /// The path of a checkout: relative inside the caller's package, so that it holds in every clone of it.
-    private static func path(to checkout: URL, from folder: URL, within caller: URL) -> String {
-        let (from, to, root) = (
-            folder.standardizedFileURL.pathComponents, checkout.standardizedFileURL.pathComponents,
-            caller.standardizedFileURL.pathComponents
-        )
-        guard from.starts(with: root), to.starts(with: root) else { return checkout.standardizedFileURL.path }
+    /// The path of a checkout: relative, so that it holds wherever both are moved together, unless they share no folder
+    /// but the root of the file system.
+    private static func path(to checkout: URL, from folder: URL) -> String {
+        let (from, to) = (resolved(folder).pathComponents, resolved(checkout).pathComponents)
         let shared = zip(from, to).prefix { $0 == $1 }.count
+        guard shared > 1 else { return checkout.standardizedFileURL.path }
         return (Array(repeating: "..", count: from.count - shared) + to[shared...]).joined(separator: "/")
+    }
+
+    /// A location without symbolic links, behind which `..` would lead elsewhere; it need not exist yet.
+    private static func resolved(_ url: URL) -> URL {
+        let url = url.standardizedFileURL
+        if url.pathComponents.count < 2 || FileManager.default.fileExists(atPath: url.path) {
+            return url.resolvingSymlinksInPath()
+        }
+        return resolved(url.deletingLastPathComponent()).appendingPathComponent(url.lastPathComponent)
     }
 }

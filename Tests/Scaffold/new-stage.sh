@@ -36,6 +36,12 @@ expect_line() {
     grep -qF -- "$2" "$1" || fail "$1 has no line with: $2"
 }
 
+# How a manifest in a folder should name this checkout: relative, unless they share nothing but the root.
+path_from() {
+    python3 -c 'import os, sys; a, b = sys.argv[1:]; print(os.path.relpath(a, b) if a.split("/")[1] == b.split("/")[1] else a)' \
+        "$repository" "$1"
+}
+
 # A package that depends on this one in some way, to call the command in.
 make_caller() {
     local folder=$work/$1 dependency=$2 package=$3
@@ -68,7 +74,8 @@ help=$(new_stage "$repository" --help)
 
 echo "-- from the repository, to a folder outside it"
 new_stage "$repository" GradientNoise --folder "$work/stages/GradientNoise"
-expect_line "$work/stages/GradientNoise/Package.swift" ".package(name: \"swift-descent\", path: \"$repository\")"
+expect_line "$work/stages/GradientNoise/Package.swift" \
+    ".package(name: \"swift-descent\", path: \"$(path_from "$work/stages/GradientNoise")\")"
 (cd "$work/stages/GradientNoise" && swift format lint --strict --configuration "$repository/.swift-format" -r .)
 tests=$(swift test --package-path "$work/stages/GradientNoise" -Xswiftc -warnings-as-errors 2>&1) ||
     fail "the tests of what was made: $tests"
@@ -78,7 +85,7 @@ echo "-- from a package that depends on a checkout"
 make_caller local-caller ".package(name: \"swift-descent\", path: \"$repository\")" swift-descent
 new_stage "$work/local-caller" Softening
 made=$work/local-caller/Plugins/Softening
-expect_line "$made/Package.swift" ".package(name: \"swift-descent\", path: \"$repository\")"
+expect_line "$made/Package.swift" ".package(name: \"swift-descent\", path: \"$(path_from "$made")\")"
 swift package --package-path "$made" dump-package >/dev/null || fail "the manifest of $made"
 
 echo "-- from a package that depends on a revision"
@@ -89,9 +96,15 @@ if git -C "$repository" rev-parse HEAD >/dev/null 2>&1; then
     new_stage "$work/remote-caller" Softening --folder ../Softening
     expect_line "$work/Softening/Package.swift" "$work/swift-descent/\", revision: \"$revision\")"
     swift package --disable-dependency-cache --package-path "$work/Softening" describe >/dev/null || fail "the manifest of $work/Softening"
-    echo "-- in a checkout, to the default folder"
-    new_stage "$work/swift-descent" Hardening
-    expect_line "$work/swift-descent/Plugins/Hardening/Package.swift" ".package(name: \"swift-descent\", path: \"../..\")"
+    echo "-- in a checkout, to a folder in it, to one beside it, and through a link to one elsewhere"
+    mkdir -p "$work/deep/er" && ln -s "$work/deep/er" "$work/link"
+    for place in "Plugins/Hardening ../.." "../Hardening ../swift-descent" "../link/Hardening ../../../swift-descent"; do
+        read -r folder path <<<"$place"
+        new_stage "$work/swift-descent" Hardening --folder "$folder"
+        made=$work/swift-descent/$folder
+        expect_line "$made/Package.swift" ".package(name: \"swift-descent\", path: \"$path\")"
+        swift package --package-path "$made" describe >/dev/null || fail "the manifest of $made"
+    done
 else
     echo "skipped: $repository is not a git repository"
 fi
