@@ -83,7 +83,11 @@ let package = Package(
             name: "NewStage",
             capability: .command(
                 intent: .custom(verb: "new-stage", description: "Makes a package with a stage for gradient pipelines."),
-                permissions: [.writeToPackageDirectory(reason: "The new package is written to a folder in it.")])
+                permissions: [
+                    .writeToPackageDirectory(
+                        reason: "The new package is written to a folder in it. With the permission, "
+                            + "new-stage --help says how to call it")
+                ])
         ),
 
         // Tests, by the module that they are about; what crosses modules is in DescentTests.
