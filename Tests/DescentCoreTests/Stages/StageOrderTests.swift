@@ -84,6 +84,31 @@ import Testing
         #expect(error?.message.contains("add Unscale") == true)
     }
 
+    /// A step of gradients of norm 5 whose loss was not multiplied by the pipeline's scale, which is 1024.
+    private func stepUnscaled(_ told: Float?) throws -> StepOutcome {
+        var parameters = try TensorSet([ParameterDescription("w", shape: [2])])
+        let gradients = try TensorSet(["w": [3, -4]], layout: parameters.layout)
+        var pipeline = try Pipeline(for: parameters) {
+            Unscale(.dynamic(initial: 1024))
+            ClipByGlobalNorm(1)
+        } driving: {
+            SGD(learningRate: 1)
+        }
+        return try pipeline.step(&parameters, gradients: gradients, lossScale: told)
+    }
+
+    @Test func `a loss that was not multiplied is refused where the step is told so`() {
+        let error = #expect(throws: DescentError.self) { try stepUnscaled(1) }
+        #expect(error?.code == .lossScaleMismatch)
+        #expect(error?.message.contains("1024") == true)
+    }
+
+    @Test func `a loss that was not multiplied is divided without a word where the step is told nothing`() throws {
+        let report = try #require(try stepUnscaled(nil).report)
+        #expect(report.gradientNorm == 5.0 / 1024)
+        #expect(!report.isClipped)
+    }
+
     @Test func `orders that make sense are accepted`() {
         #expect(
             buildError {
