@@ -38,10 +38,15 @@ public struct StepReport: Sendable {
     ///
     /// That is what the first stage saw that took a norm of all parameters that it works on, or else the L2 norm that was
     /// made to check that gradients are finite; nil if nothing was measured. Where `.only` restricts that stage, it is the
-    /// norm of those parameters alone; ``norms`` has those of all stages.
+    /// norm of those parameters alone; ``norms`` has those of all stages. Where it stands in front of an accumulation, it is
+    /// the norm of the last micro-batch.
     public var gradientNorm: Double? { records.norms.firstOfAll ?? measuredNorm }
 
     /// Whether a stage clipped a norm.
+    ///
+    /// A stage that stands in front of an accumulation works on each micro-batch, and a report has what it did to the last
+    /// one alone: this is false where only earlier micro-batches of the window were clipped, and where a `flush` closed the
+    /// window without another. The same holds for ``norms``, ``counts`` and ``values``.
     public var isClipped: Bool { records.norms.clippedCount > 0 }
 
     /// The share of norms, among those that stages took, that were above their maximum; 0 if none was taken.

@@ -53,6 +53,31 @@ import Testing
         #expect(report.appliedSteps == 1)
     }
 
+    @Test func `a clip in front of a window tells of the last micro-batch alone, of none after a flush`() throws {
+        let layout = try ParameterLayout([ParameterDescription("weight", shape: [2])])
+        var parameters = TensorSet(zeros: layout)
+        var pipeline = try Pipeline(for: parameters) {
+            ClipByGlobalNorm(1)
+            Accumulate(steps: 2)
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
+        func step(_ size: Float) throws -> StepOutcome {
+            try pipeline.step(&parameters, gradients: TensorSet(["weight": [size, 0]], layout: layout))
+        }
+        _ = try step(5)
+        let last = try report(step(0.5))
+        #expect(!last.isClipped)
+        #expect(last.gradientNorm == 0.5)
+        #expect(last.norms.map(\.before) == [0.5])
+        _ = try step(0.5)
+        #expect(try report(step(5)).isClipped)
+        _ = try step(5)
+        let flushed = try report(#require(try pipeline.flush(&parameters)))
+        #expect(!flushed.isClipped)
+        #expect(flushed.norms.isEmpty)
+    }
+
     @Test func `without a norm stage the gradient's norm is the one that the check made, at its true scale`() throws {
         for scale: Float in [1, 64] {
             var updated = parameters
