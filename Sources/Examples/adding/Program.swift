@@ -20,12 +20,18 @@ struct Program {
                    adding --moments
 
             Trains a recurrent network to add two of \(AddingProblem.length) numbers in four ways, with gradients clipped \
-            and not.
-            Draws loss and gradient norm in the terminal, and as SVG into a file: adding.svg, unless another is named.
+            and not,
+            each for \(Training.stepCount) steps. Draws loss and gradient norm in the terminal, and into a file.
             Fails if what it says of the trainings does not hold.
 
+            file        where the drawing goes, as SVG; by default adding.svg
             --moments   trains with moments in float32 and in 8 bits instead, from five seeds each, and fails if they do not
-                        end alike
+                        end alike; off by default
+
+            Examples:
+
+              swift run -c release adding curves.svg
+              swift run -c release adding --moments
             """)
 
     static func main() {

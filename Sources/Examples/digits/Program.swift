@@ -19,11 +19,16 @@ struct Program {
                    digits --moments
 
             Trains a perceptron on handwritten digits in four ways: with float32 gradients, with gradients rounded to Float16,
-            with a loss scale, and with a whole chain. Fails if the last recognizes less than \
-            \(Cell.share(requiredAccuracy)) of the held-out images.
+            with a loss scale, and with a whole chain; each for \(epochCount) epochs. Fails if the last recognizes less than \
+            \(Cell.share(requiredAccuracy)) of the
+            \(heldOutCount) held-out images.
 
             --moments   trains the whole chain with moments in float32 and in 8 bits instead, from five seeds each, and fails
-                        if they do not end alike
+                        if they do not end alike; off by default
+
+            Example:
+
+              swift run -c release digits --moments
             """)
 
     private let console: Console

@@ -6,23 +6,36 @@ import LanguageModel
 /// Trains a small transformer on text, with everything that such a training needs between gradients and parameters.
 @main
 struct Program {
+    private static let settings = TrainingSettings()
+    private static let comparedSteps = 5
     private static let command = Command(
         "language-model",
         usage: """
             usage: language-model [--steps n] [--checkpoint file] [--text file]...
                    language-model --resume file [--text file]...
-                   language-model --compare
+                   language-model --compare [--text file]...
 
             Trains a transformer of characters on this repository's documentation, with Float16 activations and gradients.
             Fails if it does not predict the held-out text better than a bigram model, which counts pairs of characters.
             Ctrl-C ends it with a checkpoint, and a run that goes on from there ends with the same bits.
 
-            --steps n          after how many updates training ends (\(TrainingSettings().stepCount))
-            --checkpoint file  where checkpoints go, when training is interrupted and when it ends; unless it is given,
-                               there is only the former, \(Arguments.usualCheckpoint)
-            --resume file      goes on from a checkpoint, and leaves the next one there
-            --text file        learns from this file of UTF-8 instead; can be given more than once
-            --compare          takes a few steps from micro-batches and from large batches, and compares the parameters
+            --steps n          after how many updates training ends: \(settings.stepCount) by default, about two minutes. \
+            An update takes
+                               \(settings.microBatchesPerStep) micro-batches of \(settings.passagesPerMicroBatch) passages, \
+            each of up to \(settings.shape.context) characters
+            --checkpoint file  where a checkpoint goes when training is interrupted, and when it ends; by default only the
+                               former is saved, to \(Arguments.usualCheckpoint)
+            --resume file      goes on from a checkpoint to its number of steps, and leaves the next one in its place; by
+                               default training starts afresh
+            --text file        learns from this file of UTF-8; several can be given, and --resume needs them again; by
+                               default from LICENSE, README.md and the articles
+            --compare          takes \(comparedSteps) updates from micro-batches, \(comparedSteps) from large batches, \
+            and compares the parameters
+
+            Examples:
+
+              swift run -c release language-model --steps 1200 --checkpoint long.safetensors
+              swift run -c release language-model --text first.txt --text second.txt
             """)
 
     static func main() {
@@ -41,13 +54,14 @@ struct Program {
         self.arguments = arguments
         self.console = console
         let paths = try arguments.texts.isEmpty ? Corpus.documentation() : arguments.texts
-        corpus = try Corpus(Corpus.documents(paths), context: TrainingSettings().shape.context)
+        corpus = try Corpus(Corpus.documents(paths), context: Self.settings.shape.context)
     }
 
     /// Does what was asked for, and gives the status to end with.
     private func run() throws -> CInt {
         if arguments.compares {
-            return AccumulationReport(try AccumulationComparison(.init(), on: corpus, stepCount: 5)).write(to: console)
+            let comparison = try AccumulationComparison(Self.settings, on: corpus, stepCount: Self.comparedSteps)
+            return AccumulationReport(comparison).write(to: console)
         }
         var training = try training()
         introduce(training)
@@ -67,7 +81,7 @@ struct Program {
     /// A training from the start or from a checkpoint.
     private func training() throws -> Training {
         guard let path = arguments.resumed else {
-            var settings = TrainingSettings()
+            var settings = Self.settings
             if let stepCount = arguments.stepCount { settings.stepCount = stepCount }
             return try Training(settings, on: corpus)
         }
