@@ -13,13 +13,9 @@ import Testing
         var pipeline: Pipeline
 
         /// Begins to train, or goes on from a checkpoint; alone where there is no world.
-        init(_ world: ProcessGroup?, resuming path: String? = nil) throws {
-            let layout = try ParameterLayout([
-                ParameterDescription("embedding", shape: [40, 130]),
-                ParameterDescription("hidden.weight", shape: [33, 4]),
-                ParameterDescription("hidden.bias", shape: [33]), ParameterDescription("nothing", shape: [0, 4]),
-                ParameterDescription("whole", shape: [12, 9]),
-            ])
+        init(_ world: ProcessGroup?, resuming path: String? = nil, hasAdapter: Bool = false) throws {
+            let layout = try Self.layout(hasAdapter: hasAdapter)
+
             var parameters = path == nil ? random(layout, seed: 1) : TensorSet(zeros: layout)
             let configuration = PipelineConfiguration(
                 sharding: world.map { .optimizerState(over: $0, bucketLength: 700) })
@@ -45,6 +41,25 @@ import Testing
                 }
             }
             self.parameters = parameters
+        }
+
+        /// The parameters, with one more at their beginning if there is an adapter.
+        static func layout(hasAdapter: Bool) throws -> ParameterLayout {
+            try ParameterLayout(
+                (hasAdapter ? [ParameterDescription("adapter", shape: [7, 5])] : []) + [
+                    ParameterDescription("embedding", shape: [40, 130]),
+                    ParameterDescription("hidden.weight", shape: [33, 4]),
+                    ParameterDescription("hidden.bias", shape: [33]), ParameterDescription("nothing", shape: [0, 4]),
+                    ParameterDescription("whole", shape: [12, 9]),
+                ])
+        }
+
+        /// Goes on with an adapter beside the parameters.
+        mutating func addAdapter() throws {
+            let former = parameters
+            parameters = random(try Self.layout(hasAdapter: true), seed: 2)
+            for parameter in former.layout { parameters[parameter.name] = former[parameter.name] }
+            try pipeline.relayout(for: parameters)
         }
 
         /// Takes micro-batches, the same on every rank.
@@ -109,6 +124,33 @@ import Testing
                     }
                 }
                 #expect(distance < 0.02, "\(others) ranks: \(distance) from those of \(ranks)")
+            }
+        }
+    }
+
+    @Test func `one process changes the parameters of a job's checkpoint, and a job goes on with those`() throws {
+        try withFolder { folder in
+            let (path, changed) = ("\(folder)/run.safetensors", "\(folder)/changed.safetensors")
+            _ = try run(ranks: 3) { world in
+                var trainee = try Trainee(world)
+                try trainee.train(0..<6)
+                #expect(throws: DescentError.self) { try trainee.pipeline.relayout(for: trainee.parameters) }
+                try trainee.save(to: path)
+                return trainee.parameters
+            }
+            var alone = try Trainee(nil, resuming: path)
+            try alone.addAdapter()
+            try alone.save(to: changed)
+            try alone.train(6..<12)
+            let parameters = try run(ranks: 2) { world in
+                var trainee = try Trainee(world, resuming: changed, hasAdapter: true)
+                try trainee.train(6..<12)
+                #expect(trainee.pipeline.appliedSteps == 4)
+                return trainee.parameters
+            }
+            for parameter in parameters.layout {
+                let distances = zip(parameters[parameter.name], alone.parameters[parameter.name]).map { abs($0 - $1) }
+                #expect(distances.allSatisfy { $0 < 1e-5 }, "\(parameter.name)")
             }
         }
     }
