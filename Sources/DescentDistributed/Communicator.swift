@@ -2,7 +2,7 @@ public import DescentErrors
 
 /// How the processes of a job move bytes between each other: what has to be written for MPI, sockets or NCCL.
 ///
-/// Every process is a *rank*, counted from 0. Everything else (buckets, sums, agreement) is built on the four transfers
+/// Every process is a *rank*, counted from 0. Everything else (buckets, sums, agreement) is built on the three transfers
 /// here, none of which does arithmetic. Whoever writes a communicator relies on the following, and has to keep to it;
 /// `verify(communicator:)` of `DescentTestKit` checks it.
 ///

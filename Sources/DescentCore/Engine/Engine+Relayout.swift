@@ -10,7 +10,7 @@ extension Engine {
             throw DescentError(
                 .invalidSetting,
                 "Rows are shared with other processes, which would have to move what they keep to each other. Save a "
-                    + "checkpoint, and build a pipeline for the other parameters that resumes it.")
+                    + "checkpoint, have one process alone resume it, relayout and save, and resume the job from that.")
         }
         if let accumulation, accumulation.window.isOpen {
             throw DescentError(
