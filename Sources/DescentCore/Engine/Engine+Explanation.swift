@@ -11,6 +11,13 @@ extension Engine {
         ).text
     }
 
+    /// The chain in order, the optimizers, and how many steps there have been, in one line.
+    var summary: String {
+        let (applied, skipped) = (counters.appliedSteps, counters.skippedSteps)
+        let steps = "\(applied) step\(applied == 1 ? "" : "s") applied, \(skipped) skipped"
+        return "\(elements.flow(drivers.map(\.name))); \(steps)"
+    }
+
     private func place(of pass: TensorPass) -> TensorPassPlace {
         let isOfAll = layout.indices.allSatisfy {
             pass.isChosen[$0] || owners.branches[$0] == nil || layout[$0].count == 0

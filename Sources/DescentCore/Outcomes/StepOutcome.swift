@@ -27,6 +27,31 @@ public enum StepOutcome: Sendable {
     }
 }
 
+extension StepOutcome: CustomStringConvertible {
+    /// One line for a log: "applied step 12: gradient norm 3.2, clipped, learning rate 0.001".
+    public var description: String {
+        switch self {
+        case .accumulated(let progress):
+            let included = progress.included == progress.received ? "" : ", \(progress.included) included"
+            let rejection = progress.rejection.map { ": \($0)" } ?? ""
+            return "accumulated \(progress.received) of \(progress.length)\(included)\(rejection)"
+        case .applied(let report): return "applied \(report)"
+        case .skipped(let reason): return "skipped: \(reason)"
+        case .diverged(let divergence): return "diverged: \(divergence)"
+        }
+    }
+
+    /// Everything that the outcome holds, to tell apart two of which a line would say the same.
+    package var details: String {
+        switch self {
+        case .accumulated(let progress): "accumulated: \(progress)"
+        case .applied(let report): "applied: \(report.details)"
+        case .skipped(let reason): "skipped: \(reason)"
+        case .diverged(let divergence): "diverged: \(divergence.parameter), \(divergence.report.details)"
+        }
+    }
+}
+
 /// What an update was like that made a parameter NaN or infinite.
 public struct Divergence: Sendable, CustomStringConvertible {
     /// The first parameter that is no longer finite, in the order of the layout.

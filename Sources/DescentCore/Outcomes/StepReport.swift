@@ -55,6 +55,32 @@ public struct StepReport: Sendable {
     }
 }
 
+extension StepReport: CustomStringConvertible {
+    /// One line for a log: "step 12: gradient norm 3.2, clipped, learning rate 0.001".
+    ///
+    /// What there is to say: the norm if one was measured, how many of several norms were clipped, the learning rate of each
+    /// optimizer, and the loss scale unless it is 1.
+    public var description: String {
+        var parts: [String] = []
+        if let norm = gradientNorm { parts.append("gradient norm \(Float(norm))") }
+        if isClipped {
+            let (clipped, count) = (records.norms.clippedCount, records.norms.count)
+            parts.append(count == 1 ? "clipped" : "\(clipped) of \(count) norms clipped")
+        }
+        if !learningRates.isEmpty {
+            let rates = learningRates.map { "\($0.rate)" }.joined(separator: ", ")
+            parts.append("learning rate\(learningRates.count == 1 ? "" : "s") \(rates)")
+        }
+        if lossScale != 1 { parts.append("loss scale \(lossScale)") }
+        return "step \(appliedSteps)" + (parts.isEmpty ? "" : ": " + parts.joined(separator: ", "))
+    }
+
+    /// Everything that the report holds, number by number.
+    package var details: String {
+        Mirror(reflecting: self).children.map { "\($0.label ?? ""): \($0.value)" }.joined(separator: ", ")
+    }
+}
+
 /// The learning rate of one of a pipeline's optimizers.
 public struct OptimizerRate: Sendable, Hashable {
     /// The optimizer's name, with a number where others before it have the same.

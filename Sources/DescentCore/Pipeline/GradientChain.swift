@@ -5,7 +5,7 @@
 /// var chain = try Chain(for: parameters) { ClipByGlobalNorm(1) }
 /// if try chain.transform(&gradients).isApplied { host.step(gradients) }
 /// ```
-public struct GradientChain<Backend: TensorBackend>: Sendable {
+public struct GradientChain<Backend: TensorBackend>: Sendable, CustomStringConvertible {
     var engine: Engine<Backend>
 
     /// Builds a chain for gradients of the parameters' names and shapes.
@@ -56,6 +56,9 @@ public struct GradientChain<Backend: TensorBackend>: Sendable {
 
     /// The plan, for people.
     public func explain() -> String { engine.explanation }
+
+    /// The chain and the counts of steps, in one line: "ClipByGlobalNorm(1.0) → gradients out; 12 steps applied, 1 skipped".
+    public var description: String { engine.summary }
 
     /// Has a closure told of the outcome of every step to come, on the caller's thread, before `transform` returns.
     ///

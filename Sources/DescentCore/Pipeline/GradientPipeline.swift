@@ -14,7 +14,7 @@
 /// A pipeline is a value: a copy goes its own way, and calls on one pipeline cannot overlap. The plan is made when
 /// the pipeline is built, and mistakes in the order of stages are found then. `Pipeline` is this type over
 /// the default backend.
-public struct GradientPipeline<Backend: TensorBackend>: Sendable {
+public struct GradientPipeline<Backend: TensorBackend>: Sendable, CustomStringConvertible {
     var engine: Engine<Backend>
 
     /// Builds a pipeline for parameters.
@@ -156,6 +156,9 @@ public struct GradientPipeline<Backend: TensorBackend>: Sendable {
 
     /// The plan, for people: sweeps, what each measures, which stages are fused in it, and what it reads and writes.
     public func explain() -> String { engine.explanation }
+
+    /// The chain and the counts of steps, in one line: "Centralize → ClipByGlobalNorm(1.0) → AdamW; 12 steps applied, 1 skipped".
+    public var description: String { engine.summary }
 
     /// Takes in one micro-batch of gradients and, if that closes the window, updates the parameters.
     ///

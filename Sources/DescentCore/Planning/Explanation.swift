@@ -65,12 +65,7 @@ struct Explanation {
     }
 
     private var title: String {
-        let trunk = chain.stages.map(\.name).joined(separator: " → ")
-        let ends = zip(optimizerNames, elements.branches).map { name, branch in
-            ([name] + branch.branch.stages.map(\.name)).joined(separator: " → ")
-        }
-        let end = ends.isEmpty ? "gradients out" : ends.count == 1 ? ends[0] : "(\(ends.joined(separator: " | ")))"
-        return (ends.isEmpty ? "Chain: " : "Pipeline: ") + (trunk.isEmpty ? end : "\(trunk) → \(end)")
+        (elements.branches.isEmpty ? "Chain: " : "Pipeline: ") + elements.flow(optimizerNames)
     }
 
     /// What a slot takes between steps.

@@ -31,6 +31,19 @@ struct PipelineElements {
         chain.stages.map(\.name) + branches.flatMap { [$0.branch.optimizer.name] + $0.branch.stages.map(\.name) }
     }
 
+    /// The stages, then the optimizers with the stages behind them: "Centralize → (SGD | AdamW → TrustRatio)".
+    ///
+    /// - Parameter optimizerNames: What the optimizers are called.
+    /// - Returns: All of them in a line.
+    func flow(_ optimizerNames: [String]) -> String {
+        let trunk = chain.stages.map(\.name).joined(separator: " → ")
+        let ends = zip(optimizerNames, branches).map { name, branch in
+            ([name] + branch.branch.stages.map(\.name)).joined(separator: " → ")
+        }
+        let end = ends.isEmpty ? "gradients out" : ends.count == 1 ? ends[0] : "(\(ends.joined(separator: " | ")))"
+        return trunk.isEmpty ? end : "\(trunk) → \(end)"
+    }
+
     /// The position of a branch's optimizer among all components; its stages follow.
     func componentPosition(ofBranch branch: Int) -> Int {
         branches.prefix(branch).reduce(chain.stages.count) { $0 + 1 + $1.branch.stages.count }

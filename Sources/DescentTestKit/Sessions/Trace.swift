@@ -87,8 +87,8 @@ extension Trace.Step {
             return "the step is \(ending) \(how), and \(expected.ending) \(otherwise)\(reason)"
         }
         if let difference = differenceInNumbers(from: expected, agreement, how, otherwise) { return difference }
-        if agreement == .bits, "\(outcome)" != "\(expected.outcome)" {
-            return "the report is \(outcome) \(how), and \(expected.outcome) \(otherwise)"
+        if agreement == .bits, outcome.details != expected.outcome.details {
+            return "the report is \(outcome.details) \(how), and \(expected.outcome.details) \(otherwise)"
         }
         return agreement == .closely ? nil : differenceInState(from: expected, how, otherwise)
     }

@@ -157,7 +157,7 @@ struct Training {
         var gradients = gradients(seed)
         change(&gradients)
         let outcome = try pipeline.step(&parameters, gradients: gradients, weight: Double(seed + 1))
-        outcomes.append("\(outcome)")
+        outcomes.append(outcome.details)
         return outcome
     }
 

@@ -62,7 +62,7 @@ import Testing
         told.moment = .never
         for seed: UInt64 in 4..<7 {
             let outcome = try pipeline.step(&parameters, gradients: .random(layout, seed: seed))
-            #expect(try "\(outcome)" == "\(undisturbed.step(&expected, gradients: .random(layout, seed: seed)))")
+            #expect(try outcome.details == undisturbed.step(&expected, gradients: .random(layout, seed: seed)).details)
             #expect(outcome.isApplied)
         }
         #expect(parameters.bits == expected.bits)

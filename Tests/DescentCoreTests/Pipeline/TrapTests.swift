@@ -26,7 +26,7 @@ import Testing
         #expect(error?.message == "There is no parameter at position \(position); the layout has 2, counted from 0.")
         for _ in 0..<2 {
             let outcome = try pipeline.step(&parameters, gradients: gradients)
-            #expect(try "\(outcome)" == "\(undisturbed.step(&expected, gradients: gradients))")
+            #expect(try outcome.details == undisturbed.step(&expected, gradients: gradients).details)
         }
         #expect(pipeline.appliedSteps == 1)
         #expect(parameters.bits == expected.bits)
