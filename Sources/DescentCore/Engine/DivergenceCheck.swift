@@ -7,6 +7,9 @@ struct DivergenceCheck: Sendable {
 
     init(parameterCount: Int) { wasNotFinite = [Bool](repeating: false, count: parameterCount) }
 
+    /// The first parameter that is known not to be finite; nil if none is.
+    var firstNotFinite: Int? { wasNotFinite.firstIndex(of: true) }
+
     /// Looks for parameters that the last sweep has made NaN or infinite; one that was not finite before does not count.
     ///
     /// - Parameters:

@@ -141,4 +141,31 @@ extension Engine {
             sweeps.buffers, sweeps.blockRanges, lasts: !drivers.isEmpty, leavingOut: absence.isLeftOut)
         return firstOfAll(own).map { layout[$0].name }
     }
+
+    /// Says what made a parameter, or a chain's result, NaN or infinite.
+    ///
+    /// - Parameters:
+    ///   - name: The parameter.
+    ///   - report: What the step was like.
+    ///   - lookedBefore: Whether the parameters were found finite right before the update, and not only by the step before.
+    /// - Returns: What the outcome tells.
+    func makeDivergence(of name: String, _ report: StepReport, lookedBefore: Bool) -> Divergence {
+        let (step, quoted) = (report.appliedSteps, name.quotedBriefly)
+        guard !drivers.isEmpty else {
+            let reader = chain.readerOfParameters.map {
+                ", and see whether the parameters, which \($0) looks at, are finite"
+            }
+            return Divergence(
+                name, report,
+                "step \(step) made the gradient of \(quoted) NaN or infinite, which arrived finite; do not update with it"
+                    + (reader ?? ""))
+        }
+        let otherCause =
+            ". Or it was so before the step, if anything else has changed \(quoted) since the last one: "
+            + "allSatisfy(\\.isFinite) on its elements before each step tells"
+        return Divergence(
+            name, report,
+            "step \(step) made \(quoted) NaN or infinite, from gradients that were finite; go back to a checkpoint and "
+                + "lower the learning rate\(lookedBefore ? "" : otherCause)")
+    }
 }

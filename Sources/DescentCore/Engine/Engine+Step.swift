@@ -186,6 +186,7 @@ extension Engine {
     /// Ends a step that was taken.
     private mutating func endUpdate() throws(DescentError) -> StepOutcome {
         counters.noteUpdate(leavingOut: absence.isLeftOut)
+        let lookedBefore = !divergence.knowsParameters
         let diverged = divergedParameter()
         for statistic in plan.late { combineBlocks(of: statistic) }
         reporter.report.records.fillCounts { measurements.values($0) }
@@ -195,7 +196,8 @@ extension Engine {
         reporter.report.noteEnd(
             appliedSteps: counters.appliedSteps, skippedSteps: counters.skippedSteps, nextLossScale: chain.lossScale)
         let report = reporter.report
-        let outcome = tell(diverged.map { .diverged(Divergence($0, report)) } ?? .applied(report))
+        let divergence = diverged.map { makeDivergence(of: $0, report, lookedBefore: lookedBefore) }
+        let outcome = tell(divergence.map { .diverged($0) } ?? .applied(report))
         if let failure { throw failure }
         return outcome
     }

@@ -134,9 +134,10 @@ extension Engine {
     func requireFewSkips(_ reason: SkipReason) throws(DescentError) {
         let skips = counters.consecutiveSkips
         guard let limit = configuration.nonFinite.skipLimit, skips > limit else { return }
+        let culprit = divergence.firstNotFinite.map { "\(layout[$0].name.quotedBriefly) is NaN or infinite itself. " }
         throw DescentError(
             .tooManySkips, parameter: reason.parameter,
-            "\(skips) steps in a row were skipped, the last because \(reason). The model does not recover by itself: "
-                + "go back to a checkpoint, lower the learning rate, or clip.")
+            "\(skips) steps in a row were skipped, the last because \(reason). \(culprit ?? "")The model does not recover by "
+                + "itself: go back to a checkpoint, lower the learning rate, or clip.")
     }
 }

@@ -11,6 +11,9 @@ public enum StepOutcome: Sendable {
     /// The gradients were finite: the update's own arithmetic left the range of Float, or that of a stage behind the last
     /// norm. The step counts as taken; go back to a checkpoint. (By a chain alone: the transformed gradients are not
     /// finite.) A pipeline that propagates what is not finite does not look.
+    ///
+    /// Before the first update parameters are looked at, too. Later on they are known from the update before; what somebody
+    /// else has made NaN or infinite since counts as the update's doing, and the divergence says so.
     case diverged(Divergence)
 
     /// Whether the parameters were updated, to numbers that are finite.
@@ -58,16 +61,13 @@ public struct Divergence: Sendable, CustomStringConvertible {
     public let parameter: String
     /// What the step was like.
     public let report: StepReport
+    /// A sentence that says what happened, and what else it may be if the parameters were not looked at before the update.
+    public let description: String
 
-    init(_ parameter: String, _ report: StepReport) {
+    init(_ parameter: String, _ report: StepReport, _ description: String) {
         self.parameter = parameter
         self.report = report
-    }
-
-    /// A sentence that says what happened.
-    public var description: String {
-        "step \(report.appliedSteps) made \"\(parameter)\" NaN or infinite, from gradients that were finite; go back to a "
-            + "checkpoint and lower the learning rate"
+        self.description = description
     }
 }
 

@@ -149,6 +149,54 @@ import Testing
         #expect(try pipeline.step(&parameters, gradients: ones).isApplied)
     }
 
+    @Test func `what else may have spoiled a parameter is said, unless the step has looked before`() throws {
+        var parameters = ones
+        var pipeline = try Pipeline(for: parameters) {
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
+        _ = try pipeline.step(&parameters, gradients: ones)
+        parameters["b"][2] = .nan
+        guard case .diverged(let later) = try pipeline.step(&parameters, gradients: ones) else {
+            Issue.record("it did not say so")
+            return
+        }
+        let blame = """
+            made "b" NaN or infinite, from gradients that were finite; go back to a checkpoint and lower the learning rate
+            """
+        #expect(
+            later.description == """
+                step 2 \(blame). Or it was so before the step, if anything else has changed "b" since the last one: \
+                allSatisfy(\\.isFinite) on its elements before each step tells
+                """)
+        var first = ones
+        var fast = try Pipeline(for: first) {
+        } driving: {
+            SGD(learningRate: 1e38)
+        }
+        let large = tensors([0, 0, 0, 0], [1e3, 1, 1])
+        guard case .diverged(let update) = try fast.step(&first, gradients: large) else {
+            Issue.record("it did not say so")
+            return
+        }
+        #expect(update.description == "step 1 \(blame)")
+    }
+
+    @Test func `what keeps gradients from being finite is named, where it is a parameter that is not`() throws {
+        var parameters = ones
+        parameters["b"][1] = .infinity
+        var pipeline = try Pipeline(for: parameters, configuration: .init(nonFinite: .skipAtMost(1))) {
+        } driving: {
+            SGD(learningRate: 0.1)
+        }
+        let spoiled = tensors([1, .nan, 1, 1], [1, 1, 1])
+        #expect(try pipeline.step(&parameters, gradients: ones).isApplied)
+        #expect(try !pipeline.step(&parameters, gradients: spoiled).isApplied)
+        let error = thrownError { _ = try pipeline.step(&parameters, gradients: spoiled) }
+        #expect(error?.code == .tooManySkips)
+        #expect(error?.message.contains("\"b\" is NaN or infinite itself") == true, "\(error?.message ?? "")")
+    }
+
     @Test func `a chain says that what it made is not finite`() throws {
         var gradients = tensors([1e25, 0, 0, 0], [1, 1, 1])
         var chain = try Chain(for: layout) { Square() }
@@ -157,8 +205,37 @@ import Testing
             return
         }
         #expect(divergence.parameter == "w")
+        #expect(
+            divergence.description == """
+                step 1 made the gradient of "w" NaN or infinite, which arrived finite; do not update with it
+                """)
         gradients = ones
         #expect(try chain.transform(&gradients).isApplied)
+    }
+
+    @Test func `a chain that looks at the parameters says who does`() throws {
+        var gradients = ones
+        var chain = try Chain(for: layout) { Decay() }
+        guard
+            case .diverged(let divergence) = try chain.transform(
+                &gradients, parameters: tensors([1, 1, .nan, 1], [1, 1, 1]))
+        else {
+            Issue.record("it did not say so")
+            return
+        }
+        #expect(
+            divergence.description.hasSuffix(
+                "; do not update with it, and see whether the parameters, which Decay looks at, are finite"))
+    }
+
+    /// Adds a share of the parameters.
+    private struct Decay: GradientTransform {
+        var requirements: [Requirement] { [.parameters] }
+        func transform(_ block: inout some GradientBlock) {
+            block.withElements { (gradient: inout MutableSpan<Float>, parameters: Span<Float>) in
+                for index in parameters.indices { gradient[index] += 0.5 * parameters[index] }
+            }
+        }
     }
 
     // MARK: Factors
