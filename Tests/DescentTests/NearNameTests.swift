@@ -73,6 +73,58 @@ import Testing
         #expect(found?.message.contains(parameters.layout[0].layer) == true)
     }
 
+    // MARK: Tensors of a host
+
+    @Test func `a tensor of a name that no parameter has is answered with the nearest one`() throws {
+        let layout = try ParameterLayout([
+            ParameterDescription("fc1.weight", shape: [2]), ParameterDescription("fc1.bias", shape: [1]),
+        ]).tying(["head.weight": "fc1.weight"])
+        var pipeline = try Pipeline(for: TensorSet(zeros: layout)) {
+        } driving: {
+            SGD(learningRate: 1)
+        }
+        var chain = try Chain(for: layout) { Centralize() }
+        var wrapped = WrappedOptimizer(Forgetful(), behind: chain)
+        let (weight, bias) = ([Float](repeating: 1, count: 2), [Float](repeating: 1, count: 1))
+        let right = ["fc1.weight": weight, "fc1.bias": bias]
+        let unknown = [
+            (["fc1.weight": weight, "fc1.bais": bias], "fc1.bais", "fc1.bias"),
+            (["heda.weight": weight, "fc1.bias": bias], "heda.weight", "head.weight"),
+            (right.merging(["fc2.bias": bias]) { $1 }, "fc2.bias", "fc1.bias"),
+        ]
+        for (values, name, nearest) in unknown {
+            let hint = "\(name)\", which the pipeline was not built for; did you mean \"\(nearest)\"?"
+            var lent = values
+            try lent.withUnsafeTensors { (tensors) throws(DescentError) in
+                let found = thrownError { _ = try chain.transform(unsafeGradients: tensors) }
+                #expect(found?.code == .unexpectedParameter)
+                #expect(found?.message == "There is a tensor named \"\(hint)")
+                let parameters = thrownError {
+                    _ = try pipeline.step(unsafeParameters: tensors, unsafeGradients: tensors)
+                }
+                #expect(parameters?.message == "There is a tensor named \"\(hint)")
+            }
+            let update = thrownError { _ = try wrapped.update(gradients: values) }
+            #expect(update?.message == "There is a tensor named \"\(hint)")
+            // Of tied names a set has none.
+            guard layout.index(named: nearest) != nil else { continue }
+            let set = thrownError { _ = try TensorSet(values, layout: layout) }
+            #expect(
+                set?.message == "\"\(name)\" has values but is not in the layout; did you mean \"\(nearest)\"?")
+        }
+        #expect(
+            thrownError { try pipeline.receive(bias.span, for: "fc1.bais") }?.message
+                == "There is no parameter named \"fc1.bais\" to receive a gradient for; did you mean \"fc1.bias\"?")
+        #expect(
+            thrownError { try pipeline.receive(weight.span, for: "embedding") }?.message
+                == "There is no parameter named \"embedding\" to receive a gradient for.")
+    }
+
+    /// An optimizer that does nothing.
+    private struct Forgetful: HostOptimizer {
+        mutating func update(_ model: inout Void, gradients: [String: [Float]]) {}
+    }
+
     // MARK: Names that are long
 
     private static let long = String(repeating: "n", count: 200_000)

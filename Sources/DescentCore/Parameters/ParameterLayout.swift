@@ -74,6 +74,9 @@ public struct ParameterLayout: Sendable, Equatable, RandomAccessCollection {
     /// - Complexity: O(1).
     public func index(named name: String) -> Int? { contents.indices[name] }
 
+    /// The end of a sentence that says that no parameter is called so: asks for the nearest name that one has.
+    package func hint(for name: String) -> String { name.hint(among: map(\.name) + tied.keys.sorted()) }
+
     /// Whether two layouts have the same parameters in the same order.
     ///
     /// - Complexity: O(1) where the two were made as one, otherwise O(n) in the number of parameters.

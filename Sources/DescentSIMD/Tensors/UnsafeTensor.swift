@@ -31,7 +31,8 @@ extension TensorSet {
             guard let index = layout.index(named: tensor.name) else {
                 throw DescentError(
                     .unexpectedParameter, parameter: tensor.name,
-                    "There is a tensor named \(tensor.name.quotedBriefly), which the pipeline was not built for.")
+                    "There is a tensor named \(tensor.name.quotedBriefly), which the pipeline was not built for"
+                        + layout.hint(for: tensor.name))
             }
             guard found[index] == nil else {
                 throw DescentError(
@@ -91,7 +92,8 @@ extension TensorSet {
         guard let index = layout.index(named: tensor.name) else {
             throw DescentError(
                 .unexpectedParameter, parameter: tensor.name,
-                "There is no parameter named \(tensor.name.quotedBriefly) to receive a gradient for.")
+                "There is no parameter named \(tensor.name.quotedBriefly) to receive a gradient for"
+                    + layout.hint(for: tensor.name))
         }
         let expected = layout[index]
         try tensor.requireFit(expected)
