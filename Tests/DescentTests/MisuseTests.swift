@@ -59,8 +59,19 @@ import Testing
             SGD(learningRate: 1)
         }
         var chain = try Chain(for: layout) { Centralize() }
+        let names = ["first", "second"]
+        let even = try ParameterLayout(names.map { try ParameterDescription($0, shape: [4]) })
+        var evenPipeline = try Pipeline(for: TensorSet(zeros: even)) {
+        } driving: {
+            SGD(learningRate: 1)
+        }
         var memory = [Float](repeating: 1, count: 64)
         memory.withUnsafeMutableBufferPointer { memory in
+            func same(_ starts: Int...) -> [UnsafeTensor] {
+                zip(names, starts).map {
+                    UnsafeTensor($0, UnsafeMutableBufferPointer(rebasing: memory[$1..<$1 + 4]))
+                }
+            }
             func tensors(_ weight: Int, _ bias: Int) -> [UnsafeTensor] {
                 [
                     UnsafeTensor(layout[0].name, UnsafeMutableBufferPointer(rebasing: memory[weight..<weight + 12])),
@@ -81,6 +92,16 @@ import Testing
                 _ = try pipeline.step(unsafeParameters: tensors(0, 3), unsafeGradients: tensors(20, 32))
             }
             #expect(tied?.code == .sharedMemory)
+            let twice = thrownError {
+                _ = try evenPipeline.step(unsafeParameters: same(8, 8), unsafeGradients: same(20, 32))
+            }
+            #expect(
+                twice?.message == """
+                    "second" and "first" are one memory, which a step would change twice. If they are one parameter with \
+                    two names, build the pipeline with `layout.tying(["second": "first"])`; if not, hand over tensors \
+                    that are apart.
+                    """)
+            #expect(twice?.code == .sharedMemory && twice?.parameter == "second")
             #expect(thrownError { _ = try chain.transform(unsafeGradients: tensors(0, 8)) }?.code == .sharedMemory)
             #expect(memory.allSatisfy { $0 == 1 })
             // Gradients are only read, and may be one for all; neighbours are apart.

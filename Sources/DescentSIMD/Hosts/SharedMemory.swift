@@ -17,6 +17,9 @@ extension DescentError {
         for extent in extents where extent.start < extent.end {
             // What is only read may overlap; so look back at whatever reaches furthest, or furthest of what is written.
             if let other = extent.isWritten ? furthest : furthestWritten, extent.start < other.end {
+                if extent.isWritten, let twin = furthestWritten, twin.start == extent.start, twin.end == extent.end {
+                    throw oneMemory(extent.name, twin.name, in: written)
+                }
                 throw DescentError(
                     .sharedMemory, parameter: extent.name,
                     "The \(extent.role.rawValue) of \(extent.name.quotedBriefly) shares memory with the \(other.role.rawValue) of "
@@ -26,6 +29,19 @@ extension DescentError {
             if extent.end > furthest?.end ?? 0 { furthest = extent }
             if extent.isWritten, extent.end > furthestWritten?.end ?? 0 { furthestWritten = extent }
         }
+    }
+
+    /// The error for memory that is handed over under two names, to be written.
+    private static func oneMemory(_ first: String, _ second: String, in written: [UnsafeTensor]) -> DescentError {
+        // In the order in which they were handed over, the one that comes first is the parameter.
+        let isInOrder = written.first { $0.name == first || $0.name == second }?.name == first
+        let (name, other) = isInOrder ? (first, second) : (second, first)
+        let (quoted, otherQuoted) = (name.quotedBriefly, other.quotedBriefly)
+        return DescentError(
+            .sharedMemory, parameter: other,
+            "\(otherQuoted) and \(quoted) are one memory, which a step would change twice. If they are one parameter with "
+                + "two names, build the pipeline with `layout.tying([\(otherQuoted): \(quoted)])`; if not, hand over "
+                + "tensors that are apart.")
     }
 
     /// Where a tensor lies in memory.
