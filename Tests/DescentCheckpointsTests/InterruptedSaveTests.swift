@@ -179,7 +179,7 @@ import Testing
             #expect(error?.message.contains("Rank 1 has applied 6 steps and skipped 0, rank 0 5 and 0") == true)
         }
         let nowhere = errors({ _ in "/nowhere/run" }, { _ in 5 })
-        #expect(nowhere[0]?.message.contains("\"/nowhere/run\": No such file or directory") == true)
+        #expect(nowhere[0]?.message.contains("\"/nowhere/run\": there is no folder \"/nowhere\"") == true)
         #expect(nowhere[1]?.message.contains("Rank 0 could not begin to write") == true)
         #expect(try self.folder.contents.isEmpty)
     }

@@ -20,6 +20,14 @@ extension DescentError {
         DescentError(.fileAccess, "Cannot \(action) \"\(path)\": \(String(cString: strerror(number))).")
     }
 
+    /// What the operating system refused to do with a file in a folder, which may not be there.
+    static func fileAccess(_ action: String, _ path: String, inFolder folder: String) -> DescentError {
+        guard errno == ENOENT, folder.utf8.count > 1 else { return fileAccess(action, path) }
+        return DescentError(
+            .fileAccess,
+            "Cannot \(action) \"\(path)\": there is no folder \"\(folder.dropLast())\"; make it first.")
+    }
+
     /// A path with a zero byte in it, where the operating system would take it to end.
     static func zeroByte(in path: String, _ action: String) -> DescentError {
         DescentError(.fileAccess, "Cannot \(action) \(path.quotedBriefly): there is a zero byte in the path.")

@@ -36,7 +36,7 @@ enum TemporaryFile {
         let flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         let descriptor = retryingInterrupted { open(path, flags, target.firstPermissions) }
         guard descriptor >= 0 else {
-            guard errno == EEXIST else { throw .fileAccess("write", target.path) }
+            guard errno == EEXIST else { throw .fileAccess("write", target.path, inFolder: target.folder) }
             return nil
         }
         do throws(DescentError) {
