@@ -137,6 +137,12 @@ import Testing
             let error = #expect(throws: DescentError.self) { try chain.transform(&transformed) }
             #expect(error?.code == .missingParameter)
             #expect(error?.stage == "ClipAdaptively(factor: 0.01)")
+            #expect(
+                error?.message == """
+                    ClipAdaptively(factor: 0.01) looks at the parameters, which were not handed over. Give the call \
+                    `parameters:`, or with external memory `unsafeParameters:`; a HostOptimizer lends them in \
+                    withUnsafeParameters(of:_:).
+                    """)
             #expect(transformed.bits == gradients.bits)
             if case .accumulated(let window) = try chain.transform(&transformed, parameters: parameters) {
                 #expect(window.received == 1)

@@ -40,7 +40,9 @@ extension Engine {
         }
         guard let stage = chain.readerOfParameters else { return }
         throw DescentError(
-            .missingParameter, stage: stage, "\(stage) looks at the parameters: hand them over with the gradients.")
+            .missingParameter, stage: stage,
+            "\(stage) looks at the parameters, which were not handed over. Give the call `parameters:`, or with external "
+                + "memory `unsafeParameters:`; a HostOptimizer lends them in withUnsafeParameters(of:_:).")
     }
 
     /// Refuses tensors in codes of 8 bits, which mean nothing without scales.
