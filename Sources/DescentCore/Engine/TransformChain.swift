@@ -157,11 +157,26 @@ struct TransformChain: Sendable {
         case .transform(let transform): try transforms[transform].prepare(&preparation)
         case .optimizer(let branch): try optimizers[branch].prepare(&preparation)
         }
+        if preparation.hasFactors, stations[index].effect != .scaling { refuseFactors(of: index, preparation) }
         if let veto = preparation.veto { return SkipReason(.vetoed, stage: name, "\(name): \(veto)") }
         guard checksFactors, !preparation.factors.isFinite else { return nil }
         return SkipReason(
             .nonFiniteSetting, stage: name,
             "\(name) multiplies by \(preparation.factors.firstNonFinite) at step \(counters.appliedSteps + 1)")
+    }
+
+    /// Stops the program for factors that nobody would carry out, unless somebody takes note of what the station uses.
+    private func refuseFactors(of index: Int, _ preparation: StepPreparation) {
+        guard preparation.incoming.audit == nil else { return }
+        let remedy =
+            switch stations[index].kind {
+            case .transform:
+                "conform to GradientScaling, or keep the factor in a property and multiply by it in transform(_:)"
+            case .optimizer: "put such a stage in front of it, or keep the factor in a property"
+            }
+        stopForMisuse(
+            "\(stations[index].name) sets factors in prepare(_:), which are carried out for scaling stages alone: "
+                + "\(remedy).")
     }
 
     /// Makes one factor for each parameter of those of consecutive scaling transforms.

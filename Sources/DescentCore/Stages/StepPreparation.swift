@@ -46,12 +46,13 @@ public struct StepPreparation {
         appliedSteps - (missedSteps.isEmpty ? 0 : missedSteps[parameter])
     }
 
-    /// Whether the stage has set a factor; for `DescentTestKit`.
+    /// Whether the stage has set a factor.
     package var hasFactors: Bool { factors.hasEach || factors.uniform != 1 }
 
     /// Multiplies all gradients by a factor; for stages whose effect is ``StageEffect/scaling``.
     ///
-    /// Factors of consecutive stages are multiplied in Double and rounded once. One that is not finite skips the step.
+    /// Factors of consecutive stages are multiplied in Double and rounded once. One that is not finite skips the step. Those
+    /// of a stage of another effect, which nobody would carry out, stop the program.
     @_disfavoredOverload public mutating func scale(by factor: Double) {
         guard let selection else {
             factors.multiply(by: factor)

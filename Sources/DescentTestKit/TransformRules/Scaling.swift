@@ -17,7 +17,9 @@ extension Rule where Subject == DescentTestKit.Subject {
                 var session = try Session(subject, example, on: SIMDBackend(threads: 1))
                 for step in 0..<example.steps { _ = try session.step(.init(step)) }
                 return session.log.setsFactors ? "it sets factors, and its effect is \(effect)" : nil
-            })
+            },
+            // Where no probe takes note of it, the engine stops the program.
+            isFundamental: true)
     }
 
     /// That a stage that claims to scale does nothing else.

@@ -63,6 +63,34 @@ import Testing
         expect(result, "ScalesParameter.only scales parameter -1; there are 2, counted from 0.")
     }
 
+    @Test(arguments: [nil, "layer0."])
+    func `factors that a stage sets without being one that scales stop with its name and the remedy`(
+        _ prefix: String?
+    ) async throws {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [prefix] in
+            if let prefix {
+                try take(ScalesUndeclared().only(prefix: prefix))
+            } else {
+                try take(ScalesUndeclared())
+            }
+        }
+        expect(
+            result,
+            "\(prefix == nil ? "ScalesUndeclared" : "ScalesUndeclared.only") sets factors in prepare(_:), which are "
+                + "carried out for scaling stages alone: conform to GradientScaling, or keep the factor in a property and "
+                + "multiply by it in transform(_:).")
+    }
+
+    @Test func `so do those of an optimizer, which has to keep them`() async throws {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            try takeWith(ScalingOptimizer())
+        }
+        expect(
+            result,
+            "ScalingOptimizer sets factors in prepare(_:), which are carried out for scaling stages alone: put such a stage "
+                + "in front of it, or keep the factor in a property.")
+    }
+
     @Test func `so does the norm of a parameter that does not exist`() async throws {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
             try take(ReadsNormOfParameter(number: 2))
@@ -129,6 +157,20 @@ private struct AdamWithoutMoments: Optimizer {
 private struct ScalesParameter: GradientScaling {
     let number: Int
     func prepare(_ step: inout StepPreparation) { step.scale(number, by: 0.5) }
+}
+
+/// Scales, and does not say so.
+private struct ScalesUndeclared: GradientTransform {
+    func prepare(_ step: inout StepPreparation) { step.scale(by: 0.5) }
+    func transform(_ block: inout some GradientBlock) {}
+}
+
+/// Scales what it is about to apply.
+private struct ScalingOptimizer: Optimizer {
+    var learningRate: Schedule { 1 }
+    var requirements: [Requirement] { [.norm(.l2)] }
+    func prepare(_ step: inout StepPreparation) { step.scale(by: 0.5) }
+    func update(_ block: inout some UpdateBlock) { block.updateEach { gradient, parameter in parameter -= gradient } }
 }
 
 /// Reads the norm of one parameter.
