@@ -136,7 +136,9 @@ extension Engine {
     func requireFewSkips(_ reason: SkipReason) throws(DescentError) {
         let skips = counters.consecutiveSkips
         guard let limit = configuration.nonFinite.skipLimit, skips > limit else { return }
-        let culprit = divergence.firstNotFinite.map { "\(layout[$0].name.quotedBriefly) is NaN or infinite itself. " }
+        let culprit = divergence.firstNotFinite.map {
+            "The last update left \(layout[$0].name.quotedBriefly) NaN or infinite. "
+        }
         throw DescentError(
             .tooManySkips, parameter: reason.parameter,
             "\(skips) steps in a row were skipped, the last because \(reason). \(culprit ?? "")The model does not recover by "
