@@ -1,4 +1,4 @@
-/// A number for a setting, or a schedule of such: `0.1`, a `Float`, `.linear(from: 0.1, to: 0, over: 1_000)`.
+/// A number for a setting, or a schedule of such: `0.1`, a `Float`, `.linear(initial: 0.1, end: 0, transitionSteps: 1_000)`.
 ///
 /// Schedules are named where `Self` is ``Schedule``, so that a leading dot finds them in settings of either type.
 public protocol ScheduleConvertible: Sendable {

@@ -69,6 +69,17 @@ public struct Muon: DirectionalOptimizer {
         rules = GroupedRules(Rule(momentum: momentum.schedule, nesterov: nesterov, owner: "Muon"))
     }
 
+    /// Makes an optimizer with a learning rate of any number; otherwise as with a schedule.
+    @_disfavoredOverload public init(
+        learningRate: some ScheduleConvertible, momentum: some ScheduleConvertible = 0.95, nesterov: Bool = true,
+        weightDecay: some ScheduleConvertible = 0, newtonSchulz: NewtonSchulz = NewtonSchulz(),
+        ranks: ClosedRange<Int> = 2...2, groups: [ParameterGroup] = [], others: (any Driving)? = nil
+    ) {
+        self.init(
+            learningRate: learningRate.schedule, momentum: momentum, nesterov: nesterov, weightDecay: weightDecay,
+            newtonSchulz: newtonSchulz, ranks: ranks, groups: groups, others: others)
+    }
+
     public var branches: [OptimizerBranch] {
         [OptimizerBranch(self, only: .rank(ranks), mayBeUnused: others != nil)] + (others?.branches ?? [])
     }
