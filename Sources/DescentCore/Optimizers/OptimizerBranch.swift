@@ -106,6 +106,9 @@ public enum DrivingBuilder {
     public static func buildExpression(_ driving: any Driving) -> [OptimizerBranch] { driving.branches }
     /// Branches that were made elsewhere.
     public static func buildExpression(_ branches: [OptimizerBranch]) -> [OptimizerBranch] { branches }
+    /// A stage, which is no optimizer.
+    @available(*, unavailable, message: "a stage stands in front of an optimizer: add `driving: { AdamW() }`")
+    public static func buildExpression(_ stage: any Stage) -> [OptimizerBranch] { [] }
     /// Optimizers in sequence.
     public static func buildBlock(_ parts: [OptimizerBranch]...) -> [OptimizerBranch] { parts.flatMap { $0 } }
     /// An `if` without `else`.
@@ -118,4 +121,10 @@ public enum DrivingBuilder {
     public static func buildArray(_ parts: [[OptimizerBranch]]) -> [OptimizerBranch] { parts.flatMap { $0 } }
     /// Optimizers behind an availability condition.
     public static func buildLimitedAvailability(_ part: [OptimizerBranch]) -> [OptimizerBranch] { part }
+}
+
+extension ChainBuilder {
+    /// An optimizer, which is no stage.
+    @available(*, unavailable, message: "an optimizer ends the chain: write it into `driving: { AdamW() }`")
+    public static func buildExpression(_ optimizer: any Driving) -> [any Stage] { [] }
 }
