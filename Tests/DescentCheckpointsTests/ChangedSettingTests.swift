@@ -107,6 +107,28 @@ import Testing
         try pipeline.change(AdamW.self) { $0.learningRate = 1 }
     }
 
+    @Test func `a stage that is restricted to some parameters is changed by its own type`() throws {
+        let parameters = TensorSet.random(try #require(Self.layout), seed: 1)
+        func make(resuming state: PipelineState<TensorSet>? = nil) throws -> Pipeline {
+            let stages: [any Stage] = [
+                Scale(by: 2).only { _ in true }, ClipByNorm(1).only { _ in true }.only { _ in true }, Scale(by: 3),
+            ]
+            guard let state else {
+                return try Pipeline(for: parameters, { stages }, driving: { SGD(learningRate: 1) })
+            }
+            return try Pipeline(resuming: state, for: parameters, { stages }, driving: { SGD(learningRate: 1) })
+        }
+        var pipeline = try make()
+        // The one that is not restricted is meant by its type alone.
+        try pipeline.change(Scale.self) { $0.factor = 5 }
+        try pipeline.change(Only<Scale>.self) { $0.base.factor = 7 }
+        try pipeline.change(ClipByNorm.self) { $0.maximum = 4 }
+        for pipeline in [pipeline, try make(resuming: pipeline.state)] {
+            #expect(
+                pipeline.stages.map(\.name) == ["Scale(by: 7.0).only", "ClipByNorm(4.0).only.only", "Scale(by: 5.0)"])
+        }
+    }
+
     @Test func `one of two stages of a type is told by its number`() throws {
         let layout = try #require(Self.layout)
         var pipeline = try Pipeline(for: TensorSet(zeros: layout)) {

@@ -18,6 +18,12 @@ extension GradientTransform {
     public func only(_ selection: ParameterSelection) -> Only<Self> { Only(self, selection) }
 }
 
+/// A stage around another one, by whose type its settings are changed too.
+protocol StageAround: Stage {
+    /// The stage inside; it becomes only stages of its own type.
+    var inner: any Stage { get set }
+}
+
 /// A stage that works on some of the parameters; made by ``GradientTransform/only(where:)``.
 public struct Only<Base: GradientTransform>: GradientTransform {
     /// The stage that is restricted.
@@ -116,5 +122,12 @@ extension Only: Codable, DescribedStage where Base: DescribedStage {
         try base.encode(to: encoder)
         var settings = encoder.container(keyedBy: CodingKeys.self)
         try settings.encode(selection, forKey: .only)
+    }
+}
+
+extension Only: StageAround {
+    var inner: any Stage {
+        get { base }
+        set { if let stage = newValue as? Base { base = stage } }
     }
 }

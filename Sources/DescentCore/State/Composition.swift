@@ -74,12 +74,11 @@ struct Composition {
     mutating func change<Changed: Stage>(
         _ type: Changed.Type, number: Int?, _ change: (inout Changed) throws -> Void
     ) throws -> (position: Int, settings: any ComponentState) {
-        let position = try position(of: "\(type)", number) { place in
-            switch place {
-            case .stage(let index): stages[index] is Changed
-            case .optimizer, .masters: false
-            case .stageBehind(let branch, let index): branches[branch].stages[index] is Changed
-            }
+        // A stage of the type comes before one that is restricted to some parameters.
+        let isOfType = places.indices.contains { stage(at: $0) is Changed }
+        let position = try position(of: "\(type)", number) { position in
+            let stage = stage(at: position)
+            return isOfType ? stage is Changed : (stage as? any StageAround)?.holds(Changed.self) ?? false
         }
         var settings: (any ComponentState)?
         switch places[position] {
@@ -94,8 +93,8 @@ struct Composition {
     mutating func change<Changed: Optimizer>(
         _ type: Changed.Type, number: Int?, _ change: (inout Changed) throws -> Void
     ) throws -> (position: Int, settings: any ComponentState) {
-        let position = try position(of: "\(type)", number) { place in
-            if case .optimizer(let branch) = place { branches[branch].optimizer is Changed } else { false }
+        let position = try position(of: "\(type)", number) { position in
+            if case .optimizer(let branch) = places[position] { branches[branch].optimizer is Changed } else { false }
         }
         var settings: (any ComponentState)?
         if case .optimizer(let branch) = places[position], var optimizer = branches[branch].optimizer as? Changed {
@@ -108,10 +107,9 @@ struct Composition {
 
     /// The position of a component of a type, if it is known which is meant.
     private func position(
-        of name: String, _ number: Int?, _ isWanted: (Place) -> Bool
+        of name: String, _ number: Int?, _ isWanted: (Int) -> Bool
     ) throws(DescentError) -> Int {
-        let (places, number) = (places, number)
-        let found = places.indices.filter { isWanted(places[$0]) }
+        let found = places.indices.filter(isWanted)
         let index = (number ?? 1) - 1
         guard found.indices.contains(index) else {
             throw DescentError(
@@ -125,13 +123,26 @@ struct Composition {
         return found[index]
     }
 
+    /// The stage that a component is; nil of optimizers and masters.
+    private func stage(at position: Int) -> (any Stage)? {
+        switch places[position] {
+        case .stage(let index): stages[index]
+        case .stageBehind(let branch, let index): branches[branch].stages[index]
+        case .optimizer, .masters: nil
+        }
+    }
+
     private static func change<Changed: Stage>(
         _ stage: inout any Stage, _ change: (inout Changed) throws -> Void
     ) throws -> (any ComponentState)? {
-        guard var changed = stage as? Changed else { return nil }
-        try change(&changed)
-        stage = changed
-        return changed.savedSettings
+        if var changed = stage as? Changed {
+            try change(&changed)
+            stage = changed
+        } else if var around = stage as? any StageAround {
+            _ = try Self.change(&around.inner, change)
+            stage = around
+        }
+        return stage.savedSettings
     }
 
     private func require(
@@ -142,6 +153,13 @@ struct Composition {
             .invalidSetting, stage: name,
             "the settings of \(name) cannot be written down, so that the change would be lost with the process: have it "
                 + "conform to \(conformance).")
+    }
+}
+
+extension StageAround {
+    /// Whether a stage of a type is inside, however deep.
+    fileprivate func holds<Wanted: Stage>(_ type: Wanted.Type) -> Bool {
+        inner is Wanted || (inner as? any StageAround)?.holds(type) ?? false
     }
 }
 
