@@ -197,7 +197,7 @@ import Testing
             }
         }
         #expect(error?.code == .stageOrder)
-        #expect(error?.message.contains("`AdamW().then { Cautious }`") == true)
+        #expect(error?.message.contains("`AdamW().then { Cautious() }`") == true)
     }
 
     @Test func `products that Float cannot hold count, and NaN in an update stays`() throws {

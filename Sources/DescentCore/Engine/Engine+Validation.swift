@@ -115,6 +115,12 @@ extension Engine {
                     + "gradients.")
         }
         guard let lossScale, lossScale != chain.lossScale else { return }
+        guard lossScale.isFinite, lossScale > 0 else {
+            throw DescentError(
+                .lossScaleMismatch,
+                "The loss scale of these gradients is said to be \(lossScale); it has to be what the loss was multiplied by, "
+                    + "the pipeline's lossScale, which is \(chain.lossScale).")
+        }
         let remedy =
             chain.undoesLossScale(from: 0)
             ? "multiply the loss by the pipeline's lossScale, which is \(chain.lossScale)"

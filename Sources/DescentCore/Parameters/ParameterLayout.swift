@@ -119,8 +119,8 @@ public struct ParameterLayout: Sendable, Equatable, RandomAccessCollection {
         for (expected, found) in zip(contents.parameters, other.contents.parameters) where expected.name != found.name {
             throw DescentError(
                 .orderMismatch, parameter: found.name,
-                "The \(role) hold \(found.name.quotedBriefly) where \(expected.name.quotedBriefly) comes in the pipeline's order."
-            )
+                "The \(role) hold \(found.name.quotedBriefly) where \(expected.name.quotedBriefly) comes in the pipeline's "
+                    + "order. Make them with the layout that the pipeline was built for: `layout: parameters.layout`.")
         }
     }
 }

@@ -142,8 +142,8 @@ extension AccumulationWindow {
         try DescentError.require(length >= 1, stage, "steps is \(length); a window needs at least 1.")
         try DescentError.requireState(
             received >= 0 && received < length, stage,
-            "the open window holds \(received) micro-batches, and one of \(length) is open with up to \(length - 1). If "
-                + "its length has changed, save when no window is open")
+            "the open window was saved with \(received) micro-batches, and windows close after \(length) here. If their "
+                + "length has changed, save when no window is open")
         try DescentError.requireState(
             (0...received).contains(included), stage,
             "\(included) of the \(received) micro-batches of the open window are part of it")

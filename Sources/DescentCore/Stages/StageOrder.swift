@@ -94,10 +94,12 @@ public struct StageOrder: Sendable, Equatable {
     }
 
     private static func wrongSide(_ stage: any Stage) -> DescentError {
-        DescentError(
+        // A name tells settings in brackets if there are any; a call needs them in any case.
+        let call = stage.name.hasSuffix(")") ? stage.name : "\(stage.name)()"
+        return DescentError(
             .stageOrder, stage: stage.name,
             "\(stage.name) works on an optimizer's updates, but stands in front of it. Put it behind the optimizer: "
-                + "`AdamW().then { \(stage.name) }`.")
+                + "`AdamW().then { \(call) }`.")
     }
 
     private static func tooEarly(
