@@ -66,6 +66,9 @@ struct StagePackage {
             /// - Parameter limit: What magnitudes stay below, finite and above 0.
             public init(limit: Float) { self.limit = limit }
 
+            // The limit is in units of the true gradient, so a chain is refused where this stands in front of `Unscale`.
+            public var order: StageOrder { .trueGradients }
+
             public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
                 try DescentError.requirePositive(limit, "limit", of: name)
             }
@@ -94,6 +97,16 @@ struct StagePackage {
                 var chain = try Chain(for: layout) { \(stage.type)(limit: 2) }
                 #expect(try chain.transform(&gradients).isApplied)
                 #expect(gradients["weight"] == [0, 1, -1.5])
+            }
+
+            @Test func `a chain is refused where gradients are still multiplied by a loss scale`() throws {
+                let layout = try ParameterLayout([ParameterDescription("weight", shape: [3])])
+                #expect(throws: DescentError.self) {
+                    try Chain(for: layout) {
+                        \(stage.type)(limit: 2)
+                        Unscale()
+                    }
+                }
             }
 
             @Test(arguments: [0, -1, .nan, .infinity] as [Float]) func `a limit that makes no sense is refused`(

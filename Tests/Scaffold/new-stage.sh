@@ -79,7 +79,7 @@ expect_line "$work/stages/GradientNoise/Package.swift" \
 (cd "$work/stages/GradientNoise" && swift format lint --strict --configuration "$repository/.swift-format" -r .)
 tests=$(swift test --package-path "$work/stages/GradientNoise" -Xswiftc -warnings-as-errors 2>&1) ||
     fail "the tests of what was made: $tests"
-[[ $tests == *"Test run with 3 tests"*passed* ]] || fail "three tests should have passed: $tests"
+[[ $tests == *"Test run with 4 tests"*passed* ]] || fail "four tests should have passed: $tests"
 
 echo "-- from a package that depends on a checkout"
 make_caller local-caller ".package(name: \"swift-descent\", path: \"$repository\")" swift-descent

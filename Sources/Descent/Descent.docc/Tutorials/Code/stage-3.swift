@@ -1,43 +1,25 @@
 public import DescentCore
 
-/// Limits each element of a gradient to a multiple of the running mean m of its magnitude.
-///
-///     g = |g| > limit * m ? (g < 0 ? -1 : 1) * limit * m : g
-///     m = decay * m + (1 - decay) * |g|
-///
-/// The first gradient that is not 0 passes as it is, and m begins with its magnitude. NaN stays NaN.
+/// Limits each element of a gradient.
 public struct ClipSpikes: GradientTransform {
-    /// How many times its mean magnitude an element may have.
+    /// The largest magnitude that stays.
     public let limit: Float
-    /// The share of the mean that remains after a step.
-    public let decay: Float
 
     /// Limits elements.
     ///
-    /// - Parameters:
-    ///   - limit: How many times its mean magnitude an element may have, finite and above 0.
-    ///   - decay: The share of the mean that remains after a step, in 0..<1.
-    public init(limit: Float = 10, decay: Float = 0.99) {
-        self.limit = limit
-        self.decay = decay
-    }
+    /// - Parameter limit: The largest magnitude that stays, finite and above 0.
+    public init(limit: Float) { self.limit = limit }
 
-    public var slots: [Slot] { ["mean magnitude"] }
+    public var order: StageOrder { .trueGradients }
 
     public mutating func configure(for layout: ParameterLayout) throws(DescentError) {
         try DescentError.requirePositive(limit, "limit", of: name)
-        try DescentError.require((0..<1).contains(decay), name, "decay is \(decay); it has to lie in 0..<1.")
     }
 
     public func transform(_ block: inout some GradientBlock) {
-        block.withElementsAndSlot { elements, means in
-            for index in elements.indices {
-                let bound = limit * means[index]
-                if bound > 0, elements[index].magnitude > bound {
-                    elements[index] = elements[index] < 0 ? -bound : bound
-                }
-                let magnitude = elements[index].magnitude
-                means[index] = means[index] > 0 ? decay * means[index] + (1 - decay) * magnitude : magnitude
+        block.withElements { elements in
+            for index in elements.indices where elements[index].magnitude > limit {
+                elements[index] = elements[index] < 0 ? -limit : limit
             }
         }
     }
