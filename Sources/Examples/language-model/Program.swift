@@ -115,7 +115,7 @@ struct Program {
             case .accumulated: break
             case .applied(let report):
                 console.progress(
-                    progress.line(report), isMilestone: report.appliedSteps.isMultiple(of: 50),
+                    progress.line(report), isMilestone: report.appliedSteps.isMultiple(of: 10),
                     isLast: training.isFinished)
             case .skipped(let reason): console.write("step \(training.appliedSteps + 1) skipped: \(reason)")
             case .diverged(let divergence): throw Failure(description: "\(divergence)")
