@@ -1,4 +1,5 @@
 import ExampleSupport
+import Foundation
 
 /// A plot as an SVG file: both axes logarithmic, the number of elements from left to right.
 struct PlotDrawing {
@@ -46,11 +47,22 @@ struct PlotDrawing {
         let title = SVG.text(
             "Unscale, centralize, clip, AdamW: nanoseconds for each element",
             x: Self.left, y: 34, "font-size=\"17\" font-weight=\"bold\"")
-        let machines = [plot.machine, plot.peersMachine.map { "Peers: \($0)" }].compactMap { $0 }
+        let machines = [plot.machine] + (plot.peersMachine.map { Self.lines("Peers: \($0)") } ?? [])
         return [title]
             + machines.enumerated().map { index, machine in
                 SVG.text(machine, x: Self.left, y: 54 + 16 * Double(index), "font-size=\"11\" fill=\"#555555\"")
             }
+    }
+
+    /// A list as lines that are no wider than the plot.
+    private static func lines(_ list: String) -> [String] {
+        list.components(separatedBy: "; ").reduce(into: []) { lines, part in
+            if let last = lines.last, last.count + part.count < 120 {
+                lines[lines.count - 1] = "\(last); \(part)"
+            } else {
+                lines.append(part)
+            }
+        }
     }
 
     private var legend: [String] {
@@ -58,8 +70,8 @@ struct PlotDrawing {
         return styledCurves.flatMap { curve, style in
             defer { x += 62 + 6.8 * Double(curve.name.count) }
             return [
-                SVG.path([(x, 98), (x + 28, 98)], style),
-                SVG.text(curve.name, x: x + 36, y: 102.5, ""),
+                SVG.path([(x, 108), (x + 28, 108)], style),
+                SVG.text(curve.name, x: x + 36, y: 112.5, ""),
             ]
         }
     }
