@@ -1,6 +1,7 @@
 /// What went wrong, which stage or parameter it concerns, and what to do about it.
 ///
-/// Descent throws for misuse and for bad input, always before anything has changed. A non-finite gradient is not an
+/// Descent throws for misuse and for bad input, before anything has changed; only `lossScaleExhausted`, `tooManySkips`
+/// and what a stage throws in `finish` come after a step, which is not to be repeated. A non-finite gradient is not an
 /// error but an outcome, a `StepOutcome`.
 public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of an error; more may be added in later versions, so switch with a default.

@@ -2,7 +2,8 @@ public import DescentCore
 
 /// Sets NaN and infinities to 0 and lets the step be applied; the report says how many there were.
 ///
-/// Behind it, gradients count as finite. An `Unscale` before it still skips the step.
+/// Behind it, gradients count as finite. An `Unscale` before it, or a stage that takes norms, still skips the step; in front
+/// of a dynamic `Unscale` it hides overflow, so that the scale never backs off.
 public struct ZeroNonFinite: GradientTransform {
     /// Repairs gradients.
     public init() {}

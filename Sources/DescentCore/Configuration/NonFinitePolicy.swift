@@ -4,7 +4,9 @@ public enum NonFinitePolicy: Sendable, Hashable {
     ///
     /// Where the chain measures no norm anyway, this costs one sweep that reads the gradients.
     case skip
-    /// The same, but so many skipped steps in a row throw: a model that never recovers is not trained in silence.
+    /// The same, but more such skips in a row throw: a model that never recovers is not trained in silence.
+    ///
+    /// Steps that a stage vetoes neither count nor start the count anew.
     case skipAtMost(Int)
     /// The step is applied, NaN and infinities included, unless a stage vetoes it.
     case propagate
