@@ -15,11 +15,12 @@ struct Soak {
     /// Takes the steps, and says whether all is as it should be.
     func run(_ console: Console) throws -> Bool {
         let world = try ProcessGroup(over: EchoCommunicator(among: 2))
-        return try run("Alone", Accumulate(steps: 2), console)
-            && run("As one of two ranks", AllReduce(over: world), console)
+        return try run("Alone", console, Accumulate(steps: 2))
+            && run("As one of two ranks", console, AllReduce(over: world))
+            && run("With whole tensors", console, Accumulate(steps: 2), TopK(share: 0.5))
     }
 
-    private func run(_ name: String, _ first: any Stage, _ console: Console) throws -> Bool {
+    private func run(_ name: String, _ console: Console, _ first: any Stage, _ last: (any Stage)? = nil) throws -> Bool {
         var parameters = try TensorSet([
             ParameterDescription("weight", shape: [3, 4]), ParameterDescription("bias", shape: [3]),
         ])
@@ -28,7 +29,9 @@ struct Soak {
             first
             Unscale(.dynamic(growthInterval: 20))
             ClipByPercentile(90, historyLength: 1_000)
-            ClipByGlobalNorm(1)
+            ClipByGlobalNorm(1).only(prefix: "weight")
+            ClipGroups()
+            if let last { last }
         } driving: {
             AdamW(learningRate: 1e-3)
         }
@@ -64,4 +67,22 @@ struct Soak {
         }
         return true
     }
+}
+
+/// Clips groups of parameters that it makes itself, as stages of users do.
+private struct ClipGroups: GradientTransform {
+    private let groups = [[0], [1, 0]]
+
+    var requirements: [Requirement] { [.norm(.l2)] }
+    var effect: StageEffect { .scaling }
+
+    func prepare(_ step: inout StepPreparation) {
+        for group in groups {
+            step.clip(group, norm: step.incoming.norm(.l2, over: group), to: 0.1, epsilon: 0, group: "of its own")
+        }
+        let all = step.layout.indices
+        step.clip(all, norm: step.incoming.norm(.l2, over: all), to: 0.1, epsilon: 0, group: "all")
+    }
+
+    func transform(_ block: inout some GradientBlock) {}
 }

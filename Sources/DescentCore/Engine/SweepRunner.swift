@@ -188,13 +188,11 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         sweep.blocks = whole.blocks
         sweep.gradientVersion = nil
         sweep.handsWholeTensors = true
-        var ranges = whole.isInTurn ? whole.blocks.indices.map { $0..<$0 + 1 } : [whole.blocks.indices]
-        if let isOwn {
-            let own = whole.blocks.indices.filter { isOwn[whole.blocks[$0].parameterIndex] }
-            ranges = own.map { $0..<$0 + 1 }
-        }
-        for range in ranges {
-            sweep.range = range
+        let indices = whole.blocks.indices
+        let isInTurn = whole.isInTurn || isOwn != nil
+        for first in isInTurn ? indices : indices.prefix(1) {
+            if let isOwn, !isOwn[whole.blocks[first].parameterIndex] { continue }
+            sweep.range = isInTurn ? first..<first + 1 : indices
             backend.run(sweep, in: whole.workspace) { block, _ in
                 let blocks = blockRanges[block.parameterIndex]
                 for index in blocks { buffers.flags[index] = [] }

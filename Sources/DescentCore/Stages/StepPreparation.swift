@@ -160,30 +160,20 @@ public struct StepPreparation {
     ///   - epsilon: What is added to the norm in the denominator.
     ///   - kind: The norm's kind, for the report.
     ///   - group: What the parameters have in common, for the report; nil if they are all there are.
+    // Inlinable, as iterating over a sequence of a type that is not known asks for memory.
+    @inlinable
     public mutating func clip(
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
-        guard selection == nil || concernsOne(of: parameters) else { return }
+        guard group == nil || parameters.contains(where: { layout.indices.contains($0) && concerns($0) }) else { return }
         let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
         if group == nil {
             scale(by: factor)
         } else if factor < 1 {
-            scaleEach(of: parameters, by: factor)
+            for parameter in parameters { scale(parameter, by: factor) }
         }
         record(norm, times: factor, kind, group)
-    }
-
-    // Apart, as they need an iterator, which a norm of all parameters does without.
-
-    @inline(never)
-    private func concernsOne(of parameters: some Sequence<Int>) -> Bool {
-        parameters.contains { layout.indices.contains($0) && concerns($0) }
-    }
-
-    @inline(never)
-    private mutating func scaleEach(of parameters: some Sequence<Int>, by factor: Double) {
-        for parameter in parameters { scale(parameter, by: factor) }
     }
 
     /// Clips each of some groups of parameters by its own norm, and records that for the report.
@@ -239,7 +229,8 @@ public struct StepPreparation {
         record(norm, times: factor, kind, group)
     }
 
-    private mutating func record(_ norm: Double, times factor: Double, _ kind: Norm, _ group: String?) {
+    @usableFromInline
+    mutating func record(_ norm: Double, times factor: Double, _ kind: Norm, _ group: String?) {
         records.norms.add(stage, norm, times: factor, kind, of: group)
     }
 }

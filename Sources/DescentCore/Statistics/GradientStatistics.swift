@@ -16,7 +16,8 @@ public struct GradientStatistics {
     /// Who takes note of what is read, so that something undeclared can be reported instead of stopping the program.
     package var audit: StatisticsAudit?
 
-    private func isSelected(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
+    @usableFromInline
+    func isSelected(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
 
     /// The norm over all parameters, 0 for an empty set.
     ///
@@ -49,10 +50,17 @@ public struct GradientStatistics {
     ///
     /// - Precondition: The stage declared the norm in its requirements.
     /// - Complexity: O(n) in the number of positions.
+    // Inlinable, as iterating over a sequence of a type that is not known asks for memory.
+    @inlinable
     public func norm(_ norm: Norm, over parameters: some Sequence<Int>) -> Double {
         // Most are lists, over which a loop that knows so is many times as fast.
-        parameters.withContiguousStorageIfAvailable { combinedNorm(norm, over: $0) }
-            ?? Array(parameters).withUnsafeBufferPointer { combinedNorm(norm, over: $0) }
+        if let norm = parameters.withContiguousStorageIfAvailable({ combinedNorm(norm, over: $0) }) { return norm }
+        var combiner = Norm.Combiner(norm)
+        for parameter in parameters {
+            let part = self.norm(norm, of: parameter)
+            if isSelected(parameter) { combiner.add(part) }
+        }
+        return combiner.value
     }
 
     /// The norms of one kind, to combine those of many groups.
@@ -62,7 +70,8 @@ public struct GradientStatistics {
         PendingNorms(kind: norm, values: values(.norm(norm)), factors: factors)
     }
 
-    private func combinedNorm(_ norm: Norm, over parameters: UnsafeBufferPointer<Int>) -> Double {
+    @usableFromInline
+    func combinedNorm(_ norm: Norm, over parameters: UnsafeBufferPointer<Int>) -> Double {
         let values = position(of: norm).map { measured[$0].values } ?? values(.norm(norm))
         var combiner = Norm.Combiner(norm)
         for parameter in parameters {

@@ -88,9 +88,11 @@ import Testing
                 let results = layout.map {
                     StridedMemory(gradients[$0.name], shape: shape, order: order, gap: gap, type)
                 }
-                _ = try chain.transform(
-                    unsafeGradients: zip(layout, memory).map { $1.tensor($0.name) },
-                    into: zip(layout, results).map { $1.tensor($0.name) })
+                _ = try withExtendedLifetime(memory) {
+                    try chain.transform(
+                        unsafeGradients: zip(layout, memory).map { $1.tensor($0.name) },
+                        into: zip(layout, results).map { $1.tensor($0.name) })
+                }
                 _ = try chain.transform(&gradients)
                 for (parameter, result) in zip(layout, results) {
                     #expect(result.values == gradients[parameter.name].map(type.rounded) && result.gapsAreUntouched)
