@@ -20,7 +20,9 @@ struct Soak {
             && run("With whole tensors", console, Accumulate(steps: 2), TopK(share: 0.5))
     }
 
-    private func run(_ name: String, _ console: Console, _ first: any Stage, _ last: (any Stage)? = nil) throws -> Bool {
+    private func run(
+        _ name: String, _ console: Console, _ first: any Stage, _ last: (any Stage)? = nil
+    ) throws -> Bool {
         var parameters = try TensorSet([
             ParameterDescription("weight", shape: [3, 4]), ParameterDescription("bias", shape: [3]),
         ])

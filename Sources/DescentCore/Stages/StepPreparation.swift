@@ -166,7 +166,8 @@ public struct StepPreparation {
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
-        guard group == nil || parameters.contains(where: { layout.indices.contains($0) && concerns($0) }) else { return }
+        let isConcerned = group == nil || parameters.contains { layout.indices.contains($0) && concerns($0) }
+        guard isConcerned else { return }
         let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
         if group == nil {
             scale(by: factor)
