@@ -21,7 +21,7 @@ struct Soak {
     }
 
     private func run(
-        _ name: String, _ console: Console, _ first: any Stage, _ last: (any Stage)? = nil
+        _ name: String, _ console: Console, _ first: any Stage, _ whole: (any Stage)? = nil
     ) throws -> Bool {
         var parameters = try TensorSet([
             ParameterDescription("weight", shape: [3, 4]), ParameterDescription("bias", shape: [3]),
@@ -30,10 +30,11 @@ struct Soak {
         var pipeline = try Pipeline(for: parameters, configuration: .init(reporting: .layerNorms)) {
             first
             Unscale(.dynamic(growthInterval: 20))
+            if let whole { whole }
             ClipByPercentile(90, historyLength: 1_000)
             ClipByGlobalNorm(1).only(prefix: "weight")
             ClipGroups()
-            if let last { last }
+            if let whole { whole }
         } driving: {
             AdamW(learningRate: 1e-3)
         }

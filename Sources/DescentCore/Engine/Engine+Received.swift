@@ -202,7 +202,7 @@ extension Engine {
     private mutating func swapSums(_ mode: ReceivedGradients.Mode) {
         guard mode.isDirect, let sum = accumulation?.slot, let destination = mode.addition?.destination
         else { return }
-        if destination != sum { sweeps.slots.swapAt(destination, sum) }
+        if destination != sum { sweeps.exchangeSlots(destination, sum) }
     }
 
     private func missing(_ parameter: Int) -> DescentError {

@@ -160,14 +160,14 @@ extension Engine {
     /// Keeps the window's sum as it is while that of all processes takes its place.
     private mutating func setSumAside() {
         guard let sum = accumulation?.slot else { return }
-        sweeps.slots.swapAt(sum, sweeps.makeExchangeSlot())
+        sweeps.exchangeSlots(sum, sweeps.makeExchangeSlot())
         accumulation?.isSumSetAside = true
     }
 
     /// Has the window's sum again, after an error.
     mutating func takeBackSum() {
         guard let accumulation, accumulation.isSumSetAside else { return }
-        sweeps.slots.swapAt(accumulation.slot, sweeps.makeExchangeSlot())
+        sweeps.exchangeSlots(accumulation.slot, sweeps.makeExchangeSlot())
         self.accumulation?.isSumSetAside = false
     }
 

@@ -207,7 +207,7 @@ struct Engine<Backend: TensorBackend>: Sendable {
         var addition = closing.addition
         addition?.destination = nil
         var program = SweepProgram(
-            operations: plan.passes[pass].operations, end: [.keep(pass: pass)], addition: addition,
+            operations: plan.passes[pass].operations, end: plan.passes[pass].end, addition: addition,
             windowFactor: closing.factor, keepsSlots: false)
         program.pass = pass
         let exchange = exchange.flatMap { $0.dividesWholeTensors ? $0 : nil }

@@ -51,7 +51,7 @@ final class EngineDesign: Sendable {
                 dividesWholeTensors: parts.exchange.map { $0.dividesWholeTensors && !$0.exchanged.isEmpty } ?? false,
                 mayBeRefused: parts.exchange?.exchanged.contains(.rows) ?? false))
         var slotTable = try SlotTable(
-            elements, parts.slots, layout, owners, keepsMasters: composition.keepsMasters)
+            elements, parts.slots, layout, isFrozen: isFrozen, owners, keepsMasters: composition.keepsMasters)
         whole = WholeTensorPlan(plan, parts, stations, layout, owners, isFrozen: isFrozen, slotTable)
         try Self.requireAllGradients(parts, configuration)
         let needed = whole.isNeededWhole

@@ -133,7 +133,7 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
         if let exchangeSlot { return exchangeSlot }
         let slot = slots.count
         exchangeSlot = slot
-        slots.append(makeGradients())
+        slots.append(design.sumSlot.map { backend.makeTensors(slots[$0].layout, .float32) } ?? makeGradients())
         slotShapes.append(.parameter)
         return slot
     }
@@ -211,8 +211,15 @@ struct SweepRunner<Backend: TensorBackend>: Sendable {
     /// Has what passes have made of slots last.
     mutating func keepSlots(of passes: [TensorPass]) {
         for pass in passes {
-            for (offset, slot) in pass.slots.enumerated() { slots.swapAt(slot, pass.firstShadow + offset) }
+            for (offset, slot) in pass.slots.enumerated() { exchangeSlots(slot, pass.firstShadow + offset) }
         }
+    }
+
+    /// Has two slots change places; `swapAt` of an array that it knows nothing of would ask for memory.
+    mutating func exchangeSlots(_ first: Int, _ second: Int) {
+        let tensors = slots[first]
+        slots[first] = slots[second]
+        slots[second] = tensors
     }
 
     /// Runs a body over the parameters that a stage has frozen, which no other sweep reaches.

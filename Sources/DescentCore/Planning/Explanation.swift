@@ -128,7 +128,7 @@ struct Explanation {
         for measuring in plan.window.measuring {
             if !measuring.statistics.isEmpty { sweeps.append(Work(operations: measuring.operations, source: source)) }
             sweeps += measuring.passes.map {
-                Work(operations: plan.passes[$0].operations + [.keep(pass: $0)], source: source)
+                Work(operations: plan.passes[$0].operations + plan.passes[$0].end, source: source)
             }
         }
         let last = plan.last + plan.end

@@ -38,6 +38,8 @@
         let station: Int
         /// What is done to each tensor, the station's own work at the end.
         var operations: [Operation]
+        /// How it ends: with a result that is kept.
+        let end: [Operation]
     }
 
     /// Something that is measured for every parameter, at one place of the chain.

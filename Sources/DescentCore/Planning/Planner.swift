@@ -211,7 +211,7 @@ struct Planner {
         passRounds[station] = round
         while segment.measuring.count < round { segment.measuring.append(Plan.Measuring()) }
         segment.measuring[round - 1].passes.append(plan.passes.count)
-        plan.passes.append(Plan.Pass(station: station, operations: own))
+        plan.passes.append(Plan.Pass(station: station, operations: own, end: [.keep(pass: plan.passes.count)]))
     }
 
     // MARK: Statistics

@@ -31,17 +31,18 @@ struct SlotTable: Sendable {
     ///   - elements: What the pipeline consists of.
     ///   - slots: The slots of each component.
     ///   - layout: The parameters.
+    ///   - isFrozen: For each parameter, whether a stage has frozen it: nothing is kept of it but its average.
     ///   - owners: Which branch moves each parameter.
     ///   - keepsMasters: Whether master copies of parameters are kept.
     /// - Throws: ``DescentError`` if two slots of one owner have the same name, or one cannot be stored as it says.
     init(
-        _ elements: PipelineElements, _ slots: [[Slot]], _ layout: ParameterLayout, _ owners: ParameterOwners,
-        keepsMasters: Bool = false
+        _ elements: PipelineElements, _ slots: [[Slot]], _ layout: ParameterLayout, isFrozen: [Bool],
+        _ owners: ParameterOwners, keepsMasters: Bool = false
     ) throws(DescentError) {
         let names = Slot.owners(elements.componentNames)
         let chain = elements.chain
         for position in chain.stages.indices {
-            ofComponents.append(try add(slots[position], of: names[position], in: layout, isUsed: nil))
+            ofComponents.append(try add(slots[position], of: names[position], in: layout, isUsed: isFrozen.map { !$0 }))
         }
         ofStations = chain.transformPositions.map { ofComponents[$0] }
         ofWindow = chain.window.map { ofComponents[$0.position].lowerBound }
@@ -82,7 +83,7 @@ struct SlotTable: Sendable {
     }
 
     private mutating func add(
-        _ declared: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool]?, _ isAveraged: [Bool]? = nil
+        _ declared: [Slot], of owner: String, in layout: ParameterLayout, isUsed: [Bool], _ isAveraged: [Bool]? = nil
     ) throws(DescentError) -> Range<Int> {
         let slots = Slot.stored(declared)
         try DescentError.require(

@@ -27,7 +27,7 @@ struct PlannedPipeline {
                 trunkCount: elements.trunkCount,
                 branches: elements.branches.indices.map { elements.stations(ofBranch: $0) }))
         owners = try ParameterOwners(branches, of: layout, isFrozen: isFrozen)
-        slots = try SlotTable(elements, parts.slots, layout, owners)
+        slots = try SlotTable(elements, parts.slots, layout, isFrozen: isFrozen, owners)
     }
 
     /// The transforms and optimizers, ready for a step.
