@@ -2,6 +2,12 @@ package import Descent
 @_exported public import SeededNumbers
 
 extension TensorSet {
+    /// Tensors whose elements are all the same.
+    package init(filling layout: ParameterLayout, with value: Float) {
+        self.init(zeros: layout)
+        for parameter in layout { self[parameter.name] = [Float](repeating: value, count: parameter.count) }
+    }
+
     /// Tensors with normal elements from a seed.
     package static func random(_ layout: ParameterLayout, seed: UInt64, scale: Float = 1) -> TensorSet {
         var generator = SeededGenerator(seed: seed)

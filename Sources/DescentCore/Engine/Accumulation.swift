@@ -7,6 +7,8 @@ struct Accumulation: Sendable {
     let slot: Int
     /// The micro-batches of the open window.
     var window = AccumulationWindow()
+    /// What gradients were multiplied by that arrive now, and the stages behind the window undo.
+    var lossScale: Float = 1
     /// Whether the sum holds the micro-batch that closes the window.
     var sumIsWritten = false
     /// Whether the sum is kept elsewhere, because that of all processes is in its place.
@@ -16,12 +18,22 @@ struct Accumulation: Sendable {
     var isFull: Bool { window.isFull(settings) }
 
     /// What the window's sum is multiplied by.
-    var closingFactor: Double { window.closingFactor(settings.reduction) }
+    var closingFactor: Double { window.closingFactor(settings.reduction) * Double(lossScale / scaleOfSum) }
 
     /// How the micro-batch last admitted is added to the sum.
     var addition: WindowAddition {
         WindowAddition(
-            sum: window.included == 1 ? nil : slot, destination: slot, factor: window.factor(settings.reduction))
+            sum: window.included == 1 ? nil : slot, destination: slot,
+            factor: window.factor(settings.reduction) * (scaleOfSum / lossScale))
+    }
+
+    /// What the gradients of the sum were multiplied by, which a scale that has changed since is not.
+    private var scaleOfSum: Float { window.lossScale ?? lossScale }
+
+    /// Takes in a micro-batch of a weight.
+    mutating func admit(weight: Double) {
+        window.admit(weight: weight)
+        window.noteSum(settings.reduction, lossScale: lossScale)
     }
 
     /// How far the window has come.

@@ -268,9 +268,13 @@ public struct BlockWork: ~Copyable, Sendable {
     // MARK: Updating
 
     /// Shows the followers a parameter as it is before its first move.
-    @inlinable func startFollowers(_ block: inout some UpdateBlock) {
+    ///
+    /// - Parameters:
+    ///   - block: A block of it.
+    ///   - late: The followers that it is shown to; nil for all.
+    @inlinable func startFollowers(_ block: inout some UpdateBlock, only late: [Int]?) {
         guard let branch = owners[block.parameterIndex] else { return }
-        for follower in branches[branch].followers {
+        for follower in branches[branch].followers where late?.contains(follower) ?? true {
             block.slotAccess = accesses.ofFollower(follower)
             followers[follower].willMove(&block)
         }

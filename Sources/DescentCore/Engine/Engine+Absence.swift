@@ -36,6 +36,17 @@ extension Engine {
                 + "memory for the result. Hand over zeros for it.")
     }
 
+    /// Refuses to write out a window that has no gradient of a parameter, whose memory would stay as it is.
+    func requireGradientsInWindow() throws(DescentError) {
+        let isLeftOut = isLeftOutOfWindow
+        let lacking = isLeftOut.indices.first { isLeftOut[$0] && chain.isActive[$0] && layout[$0].count > 0 }
+        guard let first = lacking else { return }
+        throw DescentError(
+            .missingParameter, parameter: layout[first].name,
+            "No micro-batch of the open window has a gradient of \(layout[first].name.quotedBriefly), so that flush would leave "
+                + "in its place what is there. Close such a window with its last micro-batch: closingWindow: true.")
+    }
+
     /// Has parameters take no part in what is done next; empty if all do.
     mutating func leaveOut(_ isLeftOut: [Bool]) {
         guard !isLeftOut.isEmpty || !absence.isLeftOut.isEmpty else { return }
@@ -53,12 +64,16 @@ extension Engine {
         return isLeftOut
     }
 
-    /// Has followers and averages start, in the first applied step, at parameters that were left out of it.
-    func startFollowersOfLeftOut(_ tensors: Tensors) {
+    /// Has followers and averages start, in their first applied step, at parameters that were left out of it.
+    ///
+    /// - Parameters:
+    ///   - tensors: The tensors of the step.
+    ///   - late: Those whose first step it is; nil for all.
+    func startFollowersOfLeftOut(_ tensors: Tensors, only late: [Int]? = nil) {
         guard let parameters = tensors.parameters, !absence.isLeftOut.isEmpty else { return }
         let work = BlockWork(self, SweepProgram())
         for (parameter, isLeftOut) in absence.isLeftOut.enumerated() where isLeftOut {
-            startFollowers(of: parameter, parameters, work)
+            startFollowers(of: parameter, parameters, work, only: late)
         }
     }
 }

@@ -144,7 +144,7 @@ extension Engine {
         if sharesRows { return try beginReceivingRows(elementType, weight: weight) }
         let before = accumulation?.window
         let isDirect = plan.microBatch.map { $0.transforms.isEmpty && $0.measuring.isEmpty } ?? true
-        if isDirect { accumulation?.window.admit(weight: weight) }
+        if isDirect { accumulation?.admit(weight: weight) }
         let isContributed = isDirect && isWindowFull && exchangesGradients
         // What is measured may depend on the parameters, which arrive with the step.
         let isMeasured = isDirect && isWindowFull && !isContributed && canMeasureOnArrival

@@ -30,22 +30,32 @@ extension Engine {
 
     /// Notes that parameters which an optimizer takes over, where nothing was saved of them, have had no update yet.
     ///
-    /// They were frozen, or another optimizer's. What is saved of frozen parameters is their average alone.
+    /// They were frozen, or another optimizer's; or the optimizer itself starts afresh, in front of followers that may go on.
     mutating func countNewcomers(_ resumption: Resumption<Backend.Tensors>) {
         guard counters.appliedSteps > 0 else { return }
         var isNew = [Bool](repeating: false, count: layout.count)
-        for branch in elements.branches.indices {
-            let position = elements.componentPosition(ofBranch: branch)
-            for component in position...position + elements.branches[branch].branch.stages.count {
-                for slot in slotTable.ofComponents[component] where slotTable.parameterAverages[branch] != slot {
+        var isFollowed = isNew
+        for (branch, elements) in elements.branches.enumerated() {
+            let position = self.elements.componentPosition(ofBranch: branch)
+            for component in position...position + elements.branch.stages.count {
+                for slot in slotTable.ofComponents[component] {
                     guard let saved = resumption.slot(slot, of: slotTable)?.whole else { continue }
-                    for parameter in layout.indices where slotTable.wholeLayouts[slot][parameter].count > 0 {
-                        if saved[parameter].count == 0 { isNew[parameter] = true }
+                    for parameter in layout.indices where owners.branches[parameter] == branch {
+                        let isKept = slotTable.wholeLayouts[slot][parameter].count > 0
+                        if isKept, saved[parameter].count == 0 { isNew[parameter] = true }
                     }
                 }
             }
+            let followers = chain.branchPlaces[branch].followers
+            for (follower, element) in zip(followers, elements.followers)
+            where resumption.saved[position + 1 + element.position] == nil { followerStarts.begin(follower) }
+            guard resumption.saved[position] == nil else { continue }
+            for parameter in layout.indices where owners.branches[parameter] == branch {
+                isFollowed[parameter] = !isNew[parameter] && counters.hasUpdated(parameter)
+            }
         }
-        counters.noteNewcomers(isNew)
+        followerStarts.keep(isFollowed)
+        counters.noteNewcomers(zip(isNew, isFollowed).map { $0 || $1 })
     }
 
     /// Has followers and averages start at parameters that have had no update, though others have.
@@ -55,18 +65,35 @@ extension Engine {
         chain.prepareFollowers(appliedSteps: 0)
         let work = BlockWork(self, SweepProgram())
         for parameter in layout.indices where missed[parameter] == applied && chain.takesPart(parameter) {
-            startFollowers(of: parameter, parameters, work)
+            if followerStarts.beginWith(parameter) { startFollowers(of: parameter, parameters, work) }
         }
     }
 
     /// Has followers and the average start at what a parameter is.
-    func startFollowers(of parameter: Int, _ parameters: Backend.Tensors, _ work: borrowing BlockWork) {
-        let average = owners.branches[parameter].flatMap { slotTable.parameterAverages[$0] }
+    ///
+    /// - Parameters:
+    ///   - parameter: Its position.
+    ///   - parameters: The parameters.
+    ///   - work: What is done to blocks.
+    ///   - late: Those that start; nil for all.
+    func startFollowers(
+        of parameter: Int, _ parameters: Backend.Tensors, _ work: borrowing BlockWork, only late: [Int]? = nil
+    ) {
+        let average = owners.branches[parameter].flatMap { averageSlot(of: $0, among: late) }
         sweeps.run(over: parameter, parameters) { block in
-            work.startFollowers(&block)
+            work.startFollowers(&block, only: late)
             guard let average else { return }
             block.slotAccess = SlotAccess(first: average, count: 1)
             block.blendParameters(into: 0, weight: 1, replacing: false)
         }
+    }
+
+    /// The slot of a branch's average, if it is that of one of some followers; nil for all followers.
+    private func averageSlot(of branch: Int, among followers: [Int]?) -> Int? {
+        guard let slot = slotTable.parameterAverages[branch], let followers else {
+            return slotTable.parameterAverages[branch]
+        }
+        let own = zip(chain.branchPlaces[branch].followers, slotTable.ofFollowers[branch])
+        return own.contains { followers.contains($0) && $1.contains(slot) } ? slot : nil
     }
 }

@@ -137,7 +137,19 @@ extension Engine {
                 try saved.tensors.copyContents(into: &sweeps.slots[slot])
             }
         }
+        if !sharesRows { try keepAverages(resumption) }
         countNewcomers(resumption)
         for index in drivers.indices { try drivers[index].resume(state.metricStates) }
+    }
+
+    /// Has the average of a parameter go with it to another optimizer, or to the first when it is frozen.
+    private mutating func keepAverages(_ resumption: Resumption<Backend.Tensors>) throws(DescentError) {
+        let averages = slotTable.parameterAverages.compactMap { $0 }
+        for saved in averages.compactMap({ resumption.slot($0, of: slotTable) }) where averages.count > 1 {
+            for slot in averages where sweeps.slots[slot].elementType == saved.tensors.elementType {
+                guard !slotTable.layouts[slot].elementsEqual(saved.tensors.layout) else { continue }
+                try saved.tensors.copyContents(into: &sweeps.slots[slot])
+            }
+        }
     }
 }

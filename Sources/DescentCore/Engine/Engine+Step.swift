@@ -39,6 +39,8 @@ extension Engine {
         leaveOut([])
         accumulation?.sumIsWritten = false
         accumulation?.isSumSetAside = false
+        let scale = chain.lossScale(of: plan.window.transforms)
+        accumulation?.lossScale = scale
         for statistic in plan.late { measurements.clear(statistic) }
         reporter.begin(lossScale: chain.lossScale)
         chain.resetFactors()
@@ -150,7 +152,7 @@ extension Engine {
         reporter.noteNorms(plan.inputNorm, measurements, chain)
         reporter.noteRates(drivers, appliedSteps: counters.appliedSteps)
         if !counters.missedSteps.isEmpty { startFollowersOfNewcomers(tensors) }
-        chain.prepareFollowers(appliedSteps: counters.appliedSteps)
+        chain.prepareFollowers(appliedSteps: counters.appliedSteps, beginning: followerStarts.late)
         chain.multiplyRunFactors()
         let isMeasured = plan.window.isMeasured
         runLast(
@@ -161,10 +163,7 @@ extension Engine {
         hasUpdatedRows = sharesRows
         if !passes.isEmpty { sweeps.keepSlots(of: passes) }
         if !isMeasured { takeHistograms() }
-        if counters.appliedSteps == 0 {
-            startAverageOfFrozen(tensors)
-            startFollowersOfLeftOut(tensors)
-        }
+        if followerStarts.isPending { endFirstUpdate(tensors) }
         if sweeps.hasFrozen { copyFrozen(tensors) }
         noteChange()
     }
@@ -179,6 +178,14 @@ extension Engine {
         sweeps.runFrozen(gradients, output: tensors.output) { block in
             if isAbsent.isEmpty || !isAbsent[block.parameterIndex] { block.store() }
         }
+    }
+
+    /// Has what no sweep of the first update has reached begin with it.
+    private mutating func endFirstUpdate(_ tensors: Tensors) {
+        startAverageOfFrozen(tensors)
+        let late = counters.appliedSteps == 0 ? nil : followerStarts.late
+        if late?.isEmpty != true { startFollowersOfLeftOut(tensors, only: late) }
+        followerStarts.noteUpdate()
     }
 
     // MARK: End

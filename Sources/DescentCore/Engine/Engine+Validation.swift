@@ -12,6 +12,7 @@ extension Engine {
             try requirePresent(
                 tensors.isAbsent, closesWindow: closesWindow, hasOutput: tensors.output != nil && !tensors.isOutOfPlace)
         }
+        if tensors.gradients == nil, tensors.output != nil { try requireGradientsInWindow() }
         try requireParameters(tensors)
     }
 

@@ -18,7 +18,7 @@ extension Engine {
         guard let before = accumulation?.window, let segment = plan.microBatch, tensors.hasGradients else {
             return nil
         }
-        accumulation?.window.admit(weight: weight)
+        accumulation?.admit(weight: weight)
         accumulation?.window.noteAbsent(absence.isAbsent)
         var alone = ClosingWindow()
         if configuration.missing == .skipParameter { leaveOut(absence.isAbsent) }

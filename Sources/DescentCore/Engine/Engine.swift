@@ -24,6 +24,8 @@ struct Engine<Backend: TensorBackend>: Sendable {
     /// Which parameters are known not to be finite.
     var divergence: DivergenceCheck
     var counters = StepCounters()
+    /// Which followers begin although others have been before.
+    var followerStarts = FollowerStarts()
     /// Report, histograms and observers.
     var reporter: StepReporter
     /// Which gradients are absent in the present micro-batch, and who takes no part because of that.

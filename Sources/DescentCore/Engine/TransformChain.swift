@@ -71,9 +71,12 @@ struct TransformChain: Sendable {
     }
 
     /// What the loss is to be multiplied by.
-    var lossScale: Float {
+    var lossScale: Float { lossScale(of: transforms.indices) }
+
+    /// What some transforms undo of it.
+    func lossScale(of range: Range<Int>) -> Float {
         var scale: Float = 1
-        for index in transforms.indices { scale *= transforms[index].lossScale }
+        for index in range { scale *= transforms[index].lossScale }
         return scale
     }
 
@@ -118,8 +121,14 @@ struct TransformChain: Sendable {
     }
 
     /// Makes what follows the parameters ready for an update that is certain.
-    mutating func prepareFollowers(appliedSteps: Int) {
-        for index in followers.indices { followers[index].prepare(appliedSteps: appliedSteps) }
+    ///
+    /// - Parameters:
+    ///   - appliedSteps: The number of steps applied before.
+    ///   - late: Those that begin with this one.
+    mutating func prepareFollowers(appliedSteps: Int, beginning late: [Int] = []) {
+        for index in followers.indices {
+            followers[index].prepare(appliedSteps: late.contains(index) ? 0 : appliedSteps)
+        }
     }
 
     /// Prepares one station.

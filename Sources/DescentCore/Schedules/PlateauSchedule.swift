@@ -141,20 +141,24 @@ struct PlateauSchedule: ScheduleRule {
 
     var metricState: MetricState {
         let counts = [Double(progress.disappointments), Double(progress.cooldownLeft)]
-        return MetricState(numbers: [progress.value] + counts + (progress.best.map { [$0] } ?? []))
+        return MetricState(
+            numbers: [progress.value] + counts + (progress.best.map { [$0] } ?? []),
+            parts: [MetricState(numbers: [initial])])
     }
 
     mutating func resume(_ state: MetricState) throws(DescentError) {
-        let numbers = state.numbers
-        guard numbers.count == 3 || numbers.count == 4, state.parts.isEmpty, numbers[0].isFinite,
+        let (numbers, began) = (state.numbers, state.parts.first?.numbers ?? [initial])
+        guard numbers.count == 3 || numbers.count == 4, state.parts.count < 2, began.count == 1, numbers[0].isFinite,
             let disappointments = Int(exactly: numbers[1]), let cooldownLeft = Int(exactly: numbers[2]),
             disappointments >= 0, cooldownLeft >= 0, numbers.count == 3 || !numbers[3].isNaN
         else {
             throw DescentError(
                 .stateMismatch, "what is saved of a metric, \(numbers), is not what reduceOnPlateau remembers.")
         }
+        // One that is to begin elsewhere has its way.
+        guard began == [initial] else { return }
         progress = Progress(
-            value: numbers[0], disappointments: disappointments, cooldownLeft: cooldownLeft,
+            value: max(numbers[0], minimum), disappointments: disappointments, cooldownLeft: cooldownLeft,
             best: numbers.count == 4 ? numbers[3] : nil)
     }
 }

@@ -47,6 +47,10 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
     public private(set) var rejection: SkipReason?
     /// Why the first micro-batch that was not finite is turned down, whatever others were for.
     public private(set) var overflow: SkipReason?
+    /// What the gradients of the sum were multiplied by when they became part of it; nil where that is not known.
+    private(set) var lossScale: Float?
+    /// Whether each of them was multiplied by its weight; nil where that is not known.
+    private(set) var isWeighted: Bool?
     /// The process whose micro-batches these are, where the windows of several are combined once they close.
     public private(set) var process: ProcessRank?
 
@@ -84,6 +88,12 @@ public struct AccumulationWindow: Codable, Sendable, Hashable {
         included += 1
         weights += weight
         lastWeight = weight
+    }
+
+    /// Notes how the sum is made that begins with the micro-batch last admitted.
+    mutating func noteSum(_ reduction: Reduction, lossScale: Float) {
+        guard included == 1 else { return }
+        (isWeighted, self.lossScale) = (reduction == .weighted, lossScale)
     }
 
     /// Notes which gradients the micro-batch last admitted does not have.
@@ -144,6 +154,13 @@ extension AccumulationWindow {
             received >= 0 && received < length, stage,
             "the open window was saved with \(received) micro-batches, and windows close after \(length) here. If their "
                 + "length has changed, save when no window is open")
+        try DescentError.requireState(
+            included == 0 || isWeighted.map { $0 == (settings.reduction == .weighted) } ?? true, stage,
+            "the gradients in the open window were \(isWeighted ?? false ? "" : "not ")multiplied by their weights, and "
+                + "reduction is \(settings.reduction) here. If it has changed, save when no window is open")
+        try DescentError.requireState(
+            lossScale.map { $0.isFinite && $0 > 0 } ?? true, stage,
+            "the gradients in the open window are said to have a loss scale of \(lossScale ?? 0)")
         try DescentError.requireState(
             (0...received).contains(included), stage,
             "\(included) of the \(received) micro-batches of the open window are part of it")

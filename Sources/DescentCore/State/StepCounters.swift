@@ -53,6 +53,11 @@ public struct StepCounters: Sendable, Hashable, Codable {
         for parameter in isLeftOut.indices where isLeftOut[parameter] { missedSteps[parameter] += 1 }
     }
 
+    /// Whether a parameter has been updated.
+    func hasUpdated(_ parameter: Int) -> Bool {
+        missedSteps.isEmpty ? appliedSteps > 0 : missedSteps[parameter] < appliedSteps
+    }
+
     /// Notes that some parameters have had no update.
     mutating func noteNewcomers(_ isNew: [Bool]) {
         guard isNew.contains(true) else { return }
