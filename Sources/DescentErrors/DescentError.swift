@@ -50,7 +50,7 @@ public struct DescentError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let incompleteMicroBatch = Code("incompleteMicroBatch")
         /// A window is open that has to be closed first.
         public static let openWindow = Code("openWindow")
-        /// A micro-batch's weight is negative or not finite.
+        /// A micro-batch's weight is negative or not finite, or float32 cannot hold it and a stage multiplies by it.
         public static let invalidWeight = Code("invalidWeight")
         /// A text is not JSON.
         public static let invalidJSON = Code("invalidJSON")

@@ -118,13 +118,16 @@ public struct NAdam: DirectionalOptimizer {
             func momentum(_ step: Int) -> Double {
                 moments.decays.first * (1 - 0.5 * ReproducibleMath.power(0.96, Double(step) * momentumDecay))
             }
-            // Made again where training goes on from a checkpoint; a product of 0 stays 0.
+            // Made again where training goes on from a checkpoint, and where parameters have missed steps.
             if count > appliedSteps { (product, count) = (1, 0) }
-            while count < appliedSteps, product > 0 {
+            // No momentum is above beta1; and 1 less a product that is as small as this is 1.
+            if ReproducibleMath.power(moments.decays.first, appliedSteps) < 0x1p-60 {
+                (product, count) = (0, appliedSteps)
+            }
+            while count < appliedSteps {
                 count += 1
                 product *= momentum(count)
             }
-            count = appliedSteps
             let (present, next) = (momentum(appliedSteps + 1), momentum(appliedSteps + 2))
             let products = (present: product * present, next: product * present * next)
             gradientShare = Float((1 - present) / (1 - products.present))

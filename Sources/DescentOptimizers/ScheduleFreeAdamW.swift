@@ -118,9 +118,11 @@ public struct ScheduleFreeAdamW: Optimizer {
         for index in rates.indices { rates[index] = Double(schedules[index].value(at: appliedSteps)) }
         for index in shares.indices {
             let rate = rates[rateIndices[index]] * rules[index].rateCorrection
-            let largest = max(rate, state.largestRates[index])
+            // What is known of a parameter that was frozen since is of another z and x.
+            let isFirst = rules[index].isFirst
+            let largest = max(rate, isFirst ? 0 : state.largestRates[index])
             next.largestRates[index] = largest
-            next.weights[index] = state.weights[index] + largest * largest
+            next.weights[index] = (isFirst ? 0 : state.weights[index]) + largest * largest
             shares[index] = next.weights[index] > 0 ? Float(largest * largest / next.weights[index]) : 0
         }
     }

@@ -12,7 +12,8 @@ public import DescentCore
 ///     weighted:  sum of weight_i * g_i / sum of weights
 ///
 /// With token counts as weights, `weighted` gives the gradient of the mean over all tokens of the window, however
-/// unevenly they are spread over micro-batches.
+/// unevenly they are spread over micro-batches. Gradients are multiplied by weights in float32: one above 0 has to lie
+/// between 1.2e-38 and 3.4e38.
 public struct Accumulate: Stage {
     /// What a window's sum is divided by.
     public typealias Reduction = AccumulationWindow.Reduction

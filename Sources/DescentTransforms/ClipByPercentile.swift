@@ -24,6 +24,9 @@ public struct ClipByPercentile: GradientScaling {
     public var state = State()
     /// The history in order of size.
     private var sorted: [Float] = []
+    /// The norm of the gradient last seen, in front of an accumulation that of a micro-batch; nil if none was
+    /// since a step.
+    private var norm: Double?
 
     /// Clips to a percentile.
     ///
@@ -58,6 +61,7 @@ public struct ClipByPercentile: GradientScaling {
     /// - Complexity: O(log n) in the length of the history.
     public mutating func prepare(_ step: inout StepPreparation) {
         let norm = step.incoming.norm(.l2)
+        self.norm = norm
         let ranked = remembered(norm)
         let place = insertionPoint(ranked)
         func element(_ rank: Int) -> Float {
@@ -74,9 +78,9 @@ public struct ClipByPercentile: GradientScaling {
     ///
     /// - Complexity: O(n) in the length of the history.
     public mutating func finish(_ result: StepResult) throws(DescentError) {
-        let norm = result.incoming.norm(.l2)
+        defer { norm = nil }
         // A pipeline may let gradients pass that are not finite; their norms say nothing about later ones.
-        guard result.isApplied, norm.isFinite else { return }
+        guard result.isApplied, let norm, norm.isFinite else { return }
         remember(remembered(norm))
     }
 

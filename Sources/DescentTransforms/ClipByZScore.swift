@@ -30,7 +30,9 @@ public struct ClipByZScore: GradientScaling {
     /// The longest warm-up: a million norms, which take 4 MB and are in every checkpoint until it is over.
     public static let maximumWarmup = 1_000_000
     public var state = State()
-    private var clippedNorm = 0.0
+    /// The norm that the gradient last seen was clipped to, in front of an accumulation that of a micro-batch; nil if
+    /// none was since a step.
+    private var clippedNorm: Double?
 
     /// Clips outliers.
     ///
@@ -88,17 +90,18 @@ public struct ClipByZScore: GradientScaling {
     }
 
     public mutating func finish(_ result: StepResult) throws(DescentError) {
+        defer { clippedNorm = nil }
         // A pipeline may let gradients pass that are not finite; their norms say nothing about later ones.
-        guard result.isApplied, clippedNorm.isFinite else { return }
-        guard state.isWarm else { return warmUp() }
+        guard result.isApplied, let clippedNorm, clippedNorm.isFinite else { return }
+        guard state.isWarm else { return warmUp(clippedNorm) }
         state.mean = decay * state.mean + (1 - decay) * clippedNorm
         let distance = clippedNorm - state.mean
         state.variance = decay * state.variance + (1 - decay) * distance * distance
     }
 
-    private mutating func warmUp() {
+    private mutating func warmUp(_ norm: Double) {
         // A norm that float32 cannot hold would make the mean infinite for good.
-        state.warmup.append(Float(min(clippedNorm, Double(Float.greatestFiniteMagnitude))))
+        state.warmup.append(Float(min(norm, Double(Float.greatestFiniteMagnitude))))
         guard state.warmup.count >= warmup else { return }
         let count = Double(state.warmup.count)
         state.mean = state.warmup.reduce(0) { $0 + Double($1) } / count

@@ -14,10 +14,21 @@ import Synchronization
 public final class SharedLossScale: Sendable {
     private struct Round {
         var state: LossScaleState
+        /// The state that the rest was noted in.
+        private let noted: LossScaleState
         var overflow: SkipReason?
         /// Whether any pipeline's step was applied, or skipped for an overflow.
         var isApplied = false
         var isSkipped = false
+
+        init(_ state: LossScaleState) { (self.state, noted) = (state, state) }
+
+        /// Forgets what was noted in another state than is there now.
+        ///
+        /// Not when a state is put in: one that is refused is taken out again, and most are what was there.
+        mutating func forgetOtherState() {
+            if noted != state { self = Round(state) }
+        }
     }
 
     /// How the scale is chosen.
@@ -34,15 +45,15 @@ public final class SharedLossScale: Sendable {
             settings.adaptation == nil, "SharedLossScale",
             "an adaptive scale follows one pipeline and cannot be shared.")
         self.settings = settings
-        round = Mutex(Round(state: LossScaleState(settings)))
+        round = Mutex(Round(LossScaleState(settings)))
     }
 
     /// The scale, and what leads to its next change.
     ///
-    /// What pipelines have noted since the last ``update()`` is not part of it, and is forgotten when it is set.
+    /// What pipelines have noted since the last ``update()`` is not part of it, and is forgotten once another is set.
     public internal(set) var state: LossScaleState {
         get { round.withLock { $0.state } }
-        set { round.withLock { $0 = Round(state: newValue) } }
+        set { round.withLock { $0.state = newValue } }
     }
 
     /// What every loss is to be multiplied by in this round.
@@ -54,7 +65,8 @@ public final class SharedLossScale: Sendable {
     public func update() throws(DescentError) {
         let settings = settings
         let failure: DescentError? = round.withLock { round in
-            defer { round = Round(state: round.state) }
+            round.forgetOtherState()
+            defer { round = Round(round.state) }
             guard let overflow = round.overflow else {
                 if round.isApplied { round.state.grow(settings) }
                 return nil
@@ -71,6 +83,7 @@ public final class SharedLossScale: Sendable {
     /// Takes note of how one pipeline's step ended.
     func note(_ result: StepResult) {
         round.withLock { round in
+            round.forgetOtherState()
             if let reason = result.nonFiniteReason {
                 round.overflow = round.overflow ?? reason
                 if !result.isApplied { round.isSkipped = true }

@@ -158,4 +158,29 @@ import Testing
         for _ in 0..<7 { #expect(try pipeline.step(&parameters, gradients: TensorSet(zeros: layout)).isApplied) }
         #expect(parameters.bits == before, "\(optimizer.name)")
     }
+
+    @Test(arguments: [[], [0, 1 << 20]])
+    func `far along NAdam does what its formula comes to, whatever steps were missed`(_ missedSteps: [Int]) throws {
+        let layout = try makeLayout([[5], [5]])
+        func trained(after steps: Int, missing missedSteps: [Int] = []) throws -> [UInt32] {
+            var parameters = TensorSet.random(layout, seed: 1)
+            let state = try Pipeline(for: parameters) {
+            } driving: {
+                NAdam(momentumDecay: 1)
+            }.state
+            var pipeline = try Pipeline(
+                resuming: PipelineState(
+                    counters: StepCounters(appliedSteps: steps, missedSteps: missedSteps), layout: layout,
+                    components: state.components, metricStates: state.metricStates), for: parameters
+            ) {
+            } driving: {
+                NAdam(momentumDecay: 1)
+            }
+            for seed in 2..<5 as Range<UInt64> {
+                #expect(try pipeline.step(&parameters, gradients: .random(layout, seed: seed)).isApplied)
+            }
+            return parameters.bits
+        }
+        #expect(try trained(after: 1 << 52, missing: missedSteps) == trained(after: 1 << 17))
+    }
 }

@@ -76,4 +76,48 @@ import Testing
         }
         #expect(parameters.bits == before && pipeline.averagedParameters?.bits == before)
     }
+
+    @Test(arguments: [false, true])
+    func `a parameter that was trained, frozen and thawed is trained as in its first step`(_ resumes: Bool) throws {
+        let layout = try ParameterLayout([
+            ParameterDescription("body", shape: [4]), ParameterDescription("head", shape: [5]),
+            ParameterDescription("tail", shape: [3]),
+        ])
+        let optimizer = ScheduleFreeAdamW(learningRate: 0.1, weightDecay: 0.01)
+        var parameters = TensorSet.random(layout, seed: 1)
+        var pipeline = try Pipeline(for: parameters) {
+            Freeze(prefix: "tail")
+        } driving: {
+            optimizer
+        }
+        func freeze(_ prefix: String) throws {
+            guard resumes else { return try pipeline.change(Freeze.self) { $0.selection = .named(prefix: prefix) } }
+            pipeline = try Pipeline(resuming: pipeline.state, for: parameters) {
+                Freeze(prefix: prefix)
+            } driving: {
+                optimizer
+            }
+        }
+        func train(_ seeds: Range<UInt64>) throws {
+            for seed in seeds { _ = try pipeline.step(&parameters, gradients: .random(layout, seed: seed)) }
+        }
+        try train(2..<12)
+        try freeze("head")
+        try train(12..<15)
+        try freeze("tail")
+
+        let headLayout = try ParameterLayout([ParameterDescription("head", shape: [5])])
+        var head = try TensorSet(["head": parameters["head"]], layout: headLayout)
+        var alone = try Pipeline(for: head) {
+        } driving: {
+            optimizer
+        }
+        for seed in 15..<20 as Range<UInt64> {
+            try train(seed..<seed + 1)
+            let gradients = TensorSet.random(layout, seed: seed)
+            _ = try alone.step(&head, gradients: TensorSet(["head": gradients["head"]], layout: headLayout))
+            #expect(parameters["head"] == head["head"])
+            #expect(pipeline.averagedParameters?["head"] == alone.averagedParameters?["head"])
+        }
+    }
 }

@@ -184,4 +184,23 @@ import Testing
         let clipped = zip(batch, factors).map { ($0.gradients, $1) }
         expectClose(parameters, expectation(clipped) { $0 })
     }
+
+    @Test(arguments: [1e-46, 1e-40, 1e39, 1e300])
+    func `a weight that float32 cannot hold is refused where gradients are multiplied by it`(_ weight: Double) throws {
+        var parameters = TensorSet(zeros: layout)
+        let gradients = TensorSet.random(layout, seed: 1)
+        var pipeline = try Pipeline(for: parameters) {
+            Accumulate(steps: 2, reduction: .weighted)
+        } driving: {
+            SGD(learningRate: 1)
+        }
+        let refused = thrownError { _ = try pipeline.step(&parameters, gradients: gradients, weight: weight) }
+        #expect(refused?.code == .invalidWeight)
+        #expect(refused?.message.contains("between 1.1754944e-38 and 3.4028235e+38") == true)
+        #expect(thrownError { try pipeline.receive(gradients, of: 0, weight: weight) }?.code == .invalidWeight)
+        #expect(pipeline.window?.isOpen == false)
+        _ = try pipeline.step(&parameters, gradients: gradients, weight: 0x1p-126)
+        #expect(try pipeline.step(&parameters, gradients: gradients, weight: 0).isApplied)
+        #expect(try apply(Accumulate(steps: 1), [(gradients, weight)]).outcomes[0].isApplied)
+    }
 }

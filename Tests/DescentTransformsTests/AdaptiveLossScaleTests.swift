@@ -144,4 +144,50 @@ import Testing
         #expect(throws: DescentError.self) { try SharedLossScale(.adaptive()) }
         #expect(throws: DescentError.self) { try SharedLossScale(.dynamic(initial: -1)) }
     }
+
+    /// A pipeline that divides by a shared scale.
+    private func makePipeline(
+        _ scale: SharedLossScale, maximum: Float = 1, resuming state: PipelineState<TensorSet>? = nil
+    ) throws -> Pipeline {
+        let stages: [any Stage] = [Unscale(scale), ClipByGlobalNorm(maximum)]
+        let (parameters, optimizer) = (TensorSet(zeros: layout), SGD(learningRate: 1))
+        if let state { return try Pipeline(resuming: state, for: parameters, { stages }, driving: { optimizer }) }
+        return try Pipeline(for: parameters, { stages }, driving: { optimizer })
+    }
+
+    @Test func `an overflow of a round outlasts changed settings, other pipelines and refused states`() throws {
+        let earlier = try makePipeline(SharedLossScale(.dynamic(initial: 16))).state
+        let events: [(SharedLossScale, inout Pipeline) throws -> Void] = [
+            { _, pipeline in try pipeline.change(SGD.self) { $0.learningRate = 0.5 } },
+            { _, pipeline in
+                #expect(throws: DescentError.self) { try pipeline.change(ClipByGlobalNorm.self) { $0.maximum = -1 } }
+            },
+            { _, pipeline in try pipeline.relayout(for: TensorSet(zeros: layout)) },
+            { scale, _ in _ = try makePipeline(scale) },
+            { scale, _ in
+                #expect(throws: DescentError.self) { try makePipeline(scale, maximum: -1, resuming: earlier) }
+            },
+        ]
+        for (index, event) in events.enumerated() {
+            let scale = try SharedLossScale(.dynamic(initial: 64))
+            var pipelines = [try makePipeline(scale), try makePipeline(scale)]
+            var parameters = TensorSet(zeros: layout)
+            #expect(try !pipelines[0].step(&parameters, gradients: gradients(.infinity, scale: 1)).isApplied)
+            try event(scale, &pipelines[1])
+            #expect(try pipelines[1].step(&parameters, gradients: gradients(1, scale: 64)).isApplied)
+            try scale.update()
+            #expect(scale.scale == 32, "event \(index)")
+        }
+    }
+
+    @Test func `what was noted of a round is forgotten where another state is put in`() throws {
+        let earlier = try makePipeline(SharedLossScale(.dynamic(initial: 16))).state
+        let scale = try SharedLossScale(.dynamic(initial: 64))
+        var pipeline = try makePipeline(scale)
+        var parameters = TensorSet(zeros: layout)
+        #expect(try !pipeline.step(&parameters, gradients: gradients(.infinity, scale: 1)).isApplied)
+        pipeline = try makePipeline(scale, resuming: earlier)
+        try scale.update()
+        #expect(scale.scale == 16)
+    }
 }

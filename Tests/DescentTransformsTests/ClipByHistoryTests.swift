@@ -1,4 +1,5 @@
 import Descent
+import Foundation
 import TestSupport
 import Testing
 
@@ -13,6 +14,17 @@ private struct Refuse: GradientScaling {
         if refused.contains(count) { step.veto("number \(count) of those refused") }
         count += 1
     }
+}
+
+/// Remembers what it is told at the end of each step.
+private struct Remember: GradientScaling {
+    var state: [Double] = []
+    var requirements: [Requirement] { [.norm(.l2)] }
+    var order: StageOrder { .trueGradients }
+
+    mutating func prepare(_ step: inout StepPreparation) {}
+
+    mutating func finish(_ result: StepResult) throws(DescentError) { state.append(result.incoming.norm(.l2)) }
 }
 
 /// Clips whose threshold comes from the norms of earlier steps.
@@ -249,5 +261,58 @@ private struct Refuse: GradientScaling {
             #expect(Set(found.indices.filter { found[$0] == nil }) == refused)
             expectClose(found.filter { $0 != nil }, expected)
         }
+    }
+
+    // MARK: In front of an accumulation
+
+    /// What a stage remembers behind an Unscale and in front of an accumulation, in JSON.
+    private func remembered(of stage: any GradientTransform, in pipeline: Pipeline) throws -> String {
+        let state = try #require(pipeline.state.components.dropFirst().first).state
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return String(decoding: try encoder.encode(state), as: UTF8.self)
+    }
+
+    private func makePipeline(
+        _ stage: any GradientTransform, steps: Int, resuming state: PipelineState<TensorSet>? = nil
+    ) throws -> Pipeline {
+        let stages: [any Stage] = [Unscale(.static(1024)), stage, Accumulate(steps: steps)]
+        let (parameters, optimizer) = (TensorSet(zeros: layout), SGD(learningRate: 1))
+        if let state { return try Pipeline(resuming: state, for: parameters, { stages }, driving: { optimizer }) }
+        return try Pipeline(for: parameters, { stages }, driving: { optimizer })
+    }
+
+    static let watching: [any GradientTransform] = [ClipByPercentile(50), ClipByZScore(warmup: 4), Remember()]
+
+    @Test(arguments: watching.indices) func `a flush has the norm remembered that a full window has`(
+        _ stage: Int
+    ) throws {
+        let stage = Self.watching[stage]
+        var parameters = TensorSet(zeros: layout)
+        var (full, flushed) = (try makePipeline(stage, steps: 2), try makePipeline(stage, steps: 4))
+        for norm in [3.0, 1, 2] {
+            for _ in 0..<2 {
+                _ = try full.step(&parameters, gradients: gradients(norm: norm * 1024))
+                _ = try flushed.step(&parameters, gradients: gradients(norm: norm * 1024))
+            }
+            #expect(try flushed.flush(&parameters)?.isApplied == true)
+            #expect(try remembered(of: stage, in: flushed) == remembered(of: stage, in: full))
+        }
+    }
+
+    @Test(arguments: watching.indices.dropLast(), [false, true])
+    func `a flush of a window whose norms are not known has nothing remembered`(_ stage: Int, _ resumes: Bool) throws {
+        let stage = Self.watching[stage]
+        var parameters = TensorSet(zeros: layout)
+        var pipeline = try makePipeline(stage, steps: 2)
+        for _ in 0..<3 { _ = try pipeline.step(&parameters, gradients: gradients(norm: 1024)) }
+        let before = try remembered(of: stage, in: pipeline)
+        if resumes {
+            pipeline = try makePipeline(stage, steps: 2, resuming: pipeline.state)
+        } else {
+            try pipeline.change(SGD.self) { $0.learningRate = 0.5 }
+        }
+        #expect(try pipeline.flush(&parameters)?.isApplied == true)
+        #expect(try remembered(of: stage, in: pipeline) == before)
     }
 }

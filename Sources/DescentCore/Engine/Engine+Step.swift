@@ -14,7 +14,7 @@ extension Engine {
         _ tensors: Tensors, weight: Double = 1, lossScale: Float? = nil, closesWindow: Bool
     ) throws(DescentError) -> StepOutcome {
         try validate(tensors, weight: weight, lossScale: lossScale, closesWindow: closesWindow)
-        begin()
+        begin(hasGradients: tensors.hasGradients)
         var (tensors, weight) = (tensors, weight)
         absence.isAbsent = tensors.isAbsent
         absence.haveResults = tensors.isOutOfPlace
@@ -32,8 +32,8 @@ extension Engine {
         return try perform(action, tensors)
     }
 
-    /// Makes ready for a micro-batch.
-    mutating func begin() {
+    /// Makes ready for a micro-batch, or for the end of a window without another.
+    mutating func begin(hasGradients: Bool = true) {
         makeUnique()
         absence.isAbsent = []
         leaveOut([])
@@ -43,7 +43,8 @@ extension Engine {
         accumulation?.lossScale = scale
         for statistic in plan.late { measurements.clear(statistic) }
         reporter.begin(lossScale: chain.lossScale)
-        chain.resetFactors()
+        // What stages before the accumulation are told without a micro-batch is of the last one.
+        chain.resetFactors(from: hasGradients ? 0 : plan.window.transforms.lowerBound)
         sweeps.forgetRows()
     }
 

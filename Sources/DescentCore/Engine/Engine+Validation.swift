@@ -105,6 +105,13 @@ extension Engine {
             throw DescentError(
                 .invalidWeight, "The micro-batch's weight is \(weight); it has to be a finite number of at least 0.")
         }
+        guard let accumulation, accumulation.settings.reduction == .weighted else { return }
+        guard weight == 0 || Float(weight).isNormal else {
+            throw DescentError(
+                .invalidWeight, stage: accumulation.name,
+                "\(accumulation.name) multiplies by the micro-batch's weight in float32. It is \(weight), and has to "
+                    + "be 0, or lie between \(Float.leastNormalMagnitude) and \(Float.greatestFiniteMagnitude).")
+        }
     }
 
     private func validate(weight: Double, lossScale: Float?) throws(DescentError) {

@@ -115,9 +115,9 @@ struct TransformChain: Sendable {
     /// Whether a parameter is neither frozen nor left out of the present step.
     func takesPart(_ parameter: Int) -> Bool { isActive[parameter] && (isLeftOut.isEmpty || !isLeftOut[parameter]) }
 
-    /// Forgets the factors of the last step.
-    mutating func resetFactors() {
-        for index in factors.indices { factors[index].reset() }
+    /// Forgets the factors of the last step, those of stations from a position on.
+    mutating func resetFactors(from position: Int = 0) {
+        for index in position..<factors.count { factors[index].reset() }
     }
 
     /// Makes what follows the parameters ready for an update that is certain.

@@ -10,7 +10,8 @@ public struct StepResult {
     public let divergedParameter: String?
     /// What the stage required or observed of the gradient that reached it.
     ///
-    /// In a skipped step it may hold numbers that are not finite.
+    /// In a skipped step it may hold numbers that are not finite. In front of an accumulation it is of the last
+    /// micro-batch; all 0 where a flush closes a window without one since a state was resumed or a setting changed.
     public package(set) var incoming: GradientStatistics
 
     /// Whether the step was applied.
