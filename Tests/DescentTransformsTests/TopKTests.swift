@@ -176,4 +176,29 @@ import Testing
         #expect(error?.code == .stageOrder)
         #expect(error?.message.contains("works on whole tensors") == true)
     }
+
+    @Test(arguments: [false, true]) func `a parameter that is thawed has nothing held back of before`(
+        _ resumes: Bool
+    ) throws {
+        let layout = try ParameterLayout([
+            ParameterDescription("a", shape: [4]), ParameterDescription("b", shape: [4]),
+        ])
+        var parameters = TensorSet(zeros: layout)
+        func stages(freezing name: String) -> [any Stage] { [Freeze(prefix: name), TopK(share: 0.25)] }
+        var pipeline = try Pipeline(for: parameters, { stages(freezing: "a") }, driving: { SGD(learningRate: 1) })
+        func freeze(_ name: String) throws {
+            guard resumes else { return try pipeline.change(Freeze.self) { $0.selection = .named(prefix: name) } }
+            pipeline = try Pipeline(
+                resuming: pipeline.state, for: parameters, { stages(freezing: name) },
+                driving: { SGD(learningRate: 1) })
+        }
+        let gradients = try TensorSet(["a": [4, 3, 2, 1], "b": [4, 3, 2, 1]], layout: layout)
+        let zero = TensorSet(zeros: layout)
+        _ = try pipeline.step(&parameters, gradients: gradients)
+        try freeze("b")
+        _ = try pipeline.step(&parameters, gradients: zero)
+        try freeze("a")
+        _ = try pipeline.step(&parameters, gradients: zero)
+        #expect(parameters["b"] == [-4, 0, 0, 0])
+    }
 }
