@@ -4,8 +4,8 @@ import Synchronization
 /// One loss scale for several pipelines, such as the two of a generative adversarial network.
 ///
 /// Each pipeline skips its own steps. The scale changes once a round, when ``update()`` is called after the last of
-/// them has stepped: an overflow in any makes it back off, as with PyTorch's `GradScaler.update()`. A round must not end
-/// inside an accumulation window.
+/// them has stepped: an overflow in any makes it back off, as with PyTorch's `GradScaler.update()`. A round may
+/// end inside an accumulation window, whose sum is brought to the new scale.
 /// ```swift
 /// let scale = try SharedLossScale(.dynamic())
 /// var generator = try Pipeline(for: g) { Unscale(scale) } driving: { AdamW() }

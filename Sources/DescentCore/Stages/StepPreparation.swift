@@ -39,6 +39,9 @@ public struct StepPreparation {
     /// it stands behind, and that it has not been restricted from.
     public func concerns(_ parameter: Int) -> Bool { selection?[parameter] ?? true }
 
+    /// Whether the stage works on any parameter.
+    @usableFromInline var concernsAny: Bool { selection?.contains(true) ?? true }
+
     /// How many updates a parameter has had before this step: fewer than ``appliedSteps`` where it took no part in some.
     ///
     /// - Precondition: The parameter is one of the layout's.
@@ -166,7 +169,8 @@ public struct StepPreparation {
         _ parameters: some Sequence<Int>, norm: Double, to maximum: Float, epsilon: Float, kind: Norm = .l2,
         group: String? = nil
     ) {
-        let isConcerned = group == nil || parameters.contains { layout.indices.contains($0) && concerns($0) }
+        let isConcerned =
+            group == nil ? concernsAny : parameters.contains { layout.indices.contains($0) && concerns($0) }
         guard isConcerned else { return }
         let factor = min(1, Double(maximum) / (norm + Double(epsilon)))
         if group == nil {

@@ -116,6 +116,9 @@ public enum ResumptionPolicy: Sendable, Hashable {
     case sameStages
     /// Stages that still match are resumed; those that are new, or remember other things than they did, start afresh.
     ///
+    /// To an optimizer that starts afresh its next step is the first one, to which bias corrections count; a follower begins
+    /// at the parameters. Schedules go on. An open window whose stages have another loss scale is brought to it.
+    ///
     /// The parameters have to be the same in any case.
     case matchingStages
 }

@@ -84,6 +84,20 @@ import Testing
         #expect(resumed.metricStates == rates.metricStates)
     }
 
+    @Test func `changed while training, it goes on, and begins again with another initial value`() throws {
+        var parameters = TensorSet(filling: try makeLayout([[2]]), with: 1)
+        var pipeline = try Pipeline(for: parameters) {
+            SGD(learningRate: .reduceOnPlateau(initial: 0.5, factor: 0.5, patience: 0))
+        }
+        for metric in [1, 2] as [Double] { try pipeline.note(metric: metric) }
+        func rate() throws -> Float? { try pipeline.step(&parameters, gradients: parameters).report?.learningRate }
+        #expect(try rate() == 0.25)
+        try pipeline.change(SGD.self) { $0.learningRate = .reduceOnPlateau(initial: 0.5, factor: 0.5, patience: 7) }
+        #expect(try rate() == 0.25)
+        try pipeline.change(SGD.self) { $0.learningRate = .reduceOnPlateau(initial: 0.75, factor: 0.5, patience: 7) }
+        #expect(try rate() == 0.75)
+    }
+
     @Test func `a state that is not the schedule's is refused, and changes nothing`() throws {
         var rates = try makeRates()
         let before = rates.metricStates

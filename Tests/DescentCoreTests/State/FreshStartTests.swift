@@ -18,12 +18,12 @@ import Testing
 
     private func resume(
         _ pipeline: Pipeline, for parameters: TensorSet, freezing name: String? = nil,
-        @DrivingBuilder driving: () throws -> [OptimizerBranch]
+        @DrivingBuilder driving: () -> [OptimizerBranch]
     ) throws -> Pipeline {
         try Pipeline(resuming: pipeline.state, .matchingStages, for: parameters) {
             if let name { Freeze(prefix: name) }
         } driving: {
-            try driving()
+            driving()
         }
     }
 
@@ -83,8 +83,8 @@ import Testing
         for optimizer in [SGD(learningRate: 0), AdamW(learningRate: 0)] as [any Optimizer] {
             var parameters = eights
             let branches =
-                optimizer.only { $0.name == names[0] }.averagingParameters(decay: 0.9).branches
-                + optimizer.only(mayBeUnused: true) { $0.name == names[1] }.averagingParameters(decay: 0.9).branches
+                optimizer.only(prefix: names[0]).averagingParameters(decay: 0.9).branches
+                + optimizer.only(.named(prefix: names[1]), mayBeUnused: true).averagingParameters(decay: 0.9).branches
             var pipeline = try Pipeline(for: parameters) {
             } driving: {
                 branches
