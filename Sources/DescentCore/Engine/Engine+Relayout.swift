@@ -25,6 +25,9 @@ extension Engine {
             sweeps.backend, layout, connected(composition), configuration, resuming: relaid, resumption)
         changed.changedSettings = changedSettings
         changed.reporter.observers = reporter.observers
+        for follower in followerStarts.late where !changed.followerStarts.late.contains(follower) {
+            changed.followerStarts.begin(follower)
+        }
         self = changed
     }
 
@@ -37,7 +40,14 @@ extension Engine {
         var isFollowed = isNew
         for (branch, elements) in elements.branches.enumerated() {
             let position = self.elements.componentPosition(ofBranch: branch)
-            for component in position...position + elements.branch.stages.count {
+            var late: [Int] = []
+            for (follower, element) in zip(chain.branchPlaces[branch].followers, elements.followers) {
+                let component = position + 1 + element.position
+                guard !hasBegun(component, ofBranch: branch, resumption) else { continue }
+                followerStarts.begin(follower)
+                late.append(component)
+            }
+            for component in position...position + elements.branch.stages.count where !late.contains(component) {
                 for slot in slotTable.ofComponents[component] {
                     guard let saved = resumption.slot(slot, of: slotTable)?.whole else { continue }
                     for parameter in layout.indices where owners.branches[parameter] == branch {
@@ -46,9 +56,6 @@ extension Engine {
                     }
                 }
             }
-            let followers = chain.branchPlaces[branch].followers
-            for (follower, element) in zip(followers, elements.followers)
-            where resumption.saved[position + 1 + element.position] == nil { followerStarts.begin(follower) }
             guard resumption.saved[position] == nil else { continue }
             for parameter in layout.indices where owners.branches[parameter] == branch {
                 isFollowed[parameter] = !isNew[parameter] && counters.hasUpdated(parameter)
@@ -56,6 +63,18 @@ extension Engine {
         }
         followerStarts.keep(isFollowed)
         counters.noteNewcomers(zip(isNew, isFollowed).map { $0 || $1 })
+    }
+
+    /// Whether anything was saved of what a follower keeps of its branch's parameters.
+    private func hasBegun(_ component: Int, ofBranch branch: Int, _ resumption: Resumption<Backend.Tensors>) -> Bool {
+        guard resumption.saved[component] != nil else { return false }
+        let own = layout.indices.filter { owners.branches[$0] == branch && layout[$0].count > 0 }
+        let slots = slotTable.ofComponents[component]
+        return own.isEmpty || slots.isEmpty
+            || slots.contains { slot in
+                guard let saved = resumption.slot(slot, of: slotTable)?.whole else { return true }
+                return own.contains { saved[$0].count > 0 }
+            }
     }
 
     /// Has followers and averages start at parameters that have had no update, though others have.

@@ -19,7 +19,7 @@ extension Engine {
                     elements.chain.stages[position], accumulation.window,
                     slots([AccumulationWindow.slot], at: position))
             }
-            for branch in elements.branches.indices { components += self.components(ofBranch: branch) }
+            for branch in elements.branches.indices { components += try self.components(ofBranch: branch) }
             if let masters = slotTable.ofMasters { components.append(mastersComponent(masters)) }
             for (position, settings) in changedSettings {
                 components[position] = components[position].with(changedSettings: settings)
@@ -33,7 +33,7 @@ extension Engine {
 
     private typealias Component = PipelineState<Backend.Tensors>.Component
 
-    private func components(ofBranch branch: Int) -> [Component] {
+    private func components(ofBranch branch: Int) throws(DescentError) -> [Component] {
         let (own, position) = (elements.branches[branch], elements.componentPosition(ofBranch: branch))
         var components = [component(chain.optimizers[branch], at: position)]
         components += own.branch.stages.map { component($0, Stateless()) }
@@ -43,8 +43,10 @@ extension Engine {
             components[1 + transform.position] = component(value, at: position + 1 + transform.position)
         }
         for (offset, follower) in own.followers.enumerated() {
-            let value = chain.followers[chain.branchPlaces[branch].followers.lowerBound + offset]
-            components[1 + follower.position] = component(value, at: position + 1 + follower.position)
+            let index = chain.branchPlaces[branch].followers.lowerBound + offset
+            components[1 + follower.position] = try component(
+                chain.followers[index], at: position + 1 + follower.position,
+                hasBegun: !followerStarts.late.contains(index))
         }
         return components
     }
@@ -68,8 +70,20 @@ extension Engine {
         component(transform, transform.state, slots(transform.slots, at: position))
     }
 
-    private func component(_ follower: some ParameterFollower, at position: Int) -> Component {
-        component(follower, follower.state, slots(follower.slots, at: position))
+    private func component(
+        _ follower: some ParameterFollower, at position: Int, hasBegun: Bool
+    ) throws(DescentError) -> Component {
+        var slots = slots(follower.slots, at: position)
+        // What has not begun keeps nothing, by which it is known where it is resumed.
+        for index in slots.indices where !hasBegun {
+            let slot = slots[index]
+            let nothing = try Slot.layout(
+                slot.shape, slot.tensors.elementType, of: layout, isUsed: layout.map { _ in false })
+            slots[index] = SavedSlot(
+                name: slot.name, shape: slot.shape,
+                tensors: sweeps.backend.makeTensors(nothing, slot.tensors.elementType))
+        }
+        return component(follower, follower.state, slots)
     }
 
     private func component(_ optimizer: some Optimizer, at position: Int) -> Component {

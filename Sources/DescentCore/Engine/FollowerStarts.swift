@@ -13,6 +13,12 @@ struct FollowerStarts: Sendable {
     /// Has followers of some parameters go on.
     mutating func keep(_ isKept: [Bool]) { goOn = isKept.contains(true) ? isKept : [] }
 
+    /// Takes over what has not begun in an engine of the same components and parameters.
+    mutating func takeOver(_ former: FollowerStarts) {
+        for follower in former.late where !late.contains(follower) { late.append(follower) }
+        if goOn.isEmpty { goOn = former.goOn }
+    }
+
     /// Whether followers of a parameter that has had no update begin with it.
     func beginWith(_ parameter: Int) -> Bool { goOn.isEmpty || !goOn[parameter] }
 

@@ -45,13 +45,40 @@ import Testing
         #expect(layout.allSatisfy { abs(average[$0.name][0] - 8) < 1e-5 })
     }
 
-    @Test(
-        arguments: [
-            AdamW(learningRate: 0.01), RAdam(learningRate: 0.01), Adagrad(learningRate: 0.01, initialAccumulator: 1),
-            ScheduleFreeAdamW(learningRate: 0.01), NovoGrad(learningRate: 0.01), LAMB(learningRate: 0.01),
-        ] as [any Optimizer]) func `an optimizer that is new begins as in its first step`(_ optimizer: any Optimizer)
-        throws
-    {
+    @Test func `they do so too where a change, a copy, a save or a NaN comes before their first step`() throws {
+        var parameters = eights
+        var pipeline = try Pipeline(for: parameters) { SGD(learningRate: 0) }
+        try train(&pipeline, &parameters, steps: 5)
+        let followed = SGD(learningRate: 0).then {
+            Lookahead(synchronizationPeriod: 6)
+            ExponentialMovingAverage(decay: 0.999)
+        }
+        pipeline = try resume(pipeline, for: parameters) { followed.branches }
+        var changed = pipeline
+        try changed.change(SGD.self) { $0.momentum = 0.5 }
+        let saved = try resume(pipeline, for: parameters) { followed.branches }
+        var relaid = pipeline
+        try relaid.relayout(for: parameters)
+        var skipped = pipeline
+        #expect(try !skipped.step(&parameters, gradients: TensorSet(filling: layout, with: .nan)).isApplied)
+        for var pipeline in [pipeline, changed, saved, relaid, skipped] {
+            var parameters = eights
+            try train(&pipeline, &parameters)
+            #expect(parameters == eights)
+            #expect(pipeline.averagedParameters == eights)
+            try train(&pipeline, &parameters, steps: 6)
+            #expect(parameters == eights)
+        }
+    }
+
+    private static let optimizers: [any Optimizer] = [
+        AdamW(learningRate: 0.01), RAdam(learningRate: 0.01), Adagrad(learningRate: 0.01, initialAccumulator: 1),
+        ScheduleFreeAdamW(learningRate: 0.01), NovoGrad(learningRate: 0.01), LAMB(learningRate: 0.01),
+    ]
+
+    @Test(arguments: optimizers) func `an optimizer that is new begins as in its first step`(
+        _ optimizer: any Optimizer
+    ) throws {
         var parameters = eights
         var pipeline = try Pipeline(for: parameters) { SGD(learningRate: 0.1) }
         try train(&pipeline, &parameters, steps: 20)
