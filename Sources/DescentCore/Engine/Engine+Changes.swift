@@ -40,7 +40,7 @@ extension Engine {
         changed.changedSettings[position] = settings
         changed.reporter = reporter
         changed.divergence = divergence
-        changed.followerStarts.takeOver(followerStarts)
+        changed.followerStarts.keep(followerStarts)
         changed.lentTypes = lentTypes
         changed.sweeps.keepParameterCopy(of: sweeps)
         self = changed

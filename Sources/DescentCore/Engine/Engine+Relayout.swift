@@ -25,9 +25,6 @@ extension Engine {
             sweeps.backend, layout, connected(composition), configuration, resuming: relaid, resumption)
         changed.changedSettings = changedSettings
         changed.reporter.observers = reporter.observers
-        for follower in followerStarts.late where !changed.followerStarts.late.contains(follower) {
-            changed.followerStarts.begin(follower)
-        }
         self = changed
     }
 

@@ -13,9 +13,8 @@ struct FollowerStarts: Sendable {
     /// Has followers of some parameters go on.
     mutating func keep(_ isKept: [Bool]) { goOn = isKept.contains(true) ? isKept : [] }
 
-    /// Takes over what has not begun in an engine of the same components and parameters.
-    mutating func takeOver(_ former: FollowerStarts) {
-        for follower in former.late where !late.contains(follower) { late.append(follower) }
+    /// Has those go on that do in an engine of the same components and parameters.
+    mutating func keep(_ former: FollowerStarts) {
         if goOn.isEmpty { goOn = former.goOn }
     }
 

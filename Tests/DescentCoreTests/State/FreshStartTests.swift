@@ -64,6 +64,8 @@ import Testing
         for var pipeline in [pipeline, changed, saved, relaid, skipped] {
             var parameters = eights
             try train(&pipeline, &parameters)
+            // The optimizer has been there all the time.
+            #expect(try pipeline.state.counters.missedSteps.isEmpty)
             #expect(parameters == eights)
             #expect(pipeline.averagedParameters == eights)
             try train(&pipeline, &parameters, steps: 6)
@@ -98,6 +100,7 @@ import Testing
         try train(&pipeline, &parameters, steps: 2)
         let average = try #require(pipeline.averagedParameters)
         pipeline = try resume(pipeline, for: parameters) { AdamW(learningRate: 0).averagingParameters(decay: 0.5) }
+        try pipeline.change(AdamW.self) { $0.epsilon = 1e-6 }
         try train(&pipeline, &parameters)
         for parameter in layout {
             let expected = zip(average[parameter.name], parameters[parameter.name]).map { 0.5 * $0 + 0.5 * $1 }
